@@ -42,16 +42,16 @@ def read_header(path):
 
 
 def read(path):
-    """Returns (dict name -> (dtype, array in stored encoding), metadata)."""
-    header, metadata, start, _ = read_header(path)
-    data = np.fromfile(path, dtype=np.uint8, offset=start)
+    """Returns (dict name -> (dtype, array in stored encoding), metadata); the arrays are views of the mapped file."""
+    header, metadata, start, size = read_header(path)
+    data = np.memmap(path, dtype=np.uint8, mode="r", offset=start) if size > start else np.zeros(0, np.uint8)
     known = {**NUMPY_DTYPE, **READ_ONLY_DTYPE}
     result = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
         if entry["dtype"] not in known:
             raise ValueError(f"{path}: {name}: dtype {entry['dtype']} is not one this reader knows")
-        array = np.frombuffer(data[begin:end].tobytes(), dtype=known[entry["dtype"]])
+        array = np.asarray(data[begin:end]).view(known[entry["dtype"]])
         result[name] = (entry["dtype"], array.reshape(entry["shape"]))
     return result, metadata
 

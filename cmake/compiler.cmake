@@ -1,0 +1,24 @@
+# Warnings, sanitizers and compiler cache for every target of the project.
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(ds4_compiler INTERFACE)
+target_include_directories(ds4_compiler INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(ds4_compiler INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  # GCC 12 reports impossible overlaps inside std::string (GCC bug 105329).
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  $<$<BOOL:${DS4_WERROR}>:-Werror>)
+if(DS4_SANITIZE)
+  target_compile_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE})
+endif()
+
+# ds4_library(NAME SOURCES... [PUBLIC deps...] [PRIVATE deps...]): a static library of the project.
+function(ds4_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC ds4_compiler ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()

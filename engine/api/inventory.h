@@ -1,0 +1,41 @@
+// What a checkpoint holds, from its headers alone: tensors, bytes by kind, bytes per decoded token.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace ds4 {
+
+struct Inventory {
+  /// A component of model.md 7.1 (attention projections, routed experts, ...).
+  struct Component {
+    std::string name;
+    int64_t tensors = 0;
+    int64_t bytes = 0;            // stored
+    int64_t bytes_per_token = 0;  // read per decoded token at batch 1
+  };
+  struct DtypeTotal {
+    std::string dtype;  // as in the header: F8_E4M3, F8_E8M0, I8, BF16, F32, I64
+    int64_t tensors = 0;
+    int64_t bytes = 0;
+  };
+  int64_t n_shards = 0;
+  int64_t n_tensors = 0;
+  int64_t tensor_bytes = 0;
+  int64_t bytes_per_token = 0;         // sum of the components, MTP excluded
+  double kv_bytes_per_token_fp8 = 0;   // growing caches, FP8 rows + FP4 indexer keys (model.md 4.3)
+  double kv_bytes_per_token_bf16 = 0;
+  int64_t kv_fixed_bytes_fp8 = 0;      // raw windows of all backbone layers
+  std::vector<Component> components;
+  std::vector<DtypeTotal> dtypes;
+  std::vector<int> experts_per_layer;
+  std::string mtp;       // "none", "classic" or "dspark" (model.md 1.4)
+  std::string identity;  // sha256 over headers and sizes
+};
+
+/// Reads config.json and every shard header; no tensor data. Throws Error(kCheckpoint).
+Inventory take_inventory(const std::filesystem::path& checkpoint);
+
+}  // namespace ds4

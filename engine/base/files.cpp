@@ -1,0 +1,108 @@
+#include "engine/base/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "engine/base/error.h"
+
+namespace ds4 {
+namespace {
+
+[[noreturn]] void throw_errno(const std::filesystem::path& path, const char* action) {
+  throw Error(ErrorCode::kIo, path.string() + ": cannot " + action + ": " + std::strerror(errno),
+              "Check the path, the permissions and the free space.");
+}
+
+// A file descriptor that closes itself.
+struct Fd {
+  int fd;
+  ~Fd() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+int64_t file_size(const std::filesystem::path& path, int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) throw_errno(path, "stat");
+  if (!S_ISREG(info.st_mode)) {
+    throw Error(ErrorCode::kIo, path.string() + ": not a regular file", "Check the path.");
+  }
+  return info.st_size;
+}
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path, int64_t max_bytes) {
+  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) throw_errno(path, "open");
+  const int64_t size = file_size(path, file.fd);
+  if (size > max_bytes) {
+    throw Error(ErrorCode::kIo, path.string() + ": " + std::to_string(size) +
+                                    " bytes is more than the limit of " + std::to_string(max_bytes),
+                "Check that this is the file you meant.");
+  }
+  std::string bytes(static_cast<size_t>(size), '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = ::read(file.fd, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno(path, "read");
+    if (n == 0) break;  // the file shrank while we read it
+    done += static_cast<size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes) {
+  std::filesystem::path temporary = path;
+  temporary += ".tmp" + std::to_string(::getpid());
+  {
+    const Fd file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+    if (file.fd < 0) throw_errno(temporary, "create");
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(file.fd, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) {
+        const int saved = errno;
+        ::unlink(temporary.c_str());
+        errno = saved;
+        throw_errno(path, "write");
+      }
+      bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    if (::fsync(file.fd) != 0) throw_errno(temporary, "sync");
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(path, "replace");
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) {
+  const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) throw_errno(path, "open");
+  size_ = static_cast<size_t>(file_size(path, file.fd));
+  if (size_ == 0) return;
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  if (data == MAP_FAILED) throw_errno(path, "map");
+  data_ = static_cast<const std::byte*>(data);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+}  // namespace ds4

@@ -1,0 +1,35 @@
+// Files: whole reads, atomic writes, read-only mappings. Errors are ds4::Error(kIo) with the path.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ds4 {
+
+/// The whole file as bytes. Throws Error(kIo) when it cannot be read or exceeds `max_bytes`.
+std::string read_file(const std::filesystem::path& path, int64_t max_bytes = int64_t{1} << 30);
+
+/// Writes next to `path`, fsyncs and renames over it, so that a reader never sees half a file.
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
+
+/// A read-only memory map of a whole file. Movable; unmapped on destruction.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace ds4

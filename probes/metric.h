@@ -1,0 +1,24 @@
+// What can be measured: the name, unit and direction of every metric, in one table.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace ds4::probes {
+
+enum class Direction { kHigherIsBetter, kLowerIsBetter, kNeither };
+
+struct Metric {
+  std::string_view name;         // "ttft", "decode_rate"
+  std::string_view unit;         // "s", "tok/s", "B"
+  Direction direction;
+  std::string_view description;  // one sentence; docs/glossary.md has the definition
+};
+
+/// Every metric the harness can store, in the order reports show them.
+std::span<const Metric> all_metrics();
+
+/// The metric of that name, or nullptr.
+const Metric* find_metric(std::string_view name);
+
+}  // namespace ds4::probes

@@ -1,0 +1,72 @@
+// A profile as written by the user, validated, with defaults filled in and the place of every key.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "suites/suite.h"
+
+namespace ds4::profiles {
+
+/// `[engine]`: the settings of the embedded engine, one to one with ds4::EngineSettings.
+struct EngineSection {
+  std::string device = "cpu";    // cpu | cuda
+  std::string kv_dtype = "fp8";  // fp8 | bf16
+  std::string index_dtype = "fp4";
+  int64_t context_length = 8192;
+  int64_t prefill_chunk = 512;
+  int64_t threads = 0;
+  uint64_t seed = 0;
+};
+
+/// `[[suite]]`: one suite with its parameters (defaults of suite.toml already overlaid).
+struct SuiteSection {
+  std::string name;
+  int version = 0;
+  suites::Parameters parameters;
+};
+
+/// `[[gate]]`: a bound a figure must keep, e.g. suite = "needle", score = "exact", min = 0.98.
+struct Gate {
+  std::string suite;   // "" = every suite
+  std::string figure;  // a score name or a metric name
+  std::map<std::string, std::string> tags;  // only cases with these tags
+  double min = 0, max = 0;
+  bool has_min = false, has_max = false;
+  std::string source;  // "profiles/tiny.toml:41" for messages
+};
+
+struct Axis {
+  std::string key;                  // "engine.kv_dtype"
+  std::vector<std::string> values;  // as canonical TOML text
+};
+
+struct Profile {
+  std::string name;
+  std::string description;
+  std::filesystem::path path;
+  std::string text;                  // the file's bytes, stored with the run
+  std::filesystem::path checkpoint;  // resolved against the profile's folder; empty for null/scripted
+  std::string target = "engine";     // engine | null | scripted
+  std::string script;                // scripted target: path of its script
+  EngineSection engine;
+  std::vector<SuiteSection> suites;
+  std::vector<Axis> axes;            // `[sweep]`
+  std::vector<Gate> gates;
+  double cell_timeout_s = 3600;      // `[limits] cell_timeout`
+  double case_timeout_s = 600;       // `[limits] case_timeout`
+};
+
+/// Loads and validates a profile; `overrides` are `key=value` pairs of --set, applied first.
+/// Throws Error(kProfile): "FILE:LINE: unknown key `x`", with the nearest valid key in the hint.
+Profile load_profile(const std::filesystem::path& path,
+                     const std::vector<std::string>& overrides = {});
+
+/// Parses the text of a suite.toml. `origin` names it in messages. Throws Error(kProfile).
+suites::Definition parse_suite_definition(std::string_view text, std::string_view origin);
+
+}  // namespace ds4::profiles

@@ -1,0 +1,118 @@
+// The results database: every run, cell, attempt, event and score, as plain rows. Averages are made on
+// reading and never stored. docs/schema.md documents the tables; this is the only SQLite user.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "probes/sample.h"
+
+namespace ds4::reports {
+
+struct RunRow {
+  std::string id;  // UUID
+  std::string profile_name, profile_path, profile_text;
+  std::string resolved_profile;     // JSON
+  std::string commit;
+  bool dirty = false;
+  std::string version;
+  std::string machine;              // JSON: cpu, cores, memory, kernel, gpus
+  std::string checkpoint_path;
+  std::string checkpoint_identity;  // "" for targets without a checkpoint
+  std::string command_line;
+  std::string started_at, finished_at;  // ISO 8601 UTC; finished_at "" = interrupted
+};
+
+struct CellRow {
+  std::string key, label, semantics;  // profiles::Cell
+  std::string settings;               // cell_to_json(): what a resume runs again
+  int ordinal = 0;
+};
+
+/// A worker process and how it ended.
+struct LaunchRow {
+  std::string cell_key;
+  int number = 1;        // 1, 2, ... per run and cell
+  std::string outcome;   // "ok", "crash", "timeout", "killed", "error", "interrupted"
+  std::string phase;     // what the worker was doing when it ended
+  int exit_code = 0, signal = 0;
+  std::string message;   // the error's text and hint
+  std::string log_tail;  // last lines of its stderr
+  double seconds = 0;
+  std::string started_at;
+};
+
+struct EventRow {
+  double time_s = 0;
+  int n_tokens = 1;
+};
+
+/// One try at one case, written in one transaction.
+struct AttemptRow {
+  std::string cell_key, suite, case_id;
+  int suite_version = 0;
+  int number = 1;      // 1, 2, ... per run, cell, suite and case
+  std::string status;  // "ok", "error", "cancelled"
+  std::string prompt, expected;        // stored once per sha256, compressed
+  std::map<std::string, std::string> tags;
+  std::string text, reasoning, content, tool_calls;  // tool_calls: JSON
+  std::string finish_reason, error;
+  int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  double first_token_s = -1, end_s = 0;
+  std::string started_at;
+  std::vector<EventRow> events;
+  std::vector<probes::Sample> samples;
+};
+
+struct ScoreRow {
+  int64_t attempt_id = 0;
+  int suite_version = 0;
+  std::string grade;  // "correct", "wrong", "invalid"
+  std::map<std::string, double> values;
+  std::string extracted, explanation;
+};
+
+struct StoredAttempt : AttemptRow {
+  int64_t id = 0;
+  std::optional<ScoreRow> score;  // the newest
+};
+
+/// Readings of a worker outside any attempt (load time, peak memory, ...).
+struct LaunchSample {
+  std::string cell_key;
+  int launch = 1;
+  probes::Sample sample;
+};
+
+class Store {
+ public:
+  /// Opens or creates; migrates older schemas; WAL. Throws Error(kIo), also for a newer schema.
+  static std::unique_ptr<Store> open(const std::filesystem::path& path);
+  static std::unique_ptr<Store> open_read_only(const std::filesystem::path& path);
+  virtual ~Store() = default;
+
+  virtual void add_run(const RunRow& run, const std::vector<CellRow>& cells) = 0;
+  virtual void finish_run(const std::string& run_id, const std::string& finished_at) = 0;
+  virtual void add_launch(const std::string& run_id, const LaunchRow& launch,
+                          const std::vector<probes::Sample>& samples) = 0;
+  /// One transaction: attempt, events, samples and score. Returns the attempt's id.
+  virtual int64_t add_attempt(const std::string& run_id, const AttemptRow& attempt,
+                              const std::optional<ScoreRow>& score) = 0;
+  virtual void add_score(const ScoreRow& score) = 0;
+
+  virtual std::vector<RunRow> runs() = 0;  // newest first
+  /// A run by UUID, unique prefix or "latest". Throws Error(kUsage) when there is none.
+  virtual RunRow run(const std::string& id_or_prefix) = 0;
+  virtual std::vector<CellRow> cells(const std::string& run_id) = 0;
+  virtual std::vector<LaunchRow> launches(const std::string& run_id) = 0;
+  virtual std::vector<LaunchSample> launch_samples(const std::string& run_id) = 0;
+  /// Attempts in running order; prompts and outputs are loaded only when `with_texts`.
+  virtual std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) = 0;
+};
+
+}  // namespace ds4::reports

@@ -1,0 +1,61 @@
+// What answers: the embedded engine, a server, a script. One small interface, one conformance test.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/base/chat.h"
+#include "probes/sample.h"
+#include "suites/suite.h"
+
+namespace ds4::runners {
+
+/// A piece of the answer as it arrived. Times are seconds since submit() on the monotonic clock.
+struct TokenEvent {
+  double time_s = 0;
+  int n_tokens = 1;  // a server may deliver several tokens at once
+};
+
+struct Request {
+  Conversation conversation;
+  suites::GenerationLimits limits;
+};
+
+/// Everything a target can say about one answer. `error` set means there is none.
+struct Response {
+  suites::Answer answer;
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+  int64_t cached_tokens = 0;
+  double first_token_s = -1;  // since submit(); -1 = none came
+  double end_s = 0;
+  std::vector<TokenEvent> events;
+  std::string error;
+};
+
+struct Capabilities {
+  bool exact_token_counts = false;
+  bool tools = false;
+  bool thinking = false;
+  std::string description;  // one line for the run row, e.g. "embedded engine, cpu, 6 layers"
+};
+
+class Target {
+ public:
+  virtual ~Target() = default;
+  /// Loads or connects; reports progress as phases ("load", "warm-up"). Throws ds4::Error.
+  virtual Capabilities open(const std::function<void(const std::string& phase)>& on_phase) = 0;
+  virtual int64_t count_tokens(const Conversation& conversation) = 0;
+  /// Runs one request to its end. `on_progress(prompt tokens done, completion tokens done)` may
+  /// return false to cancel; the response then has finish_reason "cancelled".
+  virtual Response submit(const Request& request,
+                          const std::function<bool(int64_t, int64_t)>& on_progress) = 0;
+  /// Memory and other readings since the last call.
+  virtual std::vector<probes::Sample> observe() = 0;
+  virtual void close() = 0;
+};
+
+}  // namespace ds4::runners

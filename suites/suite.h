@@ -1,0 +1,113 @@
+// What a suite is: a list of cases planned from parameters, and a scorer that grades stored responses.
+// A suite never learns which target answered, and scoring needs nothing but what the store holds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/base/chat.h"
+
+namespace ds4::suites {
+
+using ParameterValue = std::variant<bool, int64_t, double, std::string, std::vector<int64_t>,
+                                    std::vector<double>, std::vector<std::string>>;
+
+/// Parameters of a suite: the defaults of its suite.toml overlaid by the profile.
+using Parameters = std::map<std::string, ParameterValue>;
+
+/// suite.toml, parsed by profiles/schema.
+struct Definition {
+  std::string name;
+  int version = 0;          // raised whenever scores may change
+  std::string description;  // one sentence
+  Parameters defaults;      // also the list of legal keys and their types
+  std::vector<std::string> scores;  // names of the scores it gives; the first is the headline
+};
+
+/// A case before its prompt exists: cheap to list, stable to name.
+struct CaseSpec {
+  std::string id;                           // unique within the cell, e.g. "2048/d0.50/r1/s3"
+  std::map<std::string, std::string> tags;  // report axes: length, depth, kind, ...
+  uint64_t seed = 0;                        // everything random in the case derives from it
+};
+
+struct GenerationLimits {
+  int64_t max_tokens = 256;
+  double temperature = 0;
+  double top_p = 1;
+  uint64_t seed = 0;
+  std::vector<std::string> stop;
+};
+
+/// A case ready to be sent.
+struct Case {
+  CaseSpec spec;
+  Conversation conversation;
+  GenerationLimits limits;
+  std::string expected;  // JSON text, the suite's own; stored beside the prompt, read by score()
+};
+
+/// Counts the prompt tokens a conversation will have at the target, so that long prompts can be
+/// sized to the token. Targets without a tokenizer estimate; `exact` says which.
+struct TokenCounter {
+  std::function<int64_t(const Conversation&)> count;
+  bool exact = false;
+};
+
+/// What came back, as scorers see it.
+struct Answer {
+  std::string text;       // raw completion
+  std::string reasoning;
+  std::string content;
+  std::vector<ToolCall> tool_calls;
+  std::string finish_reason;  // "stop", "length", "error"
+};
+
+enum class Grade {
+  kCorrect,
+  kWrong,
+  kInvalid,  // no verdict possible, e.g. cut by the token limit before an answer: not the model's error
+};
+
+struct Score {
+  Grade grade = Grade::kWrong;
+  std::map<std::string, double> values;  // by score name, each in [0, 1]
+  std::string extracted;                 // what was taken from the answer
+  std::string explanation;               // why, in one sentence
+};
+
+class Suite {
+ public:
+  virtual ~Suite() = default;
+  virtual const Definition& definition() const = 0;
+  /// The cases of these parameters, in running order. Throws Error(kProfile) on bad values.
+  virtual std::vector<CaseSpec> plan(const Parameters& parameters) const = 0;
+  /// Builds the prompt of one case; deterministic in (parameters, spec, counter).
+  virtual Case build(const Parameters& parameters, const CaseSpec& spec,
+                     const TokenCounter& counter) const = 0;
+  /// Grades a stored answer. `expected` is Case::expected.
+  virtual Score score(std::string_view expected, const Answer& answer) const = 0;
+};
+
+/// Every suite, in the order of `list suites` (suites/registry.cpp).
+std::span<const Suite* const> all_suites();
+
+/// The suite of that name, or nullptr.
+const Suite* find_suite(std::string_view name);
+
+/// Typed access with the suite's own error message; `name` must be in the definition's defaults.
+const ParameterValue& parameter(const Parameters& parameters, const std::string& name);
+template <typename T>
+const T& parameter_as(const Parameters& parameters, const std::string& name) {
+  return std::get<T>(parameter(parameters, name));
+}
+
+}  // namespace ds4::suites

@@ -1,0 +1,1 @@
+"""Independent PyTorch CPU reference of the DeepSeek-V4 forward pass, for golden vectors only."""
