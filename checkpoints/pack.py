@@ -68,7 +68,8 @@ def decode_fp4(packed, scale):
 
 def _e4m3_codes(y):
     magnitude = np.abs(y)
-    exponent = np.maximum(np.frexp(magnitude)[1] - 1, -6)  # below 2^-6 the grid is the subnormal one
+    # Below 2^-6 the grid is the subnormal one (frexp calls the exponent of 0 zero, so bound the argument).
+    exponent = np.frexp(np.maximum(magnitude, 2.0**-6))[1] - 1
     steps = np.rint(magnitude * np.exp2(3.0 - exponent)).astype(np.int64)  # units of 2^(exponent - 3), nearest even
     # Subnormals have exponent field 0 and 8 steps make the first normal, so fields simply add up and carry over.
     code = np.minimum((exponent + 6) * 8 + steps, 0x7E)
