@@ -16,8 +16,8 @@ def pool(arith, kv, score, ratio):
     Returns [T/ratio, D].
     """
     n = kv.shape[0] // ratio
-    kv = kv[:n * ratio].reshape(n, ratio, -1)
-    score = score[:n * ratio].reshape(n, ratio, -1)
+    kv = kv[:n * ratio].reshape(n, ratio, kv.shape[-1])
+    score = score[:n * ratio].reshape(n, ratio, score.shape[-1])
     if overlaps(ratio):
         dim = kv.shape[-1] // 2
         before_kv = torch.cat((torch.zeros_like(kv[:1, :, :dim]), kv[:-1, :, :dim]))[:n]

@@ -83,7 +83,7 @@ def _blocks(x, block):
     """Pad the last dim with zeros to whole blocks; zeros change neither the maximum nor any other element."""
     n = x.shape[-1]
     padded = torch.nn.functional.pad(x, (0, -n % block))
-    return padded.reshape(*x.shape[:-1], -1, block), n
+    return padded.reshape(*x.shape[:-1], padded.shape[-1] // block, block), n
 
 
 def _quantise(x, block, floor, limit, rounder):

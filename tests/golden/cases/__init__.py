@@ -1,0 +1,1 @@
+"""Case generators for the operation vectors, one module per group of operations."""
