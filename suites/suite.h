@@ -23,7 +23,7 @@ using ParameterValue = std::variant<bool, int64_t, double, std::string, std::vec
 /// Parameters of a suite: the defaults of its suite.toml overlaid by the profile.
 using Parameters = std::map<std::string, ParameterValue>;
 
-/// suite.toml, parsed by profiles/schema.
+/// suite.toml, parsed by profiles/schema (profiles::suite_definition).
 struct Definition {
   std::string name;
   int version = 0;          // raised whenever scores may change
@@ -79,7 +79,9 @@ enum class Grade {
 
 struct Score {
   Grade grade = Grade::kWrong;
-  std::map<std::string, double> values;  // by score name, each in [0, 1]
+  /// By score name, each in [0, 1]. A score that does not apply to the case is left out, and an
+  /// invalid answer has none, so that neither enters an average.
+  std::map<std::string, double> values;
   std::string extracted;                 // what was taken from the answer
   std::string explanation;               // why, in one sentence
 };
@@ -87,7 +89,11 @@ struct Score {
 class Suite {
  public:
   virtual ~Suite() = default;
-  virtual const Definition& definition() const = 0;
+  /// As in its suite.toml, e.g. "needle".
+  virtual std::string_view name() const = 0;
+  /// The text of its suite.toml, embedded in the binary. Suites know no TOML: the parsed form comes
+  /// from profiles::suite_definition(suite).
+  virtual std::string_view toml() const = 0;
   /// The cases of these parameters, in running order. Throws Error(kProfile) on bad values.
   virtual std::vector<CaseSpec> plan(const Parameters& parameters) const = 0;
   /// Builds the prompt of one case; deterministic in (parameters, spec, counter).
@@ -103,7 +109,8 @@ std::span<const Suite* const> all_suites();
 /// The suite of that name, or nullptr.
 const Suite* find_suite(std::string_view name);
 
-/// Typed access with the suite's own error message; `name` must be in the definition's defaults.
+/// Typed access to a full set of parameters (defaults overlaid by the profile): a missing name or
+/// another type is a bug of the caller, since profiles/schema has checked both.
 const ParameterValue& parameter(const Parameters& parameters, const std::string& name);
 template <typename T>
 const T& parameter_as(const Parameters& parameters, const std::string& name) {

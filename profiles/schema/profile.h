@@ -69,4 +69,7 @@ Profile load_profile(const std::filesystem::path& path,
 /// Parses the text of a suite.toml. `origin` names it in messages. Throws Error(kProfile).
 suites::Definition parse_suite_definition(std::string_view text, std::string_view origin);
 
+/// The definition of a suite: its embedded suite.toml (Suite::toml), parsed on first use.
+const suites::Definition& suite_definition(const suites::Suite& suite);
+
 }  // namespace ds4::profiles
