@@ -1,0 +1,14 @@
+// The two clocks of the project: a monotonic one for measuring, UTC for naming moments.
+#pragma once
+
+#include <string>
+
+namespace ds4 {
+
+/// Seconds on the monotonic clock; only differences mean anything.
+double monotonic_seconds();
+
+/// "2026-03-01T12:34:56.789Z".
+std::string utc_now();
+
+}  // namespace ds4

@@ -1,0 +1,36 @@
+// The terminal: whether to colour, and the progress of a run (one live line, or one plain line per
+// finished cell when stderr is no terminal).
+#pragma once
+
+#include <string>
+
+#include "runners/cli/verbs.h"
+#include "runners/supervisor.h"
+
+namespace ds4::cli {
+
+/// Whether text for a stream (STDOUT_FILENO, STDERR_FILENO) may be coloured: a terminal, and neither
+/// NO_COLOR, TERM=dumb nor --no-color.
+bool use_colour(int fd, const Common& common);
+
+/// Shows what a run is doing on stderr. Pass observer() to runners::execute().
+class Progress {
+ public:
+  explicit Progress(const Common& common);
+  ~Progress();  // clears the live line
+  void show(const runners::RunState& state);
+  runners::Observer observer() {
+    return [this](const runners::RunState& state) { show(state); };
+  }
+
+ private:
+  void live_line(const runners::RunState& state);
+  void plain_line(const runners::RunState& state);
+
+  bool enabled_, live_;
+  int printed_cell_ = 0, printed_tenths_ = -1;
+  double last_draw_s_ = 0;
+  bool drawn_ = false;
+};
+
+}  // namespace ds4::cli

@@ -1,0 +1,23 @@
+// `inspect`: the inventory of a checkpoint, from its headers alone.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "engine/api/inventory.h"
+#include "runners/cli/inspect.h"
+#include "runners/cli/verbs.h"
+
+namespace ds4::cli {
+
+void add_inspect(CLI::App& app, Common& common) {
+  auto folder = std::make_shared<std::string>();
+  CLI::App* verb = app.add_subcommand("inspect", "Inventory of a checkpoint, from headers alone");
+  verb->footer("Examples:\n  ds4-sweep inspect checkpoints/tiny\n  ds4-sweep inspect DIR --json");
+  verb->add_option("DIR", *folder, "Checkpoint folder (config.json and *.safetensors)")->required();
+  verb->add_flag("--json", common.json, "Print as JSON");
+  verb->callback([folder, &common] {
+    const Inventory inventory = take_inventory(*folder);
+    std::puts((common.json ? inspect_json(inventory) : inspect_text(inventory)).c_str());
+  });
+}
+
+}  // namespace ds4::cli

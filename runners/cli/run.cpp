@@ -1,0 +1,121 @@
+// `run` and `resume`: measure, then print the verdict and write the report.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "engine/base/error.h"
+#include "engine/base/files.h"
+#include "reports/pages/page.h"
+#include "reports/pages/render.h"
+#include "runners/cli/console.h"
+#include "runners/cli/verbs.h"
+#include "runners/run.h"
+
+namespace ds4::cli {
+namespace {
+
+constexpr int kInterruptedExit = 130;
+
+struct RunOptions {
+  std::string profile, run;
+  std::vector<std::string> set;
+  std::string output;
+  bool force = false;
+};
+
+std::unique_ptr<reports::Store> open_store(const Common& common) {
+  const std::filesystem::path path = common.db;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  return reports::Store::open(path);
+}
+
+// Writes report.{html,md,json} beside the database, or to --output.
+std::filesystem::path write_reports(const reports::Page& page, const std::string& run_id,
+                                    const Common& common, const std::string& output) {
+  const std::filesystem::path folder =
+      output.empty() ? std::filesystem::path(common.db).parent_path() / run_id.substr(0, 8)
+                     : std::filesystem::path(output);
+  std::filesystem::create_directories(folder);
+  write_file_atomic(folder / "report.html", reports::render_html(page));
+  write_file_atomic(folder / "report.md", reports::render_markdown(page));
+  write_file_atomic(folder / "report.json", reports::render_json(page));
+  return folder;
+}
+
+void execute_and_report(reports::Store& store, const std::string& run_id, const RunOptions& options,
+                        Common& common) {
+  runners::install_interrupt_handler();
+  {
+    Progress progress(common);
+    runners::execute(store, run_id, progress.observer());
+  }
+  const reports::Page page = reports::build_page(store, run_id);
+  const std::filesystem::path folder = write_reports(page, run_id, common, options.output);
+  if (common.json) {
+    std::puts(reports::render_json(page).c_str());
+  } else {
+    std::fputs(reports::render_terminal(page, use_colour(STDOUT_FILENO, common)).c_str(), stdout);
+    std::printf("\nreport: %s\n        %s\n", (folder / "report.html").c_str(),
+                (folder / "report.md").c_str());
+    if (!runners::g_interrupted) {
+      std::printf("next:   ds4-sweep show %s\n", run_id.substr(0, 8).c_str());
+    }
+  }
+  if (runners::g_interrupted) {
+    std::fprintf(stderr, "interrupted; everything measured is stored. To finish: ds4-sweep resume %s\n",
+                 run_id.substr(0, 8).c_str());
+    common.exit_code = kInterruptedExit;
+  } else {
+    common.exit_code = page.verdict.exit_code();
+  }
+}
+
+void add_run_flags(CLI::App* verb, RunOptions& options, Common& common) {
+  verb->add_option("--db", common.db, "Database file")->envname("DS4_SWEEP_DB")->capture_default_str();
+  verb->add_option("-o,--output", options.output, "Folder for the reports (default: beside the database)");
+  verb->add_flag("--json", common.json, "Print the result as one JSON object");
+  verb->add_flag("-q,--quiet", common.quiet, "No progress");
+  verb->add_flag("--no-color", common.no_color, "No colours");
+  verb->add_flag("--no-progress", common.no_progress, "No progress");
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Common& common) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* verb = app.add_subcommand("run", "Measure a profile and judge it (the default verb)");
+  verb->footer(
+      "Examples:\n"
+      "  ds4-sweep run profiles/tiny.toml\n"
+      "  ds4-sweep run profiles/tiny.toml --set engine.kv_dtype=bf16 --json\n"
+      "Ctrl-C keeps everything measured; `ds4-sweep resume latest` finishes the run.");
+  verb->add_option("PROFILE", options->profile, "Profile file (TOML)")->required();
+  verb->add_option("--set", options->set, "Override a key of the profile: key=value (recorded)");
+  add_run_flags(verb, *options, common);
+  verb->callback([options, &common] {
+    const profiles::Plan plan =
+        profiles::make_plan(profiles::load_profile(options->profile, options->set));
+    runners::check_plan(plan);
+    const auto store = open_store(common);
+    const std::string run_id = runners::begin_run(*store, plan, common.command_line);
+    execute_and_report(*store, run_id, *options, common);
+  });
+}
+
+void add_resume(CLI::App& app, Common& common) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* verb = app.add_subcommand("resume", "Run what an interrupted run is missing");
+  verb->footer("Examples:\n  ds4-sweep resume latest\n  ds4-sweep resume 3f2a91c0 --force");
+  verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")->required();
+  verb->add_flag("--force", options->force, "Even if the commit or the checkpoint is another one");
+  add_run_flags(verb, *options, common);
+  verb->callback([options, &common] {
+    const auto store = open_store(common);
+    const reports::RunRow run = store->run(options->run);
+    runners::check_resumable(run, options->force);
+    execute_and_report(*store, run.id, *options, common);
+  });
+}
+
+}  // namespace ds4::cli

@@ -1,0 +1,34 @@
+// The verbs of the command line: one file each, one line each in the table of main.cpp.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace ds4::cli {
+
+/// Flags that mean the same for every verb.
+struct Common {
+  std::string db = "runs/results.db";
+  std::string command_line;
+  bool json = false, quiet = false, no_color = false, no_progress = false;
+  int exit_code = 0;  // what main() returns when the verb ends normally
+};
+
+void add_run(CLI::App& app, Common& common);
+void add_plan(CLI::App& app, Common& common);
+void add_resume(CLI::App& app, Common& common);
+void add_report(CLI::App& app, Common& common);
+void add_show(CLI::App& app, Common& common);
+void add_rescore(CLI::App& app, Common& common);
+void add_list(CLI::App& app, Common& common);
+void add_inspect(CLI::App& app, Common& common);
+void add_logits(CLI::App& app, Common& common);
+void add_generate(CLI::App& app, Common& common);
+void add_worker(CLI::App& app, Common& common);  // hidden: for the supervisor
+
+}  // namespace ds4::cli

@@ -1,0 +1,121 @@
+#include "runners/run.h"
+
+#include <algorithm>
+#include <random>
+
+#include "engine/api/session.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/version.h"
+#include "runners/machine.h"
+#include "suites/suite.h"
+
+namespace ds4::runners {
+namespace {
+
+std::string make_uuid() {  // version 4
+  std::random_device source;
+  std::string uuid;
+  static constexpr char kDigits[] = "0123456789abcdef";
+  for (int i = 0; i < 32; ++i) {
+    if (i == 8 || i == 12 || i == 16 || i == 20) uuid += '-';
+    unsigned digit = source() & 15u;
+    if (i == 12) digit = 4;
+    if (i == 16) digit = 8 | (digit & 3);
+    uuid += kDigits[digit];
+  }
+  return uuid;
+}
+
+std::string checkpoint_identity(const std::filesystem::path& checkpoint) {
+  return checkpoint.empty() ? "" : read_model_info(checkpoint).identity;
+}
+
+int count_cases(const profiles::Profile& profile) {
+  size_t n = 0;
+  for (const profiles::SuiteSection& section : profile.suites) {
+    n += suites::find_suite(section.name)->plan(section.parameters).size();
+  }
+  return static_cast<int>(n);
+}
+
+}  // namespace
+
+std::vector<int> check_plan(const profiles::Plan& plan) {
+  if (plan.profile.target == "engine") read_model_info(plan.profile.checkpoint);
+  std::vector<int> cases;
+  for (const profiles::Cell& cell : plan.cells) cases.push_back(count_cases(cell.profile));
+  return cases;
+}
+
+std::string begin_run(reports::Store& store, const profiles::Plan& plan,
+                      const std::string& command_line) {
+  reports::RunRow run;
+  run.id = make_uuid();
+  run.profile_name = plan.profile.name;
+  run.profile_path = plan.profile.path.string();
+  run.profile_text = plan.profile.text;
+  run.commit = kCommit;
+  run.dirty = kDirty;
+  run.version = kVersion;
+  run.machine = describe_machine();
+  run.checkpoint_path = plan.profile.checkpoint.string();
+  run.checkpoint_identity = checkpoint_identity(plan.profile.checkpoint);
+  run.command_line = command_line;
+  run.started_at = utc_now();
+  std::vector<reports::CellRow> cells;
+  for (const profiles::Cell& cell : plan.cells) {
+    cells.push_back({cell.key, cell.label, cell.semantics, profiles::cell_to_json(cell),
+                     static_cast<int>(cells.size())});
+  }
+  run.resolved_profile = profiles::cell_to_json(profiles::Cell{"", "", "", plan.profile});
+  store.add_run(run, cells);
+  return run.id;
+}
+
+void check_resumable(const reports::RunRow& run, bool force) {
+  if (force) return;
+  if (run.commit != kCommit || run.dirty != kDirty) {
+    throw Error(ErrorCode::kUsage,
+                "run " + run.id.substr(0, 8) + " was made by commit " + run.commit.substr(0, 12) +
+                    (run.dirty ? " (modified)" : "") + "; this is " +
+                    std::string(kCommit).substr(0, 12) + (kDirty ? " (modified)" : ""),
+                "Check that commit out, or mix the two knowingly with --force.");
+  }
+  if (const std::string now = checkpoint_identity(run.checkpoint_path);
+      now != run.checkpoint_identity) {
+    throw Error(ErrorCode::kUsage,
+                run.checkpoint_path + ": not the checkpoint of run " + run.id.substr(0, 8) +
+                    " (identity " + now.substr(0, 12) + ", was " +
+                    run.checkpoint_identity.substr(0, 12) + ")",
+                "Put the old checkpoint back, or mix the two knowingly with --force.");
+  }
+}
+
+void execute(reports::Store& store, const std::string& run_id, const Observer& observer) {
+  const std::vector<reports::CellRow> cells = store.cells(run_id);
+  RunState state;
+  state.n_cells = static_cast<int>(cells.size());
+  for (const reports::CellRow& row : cells) {
+    if (g_interrupted) return;
+    ++state.cell;
+    state.cell_label = row.label;
+    state.phase = "start";
+    state.suite = state.case_id = "";
+    state.cases_done = state.n_cases = 0;
+    Assignment assignment{profiles::cell_from_json(row.settings), {}};
+    for (const reports::StoredAttempt& attempt : store.attempts(run_id, false)) {
+      if (attempt.cell_key == row.key && attempt.status == "ok") {
+        assignment.done.emplace(attempt.suite, attempt.case_id);
+      }
+    }
+    if (static_cast<int>(assignment.done.size()) == count_cases(assignment.cell.profile)) continue;
+    const auto launches = store.launches(run_id);
+    const auto earlier = std::count_if(launches.begin(), launches.end(),
+                                       [&](const auto& l) { return l.cell_key == row.key; });
+    run_cell(store, run_id, assignment, static_cast<int>(earlier) + 1, state, observer);
+  }
+  if (!g_interrupted) store.finish_run(run_id, utc_now());
+}
+
+}  // namespace ds4::runners

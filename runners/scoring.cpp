@@ -1,0 +1,54 @@
+#include "runners/scoring.h"
+
+#include <nlohmann/json.hpp>
+
+#include "profiles/schema/profile.h"
+
+namespace ds4::runners {
+namespace {
+
+const char* name_of(suites::Grade grade) {
+  switch (grade) {
+    case suites::Grade::kCorrect:
+      return "correct";
+    case suites::Grade::kWrong:
+      return "wrong";
+    case suites::Grade::kInvalid:
+      return "invalid";
+  }
+  return "";
+}
+
+}  // namespace
+
+reports::ScoreRow grade(const suites::Suite& suite, const reports::AttemptRow& attempt) {
+  const suites::Answer answer{attempt.text, attempt.reasoning, attempt.content,
+                              tool_calls_from_json(attempt.tool_calls), attempt.finish_reason};
+  const suites::Score score = suite.score(attempt.expected, answer);
+  reports::ScoreRow row;
+  row.suite_version = profiles::suite_definition(suite).version;
+  row.grade = name_of(score.grade);
+  row.values = score.values;
+  row.extracted = score.extracted;
+  row.explanation = score.explanation;
+  return row;
+}
+
+std::string tool_calls_to_json(const std::vector<ToolCall>& calls) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const ToolCall& call : calls) {
+    list.push_back({{"id", call.id}, {"name", call.name}, {"arguments", call.arguments}});
+  }
+  return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::vector<ToolCall> tool_calls_from_json(const std::string& json) {
+  std::vector<ToolCall> calls;
+  if (json.empty()) return calls;
+  for (const nlohmann::json& call : nlohmann::json::parse(json)) {
+    calls.push_back({call.at("id"), call.at("name"), call.at("arguments")});
+  }
+  return calls;
+}
+
+}  // namespace ds4::runners

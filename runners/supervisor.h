@@ -1,0 +1,37 @@
+// The supervisor: starts one worker per cell, enforces deadlines, and is the only writer of the store.
+// Nothing a worker does can end it: crashes, hangs and nonsense on the pipe become stored outcomes.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "reports/store/store.h"
+#include "runners/protocol.h"
+
+namespace ds4::runners {
+
+/// What a run is doing now, for progress displays.
+struct RunState {
+  int cell = 0, n_cells = 0;  // 1-based
+  std::string cell_label, phase, suite, case_id;
+  int cases_done = 0, n_cases = 0;  // in this launch
+  int64_t prompt_done = 0, completion_done = 0;
+  double elapsed_s = 0;  // of this launch
+};
+
+/// Called on every message, and at least every second.
+using Observer = std::function<void(const RunState&)>;
+
+/// Set by the signal handler of Ctrl-C; once true, run_cell() ends its worker and returns.
+extern volatile bool g_interrupted;
+
+/// Makes SIGINT and SIGTERM set g_interrupted; a second one ends this process at once (exit 130).
+void install_interrupt_handler();
+
+/// Runs the missing cases of one cell in a worker and stores every attempt as it ends, then the launch.
+/// Returns the launch as stored.
+reports::LaunchRow run_cell(reports::Store& store, const std::string& run_id,
+                            const Assignment& assignment, int launch_number, RunState& state,
+                            const Observer& observer);
+
+}  // namespace ds4::runners

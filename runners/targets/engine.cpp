@@ -1,0 +1,153 @@
+// The embedded engine as a target: renders, tokenises, runs the session, parses. The only harness file
+// that includes the engine's interface for inference.
+#include <algorithm>
+#include <optional>
+
+#include "engine/api/session.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "runners/targets/registry.h"
+
+namespace ds4::runners {
+namespace {
+
+EngineSettings engine_settings(const profiles::EngineSection& section) {
+  EngineSettings settings;
+  settings.device = section.device == "cuda" ? Device::kCuda : Device::kCpu;
+  settings.kv_dtype = section.kv_dtype == "bf16" ? KvDtype::kBf16 : KvDtype::kFp8;
+  settings.index_dtype = section.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
+  settings.context_length = section.context_length;
+  settings.prefill_chunk = static_cast<int>(section.prefill_chunk);
+  settings.threads = static_cast<int>(section.threads);
+  return settings;
+}
+
+// Where the earliest of the stop strings begins in `text`, or npos.
+size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {
+  size_t earliest = std::string::npos;
+  for (const std::string& stop : stops) earliest = std::min(earliest, text.find(stop));
+  return earliest;
+}
+
+class EngineTarget final : public Target {
+ public:
+  explicit EngineTarget(const profiles::Profile& profile) : profile_(profile) {}
+
+  Capabilities open(const std::function<void(const std::string&)>& on_phase) override {
+    if (profile_.checkpoint.empty()) {
+      throw Error(ErrorCode::kProfile, profile_.path.string() + ": no `checkpoint` for target `engine`",
+                  "Add `checkpoint = \"DIR\"`.");
+    }
+    on_phase("load");
+    const EngineSettings settings = engine_settings(profile_.engine);
+    tokenizer_ = Tokenizer::load(profile_.checkpoint);
+    planned_bytes_ = estimate_memory(profile_.checkpoint, settings).total_bytes();
+    engine_ = Engine::load(profile_.checkpoint, settings);
+    session_ = engine_->new_session();
+    on_phase("warm-up");  // first touch of the weights; not part of any case
+    const TokenId warm_up[] = {std::max<TokenId>(0, tokenizer_->bos())};
+    session_->extend_to(warm_up);
+    return {.exact_token_counts = true,
+            .tools = true,
+            .thinking = true,
+            .description = "embedded engine, " + profile_.engine.device + ", " +
+                           std::to_string(engine_->info().n_layers) + " layers"};
+  }
+
+  int64_t count_tokens(const Conversation& conversation) override {
+    return static_cast<int64_t>(encode(conversation).size());
+  }
+
+  Response submit(const Request& request,
+                  const std::function<bool(int64_t, int64_t)>& on_progress) override {
+    Response response;
+    std::vector<TokenId> tokens = encode(request.conversation);
+    response.prompt_tokens = static_cast<int64_t>(tokens.size());
+    if (response.prompt_tokens + request.limits.max_tokens > profile_.engine.context_length) {
+      response.error = "the prompt of " + std::to_string(response.prompt_tokens) +
+                       " tokens and max_tokens " + std::to_string(request.limits.max_tokens) +
+                       " exceed engine.context_length " +
+                       std::to_string(profile_.engine.context_length) + "; raise it";
+      return response;
+    }
+    // Timed window: from handing over the tokens to the last token; rendering, encoding and parsing
+    // are outside.
+    const double start = monotonic_seconds();
+    const auto elapsed = [&] { return monotonic_seconds() - start; };
+    const bool complete = session_->extend_to(
+        tokens, [&](int64_t tokens_done) { return on_progress(tokens_done, 0); });
+    response.cached_tokens = session_->reused();
+    response.answer.finish_reason = complete ? decode(request, elapsed, on_progress, response) : "cancelled";
+    response.end_s = elapsed();
+    const ParsedCompletion parsed = parse_completion(
+        response.answer.text, request.conversation.thinking, ParseMode::kTolerant);
+    response.answer.reasoning = parsed.reasoning;
+    response.answer.content = parsed.content;
+    response.answer.tool_calls = parsed.tool_calls;
+    return response;
+  }
+
+  std::vector<probes::Sample> observe() override {
+    return {{"planned_memory", static_cast<double>(planned_bytes_), 0, ""}};
+  }
+
+  void close() override {
+    session_.reset();
+    engine_.reset();
+  }
+
+ private:
+  std::vector<TokenId> encode(const Conversation& conversation) const {
+    return tokenizer_->encode(render_prompt(conversation), AddedTokens::kParse);
+  }
+
+  // Draws tokens until EOS, a stop string, the limit or a cancel; returns the finish reason.
+  template <typename Elapsed>
+  std::string decode(const Request& request, const Elapsed& elapsed,
+                     const std::function<bool(int64_t, int64_t)>& on_progress, Response& response) {
+    SamplingSettings sampling;
+    sampling.temperature = request.limits.temperature;
+    sampling.top_p = request.limits.top_p;
+    sampling.seed = request.limits.seed;
+    StreamDecoder stream(tokenizer_);
+    std::string& text = response.answer.text;
+    const TokenId eos = tokenizer_->eos();
+    std::string finish = "length";
+    while (response.completion_tokens < request.limits.max_tokens) {
+      const TokenId token = session_->sample(sampling);
+      if (response.first_token_s < 0) response.first_token_s = elapsed();
+      response.events.push_back({elapsed(), 1});
+      ++response.completion_tokens;
+      if (token == eos) {
+        finish = "stop";
+        break;
+      }
+      text += stream.push(token);
+      if (const size_t stop = find_stop(text, request.limits.stop); stop != std::string::npos) {
+        text.resize(stop);
+        return "stop";
+      }
+      if (!on_progress(response.prompt_tokens, response.completion_tokens)) {
+        finish = "cancelled";
+        break;
+      }
+      if (response.completion_tokens < request.limits.max_tokens) session_->append(token);
+    }
+    text += stream.finish();
+    return finish;
+  }
+
+  profiles::Profile profile_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Session> session_;
+  int64_t planned_bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Target> make_engine_target(const profiles::Profile& profile) {
+  return std::make_unique<EngineTarget>(profile);
+}
+
+}  // namespace ds4::runners

@@ -1,0 +1,50 @@
+// The null target answers at once with one token: what is measured is the harness itself.
+#include "engine/base/clock.h"
+#include "runners/targets/registry.h"
+
+namespace ds4::runners {
+namespace {
+
+class NullTarget final : public Target {
+ public:
+  Capabilities open(const std::function<void(const std::string&)>&) override {
+    return {.exact_token_counts = true,
+            .tools = true,
+            .thinking = true,
+            .description = "null target: no model"};
+  }
+
+  // One token a byte: prompts can then be sized exactly.
+  int64_t count_tokens(const Conversation& conversation) override {
+    int64_t bytes = 0;
+    for (const Message& message : conversation.messages) {
+      bytes += static_cast<int64_t>(message.content.size());
+    }
+    return bytes;
+  }
+
+  Response submit(const Request& request,
+                  const std::function<bool(int64_t, int64_t)>& on_progress) override {
+    const double start = monotonic_seconds();
+    Response response;
+    response.prompt_tokens = count_tokens(request.conversation);
+    const bool go_on = on_progress(response.prompt_tokens, 0);
+    response.answer.finish_reason = go_on ? "stop" : "cancelled";
+    response.completion_tokens = 1;
+    response.first_token_s = monotonic_seconds() - start;
+    response.events.push_back({response.first_token_s, 1});
+    response.end_s = monotonic_seconds() - start;
+    return response;
+  }
+
+  std::vector<probes::Sample> observe() override { return {}; }
+  void close() override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Target> make_null_target(const profiles::Profile&) {
+  return std::make_unique<NullTarget>();
+}
+
+}  // namespace ds4::runners

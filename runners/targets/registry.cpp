@@ -1,0 +1,31 @@
+#include "runners/targets/registry.h"
+
+#include <array>
+
+#include "engine/base/error.h"
+
+namespace ds4::runners {
+namespace {
+
+constexpr std::array kKinds{
+    TargetKind{"engine", "the embedded engine, on the checkpoint the profile names",
+               make_engine_target},
+    TargetKind{"null", "answers at once with nothing: measures the harness itself",
+               make_null_target},
+    TargetKind{"scripted", "plays the behaviour written in the profile's `script` file",
+               make_scripted_target},
+};
+
+}  // namespace
+
+std::span<const TargetKind> target_kinds() { return kKinds; }
+
+std::unique_ptr<Target> make_target(const profiles::Profile& profile) {
+  for (const TargetKind& kind : kKinds) {
+    if (kind.name == profile.target) return kind.make(profile);
+  }
+  throw Error(ErrorCode::kProfile, "unknown target `" + profile.target + "`",
+              "`ds4-sweep list targets` names them.");
+}
+
+}  // namespace ds4::runners

@@ -1,0 +1,129 @@
+// The scripted target plays any behaviour from a JSON file: answers, delays, errors, hangs, crashes. Tests
+// of the harness are written with it; docs/method.md documents the format.
+#include <signal.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/files.h"
+#include "runners/targets/registry.h"
+
+namespace ds4::runners {
+namespace {
+
+using nlohmann::json;
+
+void sleep_ms(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+// "segv", "abort", "kill" or an exit code: ends this process that way.
+void end_process(const json& how) {
+  if (how.is_number_integer()) std::_Exit(how.get<int>());
+  const std::string name = how.get<std::string>();
+  if (name == "abort") std::abort();
+  ::raise(name == "segv" ? SIGSEGV : SIGKILL);
+}
+
+class ScriptedTarget final : public Target {
+ public:
+  explicit ScriptedTarget(const profiles::Profile& profile) : path_(profile.script) {}
+
+  Capabilities open(const std::function<void(const std::string&)>& on_phase) override {
+    try {
+      script_ = json::parse(read_file(path_));
+    } catch (const json::exception& e) {
+      throw Error(ErrorCode::kProfile, path_ + ": " + e.what(), "The script must be valid JSON.");
+    }
+    on_phase("load");
+    const json open = script_.value("open", json::object());
+    sleep_ms(open.value("delay_ms", 0));
+    if (open.contains("print")) std::fputs(open["print"].get<std::string>().c_str(), stderr);
+    if (open.contains("end")) end_process(open["end"]);
+    if (open.contains("error")) throw Error(ErrorCode::kMachine, open["error"], "Scripted.");
+    return {.exact_token_counts = true,
+            .tools = true,
+            .thinking = true,
+            .description = "scripted target"};
+  }
+
+  int64_t count_tokens(const Conversation& conversation) override {
+    int64_t bytes = 0;
+    for (const Message& message : conversation.messages) {
+      bytes += static_cast<int64_t>(message.content.size());
+    }
+    return bytes;
+  }
+
+  Response submit(const Request& request,
+                  const std::function<bool(int64_t, int64_t)>& on_progress) override {
+    const json rule = find_rule(request.conversation);
+    const double start = monotonic_seconds();
+    Response response;
+    response.prompt_tokens = count_tokens(request.conversation);
+    if (!wait(rule.value("delay_ms", 0), response.prompt_tokens, on_progress)) {
+      response.answer.finish_reason = "cancelled";
+      return response;
+    }
+    if (rule.contains("print")) std::fputs(rule["print"].get<std::string>().c_str(), stderr);
+    if (rule.value("hang", false)) sleep_ms(int64_t{3600} * 1000);  // deaf to cancellation
+    if (rule.contains("end")) end_process(rule["end"]);
+    response.error = rule.value("error", "");
+    response.answer.text = rule.value("text", "");
+    response.answer.content = rule.value("content", response.answer.text);
+    response.answer.reasoning = rule.value("reasoning", "");
+    response.answer.finish_reason = rule.value("finish_reason", "stop");
+    for (const json& call : rule.value("tool_calls", json::array())) {
+      response.answer.tool_calls.push_back({"", call.at("name"), call.at("arguments").dump()});
+    }
+    response.completion_tokens = rule.value("tokens", 1);
+    for (int64_t i = 0; i < response.completion_tokens; ++i) {
+      response.events.push_back({monotonic_seconds() - start, 1});
+      sleep_ms(rule.value("token_ms", 0));
+    }
+    if (!response.events.empty()) response.first_token_s = response.events.front().time_s;
+    response.end_s = monotonic_seconds() - start;
+    return response;
+  }
+
+  std::vector<probes::Sample> observe() override { return {}; }
+  void close() override {}
+
+ private:
+  // The first rule whose `contains` is in the last message and that has plays left.
+  json find_rule(const Conversation& conversation) {
+    const std::string& prompt = conversation.messages.back().content;
+    for (json& rule : script_["rules"]) {
+      if (prompt.find(rule.value("contains", "")) == std::string::npos) continue;
+      if (rule.contains("times")) {
+        const int left = rule["times"];
+        if (left == 0) continue;
+        rule["times"] = left - 1;
+      }
+      return rule;
+    }
+    return json::object();
+  }
+
+  static bool wait(int64_t ms, int64_t prompt_tokens,
+                   const std::function<bool(int64_t, int64_t)>& on_progress) {
+    for (; ms > 0; ms -= 10) {
+      if (!on_progress(prompt_tokens, 0)) return false;
+      sleep_ms(std::min<int64_t>(ms, 10));
+    }
+    return on_progress(prompt_tokens, 0);
+  }
+
+  std::string path_;
+  json script_;
+};
+
+}  // namespace
+
+std::unique_ptr<Target> make_scripted_target(const profiles::Profile& profile) {
+  return std::make_unique<ScriptedTarget>(profile);
+}
+
+}  // namespace ds4::runners
