@@ -26,7 +26,7 @@ MAX_POSITIONS = 22
 # name, exact length, depth of the needle that is asked for (None: a short task, drawn until the length fits)
 CASES = [
     ("short-64", 64, None),
-    ("tool-call", 230, None),
+    ("tool-call-180", 180, None),
     ("needle-513", 513, 0.1),
     ("needle-2049", 2049, 0.25),
     ("needle-8200", 8200, 0.5),
@@ -56,7 +56,7 @@ def make_case(name, length, depth, gen, tokenizer, draw, pool):
         if depth is not None:
             ids, mask = gen.needle(draw, length, tokenizer, pool, N_NEEDLES, 1, depth=depth)
         else:
-            task = gen.toolcall(draw) if name == "tool-call" else gen.arith(draw)
+            task = gen.toolcall(draw) if name.startswith("tool-call") else gen.arith(draw)
             ids, mask = gen.enc_sample(tokenizer, task)
         if len(ids) == length:
             break
