@@ -1,5 +1,5 @@
-// The results database: every run, cell, attempt, event and score, as plain rows. Averages are made on
-// reading and never stored. docs/schema.md documents the tables; this is the only SQLite user.
+// The results database: every run, cell, attempt, event and score, as plain rows. Averages are made
+// on reading and never stored. docs/schema.md documents the tables; this is the only SQLite user.
 #pragma once
 
 #include <cstdint>
@@ -17,29 +17,36 @@ namespace ds4::reports {
 struct RunRow {
   std::string id;  // UUID
   std::string profile_name, profile_path, profile_text;
-  std::string resolved_profile;     // JSON
+  std::string resolved_profile;  // JSON
   std::string commit;
   bool dirty = false;
   std::string version;
-  std::string machine;              // JSON: cpu, cores, memory, kernel, gpus
+  std::string machine;  // JSON: cpu, cores, memory, kernel, gpus
   std::string checkpoint_path;
   std::string checkpoint_identity;  // "" for targets without a checkpoint
   std::string command_line;
   std::string started_at, finished_at;  // ISO 8601 UTC; finished_at "" = interrupted
 };
 
+/// A case a cell is to run; without an attempt that is ok it counts as not measured.
+struct PlannedCase {
+  std::string suite, case_id;
+  std::map<std::string, std::string> tags;
+};
+
 struct CellRow {
   std::string key, label, semantics;  // profiles::Cell
   std::string settings;               // cell_to_json(): what a resume runs again
   int ordinal = 0;
+  std::vector<PlannedCase> cases;  // in running order; empty = not known
 };
 
 /// A worker process and how it ended.
 struct LaunchRow {
   std::string cell_key;
-  int number = 1;        // 1, 2, ... per run and cell
-  std::string outcome;   // "ok", "crash", "timeout", "killed", "error", "interrupted"
-  std::string phase;     // what the worker was doing when it ended
+  int number = 1;       // 1, 2, ... per run and cell
+  std::string outcome;  // "ok", "crash", "timeout", "killed", "error", "interrupted"
+  std::string phase;    // what the worker was doing when it ended
   int exit_code = 0, signal = 0;
   std::string message;   // the error's text and hint
   std::string log_tail;  // last lines of its stderr
@@ -56,9 +63,9 @@ struct EventRow {
 struct AttemptRow {
   std::string cell_key, suite, case_id;
   int suite_version = 0;
-  int number = 1;      // 1, 2, ... per run, cell, suite and case
-  std::string status;  // "ok", "error", "cancelled"
-  std::string prompt, expected;        // stored once per sha256, compressed
+  int number = 1;                // 1, 2, ... per run, cell, suite and case
+  std::string status;            // "ok", "error", "cancelled"
+  std::string prompt, expected;  // stored once per sha256, compressed
   std::map<std::string, std::string> tags;
   std::string text, reasoning, content, tool_calls;  // tool_calls: JSON
   std::string finish_reason, error;

@@ -1,0 +1,245 @@
+// The reading half of the store.
+#include <unordered_map>
+
+#include "engine/base/error.h"
+#include "reports/store/json_tags.h"
+#include "reports/store/sqlite_store.h"
+#include "reports/store/texts.h"
+
+namespace ds4::reports {
+namespace {
+
+constexpr char kRunColumns[] =
+    "SELECT id, profile_name, profile_path, profile_text, resolved_profile, commit_hash, dirty, "
+    "version, machine, checkpoint_path, checkpoint_identity, command_line, started_at, finished_at "
+    "FROM runs ";
+
+RunRow read_run(const Statement& row) {
+  RunRow run;
+  run.id = row.text(0);
+  run.profile_name = row.text(1);
+  run.profile_path = row.text(2);
+  run.profile_text = row.text(3);
+  run.resolved_profile = row.text(4);
+  run.commit = row.text(5);
+  run.dirty = row.integer(6) != 0;
+  run.version = row.text(7);
+  run.machine = row.text(8);
+  run.checkpoint_path = row.text(9);
+  run.checkpoint_identity = row.text(10);
+  run.command_line = row.text(11);
+  run.started_at = row.text(12);
+  run.finished_at = row.text(13);
+  return run;
+}
+
+// metric, value, time_s, phase from consecutive columns.
+probes::Sample read_sample(const Statement& row, int first) {
+  return {row.text(first), row.real(first + 1), row.real(first + 2), row.text(first + 3)};
+}
+
+// Where an attempt's row is in the result, by its id.
+using Index = std::unordered_map<int64_t, size_t>;
+
+Index index_by_id(const std::vector<StoredAttempt>& attempts) {
+  Index index;
+  for (size_t i = 0; i < attempts.size(); ++i) index[attempts[i].id] = i;
+  return index;
+}
+
+}  // namespace
+
+std::vector<RunRow> SqliteStore::runs() {
+  // started_at has a resolution of its own; the row order breaks ties.
+  Statement rows(database_, std::string(kRunColumns) + "ORDER BY started_at DESC, rowid DESC");
+  std::vector<RunRow> result;
+  while (rows.step()) result.push_back(read_run(rows));
+  return result;
+}
+
+RunRow SqliteStore::run(const std::string& id_or_prefix) {
+  std::vector<RunRow> all = runs();
+  if (all.empty()) {
+    throw Error(ErrorCode::kUsage, database_.path().string() + ": holds no run",
+                "Measure something first: ds4-sweep run PROFILE.");
+  }
+  if (id_or_prefix == "latest") return all.front();
+  const RunRow* found = nullptr;
+  int n_found = 0;
+  for (const RunRow& run : all) {
+    if (run.id == id_or_prefix) return run;
+    if (!id_or_prefix.empty() && run.id.starts_with(id_or_prefix)) {
+      found = &run;
+      ++n_found;
+    }
+  }
+  if (n_found == 0) {
+    throw Error(ErrorCode::kUsage, "no run `" + id_or_prefix + "` in " + database_.path().string(),
+                "`ds4-sweep list runs` shows them; `latest` names the newest, " +
+                    all.front().id.substr(0, 8) + ".");
+  }
+  if (n_found > 1) {
+    throw Error(ErrorCode::kUsage,
+                "`" + id_or_prefix + "` is the beginning of " + std::to_string(n_found) + " runs",
+                "Give more of the run's id.");
+  }
+  return *found;
+}
+
+std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
+  Statement rows(database_,
+                 "SELECT key, label, semantics, settings, ordinal FROM cells WHERE run_id = ? "
+                 "ORDER BY ordinal, key");
+  rows.bind(run_id);
+  Statement cases(database_,
+                  "SELECT suite, case_id, tags FROM planned_cases WHERE run_id = ? AND "
+                  "cell_key = ? ORDER BY ordinal");
+  std::vector<CellRow> result;
+  while (rows.step()) {
+    CellRow cell;
+    cell.key = rows.text(0);
+    cell.label = rows.text(1);
+    cell.semantics = rows.text(2);
+    cell.settings = rows.text(3);
+    cell.ordinal = static_cast<int>(rows.integer(4));
+    cases.bind(run_id).bind(cell.key);
+    while (cases.step()) {
+      cell.cases.push_back({cases.text(0), cases.text(1), tags_from_json(cases.text(2))});
+    }
+    cases.reset();
+    result.push_back(std::move(cell));
+  }
+  return result;
+}
+
+std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
+  Statement rows(database_,
+                 "SELECT cell_key, number, outcome, phase, exit_code, signal, message, log_tail, "
+                 "seconds, started_at FROM launches WHERE run_id = ? ORDER BY id");
+  rows.bind(run_id);
+  std::vector<LaunchRow> result;
+  while (rows.step()) {
+    LaunchRow launch;
+    launch.cell_key = rows.text(0);
+    launch.number = static_cast<int>(rows.integer(1));
+    launch.outcome = rows.text(2);
+    launch.phase = rows.text(3);
+    launch.exit_code = static_cast<int>(rows.integer(4));
+    launch.signal = static_cast<int>(rows.integer(5));
+    launch.message = rows.text(6);
+    launch.log_tail = rows.text(7);
+    launch.seconds = rows.real(8);
+    launch.started_at = rows.text(9);
+    result.push_back(std::move(launch));
+  }
+  return result;
+}
+
+std::vector<LaunchSample> SqliteStore::launch_samples(const std::string& run_id) {
+  Statement rows(database_,
+                 "SELECT l.cell_key, l.number, s.metric, s.value, s.time_s, s.phase "
+                 "FROM launch_samples s JOIN launches l ON l.id = s.launch_id "
+                 "WHERE l.run_id = ? ORDER BY l.id, s.seq");
+  rows.bind(run_id);
+  std::vector<LaunchSample> result;
+  while (rows.step()) {
+    result.push_back({rows.text(0), static_cast<int>(rows.integer(1)), read_sample(rows, 2)});
+  }
+  return result;
+}
+
+std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool with_texts) {
+  std::vector<StoredAttempt> result;
+  {
+    Statement rows(database_,
+                   "SELECT id, cell_key, suite, suite_version, case_id, number, status, tags, "
+                   "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
+                   "first_token_s, end_s, started_at FROM attempts WHERE run_id = ? ORDER BY id");
+    rows.bind(run_id);
+    while (rows.step()) {
+      StoredAttempt attempt;
+      attempt.id = rows.integer(0);
+      attempt.cell_key = rows.text(1);
+      attempt.suite = rows.text(2);
+      attempt.suite_version = static_cast<int>(rows.integer(3));
+      attempt.case_id = rows.text(4);
+      attempt.number = static_cast<int>(rows.integer(5));
+      attempt.status = rows.text(6);
+      attempt.tags = tags_from_json(rows.text(7));
+      attempt.finish_reason = rows.text(8);
+      attempt.error = rows.text(9);
+      attempt.prompt_tokens = rows.integer(10);
+      attempt.completion_tokens = rows.integer(11);
+      attempt.cached_tokens = rows.integer(12);
+      attempt.first_token_s = rows.real(13);
+      attempt.end_s = rows.real(14);
+      attempt.started_at = rows.text(15);
+      result.push_back(std::move(attempt));
+    }
+  }
+  const Index index = index_by_id(result);
+  {
+    Statement rows(database_,
+                   "SELECT e.attempt_id, e.time_s, e.n_tokens FROM events e JOIN attempts a "
+                   "ON a.id = e.attempt_id WHERE a.run_id = ? ORDER BY e.attempt_id, e.seq");
+    rows.bind(run_id);
+    while (rows.step()) {
+      result[index.at(rows.integer(0))].events.push_back(
+          {rows.real(1), static_cast<int>(rows.integer(2))});
+    }
+  }
+  {
+    Statement rows(database_,
+                   "SELECT s.attempt_id, s.metric, s.value, s.time_s, s.phase FROM samples s "
+                   "JOIN attempts a ON a.id = s.attempt_id WHERE a.run_id = ? "
+                   "ORDER BY s.attempt_id, s.seq");
+    rows.bind(run_id);
+    while (rows.step()) {
+      result[index.at(rows.integer(0))].samples.push_back(read_sample(rows, 1));
+    }
+  }
+  load_scores(run_id, result);
+  if (with_texts) {
+    for (StoredAttempt& attempt : result) load_texts(attempt);
+  }
+  return result;
+}
+
+void SqliteStore::load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts) {
+  const Index index = index_by_id(attempts);
+  Statement rows(database_,
+                 "SELECT s.attempt_id, s.suite_version, s.grade, s.extracted, s.explanation, "
+                 "v.name, v.value FROM latest_scores s JOIN attempts a ON a.id = s.attempt_id "
+                 "LEFT JOIN score_values v ON v.score_id = s.id WHERE a.run_id = ?");
+  rows.bind(run_id);
+  while (rows.step()) {
+    std::optional<ScoreRow>& score = attempts[index.at(rows.integer(0))].score;
+    if (!score) {
+      score.emplace();
+      score->attempt_id = rows.integer(0);
+      score->suite_version = static_cast<int>(rows.integer(1));
+      score->grade = rows.text(2);
+      score->extracted = rows.text(3);
+      score->explanation = rows.text(4);
+    }
+    if (!rows.is_null(5)) score->values[rows.text(5)] = rows.real(6);
+  }
+}
+
+void SqliteStore::load_texts(StoredAttempt& attempt) {
+  Statement row(database_,
+                "SELECT prompt, expected, text, reasoning, content, tool_calls FROM attempts "
+                "WHERE id = ?");
+  row.bind(attempt.id);
+  if (!row.step()) {
+    throw Error(ErrorCode::kIo,
+                database_.path().string() + ": attempt " + std::to_string(attempt.id) +
+                    " vanished while it was read",
+                "Run the command again.");
+  }
+  std::string* const fields[] = {&attempt.prompt,    &attempt.expected, &attempt.text,
+                                 &attempt.reasoning, &attempt.content,  &attempt.tool_calls};
+  for (int i = 0; i < 6; ++i) *fields[i] = load_text(database_, row.integer(i));
+}
+
+}  // namespace ds4::reports

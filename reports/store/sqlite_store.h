@@ -1,0 +1,37 @@
+// The Store over SQLite. Writing is in writer.cpp, reading in reader.cpp.
+#pragma once
+
+#include "reports/store/database.h"
+#include "reports/store/store.h"
+
+namespace ds4::reports {
+
+/// Not thread-safe; any number of processes may read while one writes.
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(const std::filesystem::path& path, Database::Mode mode);
+
+  void add_run(const RunRow& run, const std::vector<CellRow>& cells) override;
+  void finish_run(const std::string& run_id, const std::string& finished_at) override;
+  void add_launch(const std::string& run_id, const LaunchRow& launch,
+                  const std::vector<probes::Sample>& samples) override;
+  int64_t add_attempt(const std::string& run_id, const AttemptRow& attempt,
+                      const std::optional<ScoreRow>& score) override;
+  void add_score(const ScoreRow& score) override;
+
+  std::vector<RunRow> runs() override;
+  RunRow run(const std::string& id_or_prefix) override;
+  std::vector<CellRow> cells(const std::string& run_id) override;
+  std::vector<LaunchRow> launches(const std::string& run_id) override;
+  std::vector<LaunchSample> launch_samples(const std::string& run_id) override;
+  std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;
+
+ private:
+  void insert_score(const ScoreRow& score, int64_t attempt_id);
+  void load_texts(StoredAttempt& attempt);
+  void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
+
+  Database database_;
+};
+
+}  // namespace ds4::reports

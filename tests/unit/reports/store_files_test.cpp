@@ -1,0 +1,202 @@
+// The store on files that are damaged, foreign, newer, older, full or not writable.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "engine/base/error.h"
+#include "engine/base/files.h"
+#include "reports/store/database.h"
+#include "reports/store/migrations.h"
+#include "reports/store/store.h"
+#include "reports/store/texts.h"
+#include "tests/unit/reports/fixtures.h"
+
+namespace ds4::reports {
+namespace {
+
+using testing::HasSubstr;
+
+class StoreFilesTest : public testing::Test {
+ protected:
+  void fill() {
+    auto store = Store::open(path_);
+    store->add_run(example_run("r"), {example_cell("k1", 0)});
+    store->add_attempt("r", example_attempt("k1", "needle", "c1"), std::nullopt);
+  }
+  // The error of opening the store for writing; fails the test when there is none.
+  Error open_error() {
+    try {
+      Store::open(path_)->runs();
+    } catch (const Error& e) {
+      return e;
+    }
+    ADD_FAILURE() << "opened";
+    return Error(ErrorCode::kUsage, "");
+  }
+
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_.path() / "results.db";
+};
+
+TEST_F(StoreFilesTest, CreatesMissingFolders) {
+  path_ = folder_.path() / "a" / "b" / "results.db";
+  fill();
+  EXPECT_EQ(Store::open_read_only(path_)->runs().size(), 1u);
+}
+
+TEST_F(StoreFilesTest, ReadingAMissingFileSaysSo) {
+  try {
+    Store::open_read_only(path_);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kIo);
+    EXPECT_THAT(e.what(), HasSubstr("no such database"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(StoreFilesTest, RefusesAFileThatIsNoDatabase) {
+  write_file_atomic(path_, std::string(4096, 'x'));
+  const Error error = open_error();
+  EXPECT_EQ(error.code(), ErrorCode::kIo);
+  EXPECT_THAT(error.what(), HasSubstr(path_.string()));
+  EXPECT_THAT(error.hint(), HasSubstr("--db"));
+  EXPECT_EQ(read_file(path_), std::string(4096, 'x')) << "the file was changed";
+}
+
+TEST_F(StoreFilesTest, RefusesADatabaseOfAnotherProgram) {
+  {
+    Database database(path_, Database::Mode::kCreate);
+    database.execute("CREATE TABLE recipes (name TEXT)", "prepare");
+  }
+  const std::string bytes = read_file(path_);
+  EXPECT_THAT(open_error().what(), HasSubstr("not of ds4-sweep"));
+  EXPECT_EQ(read_file(path_), bytes) << "the file was changed";
+}
+
+TEST_F(StoreFilesTest, RefusesANewerSchema) {
+  fill();
+  {
+    Database database(path_, Database::Mode::kCreate);
+    database.execute("PRAGMA user_version = 999", "prepare");
+  }
+  EXPECT_THAT(open_error().what(), HasSubstr("newer ds4-sweep (schema 999"));
+  EXPECT_THROW(Store::open_read_only(path_), Error);
+}
+
+TEST_F(StoreFilesTest, MigratesAnOlderSchemaStepByStep) {
+  const Migration steps[] = {{1, "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (7);"},
+                             {2, "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 1;"},
+                             {3, "UPDATE a SET y = x * 2;"}};
+  Database database(path_, Database::Mode::kCreate);
+  migrate(database, std::span(steps, 1));
+  EXPECT_EQ(database.integer("PRAGMA user_version"), 1);
+  EXPECT_THROW(require_current(database, steps), Error);
+  migrate(database, steps);
+  EXPECT_EQ(database.integer("PRAGMA user_version"), 3);
+  EXPECT_EQ(database.integer("SELECT y FROM a"), 14);
+  migrate(database, steps);  // nothing left to do
+  require_current(database, steps);
+  EXPECT_THROW(migrate(database, std::span(steps, 2)), Error) << "version 3 is newer than 2";
+}
+
+TEST_F(StoreFilesTest, AFailedMigrationChangesNothing) {
+  const Migration steps[] = {{1, "CREATE TABLE a (x INTEGER);"},
+                             {2, "CREATE TABLE b (x INTEGER); INSERT INTO nowhere VALUES (1);"}};
+  Database database(path_, Database::Mode::kCreate);
+  EXPECT_THROW(migrate(database, steps), Error);
+  EXPECT_EQ(database.integer("PRAGMA user_version"), 1);
+  EXPECT_EQ(database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'b'"), 0);
+}
+
+TEST_F(StoreFilesTest, TheShippedMigrationsAreNumberedFromOne) {
+  int expected = 1;
+  for (const Migration& migration : all_migrations()) EXPECT_EQ(migration.version, expected++);
+}
+
+TEST_F(StoreFilesTest, AFullDiskIsNamedAndLosesNothing) {
+  fill();
+  {
+    // SQLite's own page limit gives the same result code as a full file system.
+    Database database(path_, Database::Mode::kCreate);
+    const int64_t pages = database.integer("PRAGMA page_count");
+    database.integer("PRAGMA max_page_count = " + std::to_string(pages));
+    Transaction transaction(database);
+    std::string noise(1 << 20, '\0');
+    uint32_t state = 1;
+    for (char& c : noise) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+    try {
+      intern_text(database, noise);
+      FAIL() << "nothing was refused";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kIo);
+      EXPECT_THAT(e.hint(), HasSubstr("disk is full"));
+    }
+  }
+  EXPECT_EQ(Store::open(path_)->attempts("r", true).size(), 1u);
+}
+
+TEST_F(StoreFilesTest, ReadsFromAFolderThatCannotBeWritten) {
+  fill();
+  if (::geteuid() == 0) GTEST_SKIP() << "permissions do not bind the superuser";
+  std::filesystem::permissions(path_, std::filesystem::perms::owner_read);
+  std::filesystem::permissions(
+      folder_.path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  EXPECT_EQ(Store::open_read_only(path_)->runs().size(), 1u);
+  const Error error = open_error();
+  EXPECT_EQ(error.code(), ErrorCode::kIo);
+  EXPECT_THAT(error.hint(), HasSubstr("writ"));
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms::owner_all);
+}
+
+TEST_F(StoreFilesTest, DamagedPagesAreAnErrorNotACrash) {
+  fill();
+  std::string bytes = read_file(path_);
+  for (size_t i = 4096; i < bytes.size(); ++i) bytes[i] = static_cast<char>(0xa5);
+  write_file_atomic(path_, bytes);
+  const Error error = open_error();
+  EXPECT_EQ(error.code(), ErrorCode::kIo);
+  EXPECT_THAT(error.what(), HasSubstr(path_.string()));
+}
+
+TEST_F(StoreFilesTest, ATruncatedFileIsAnErrorNotACrash) {
+  fill();
+  const std::string bytes = read_file(path_);
+  write_file_atomic(path_, bytes.substr(0, bytes.size() / 2));
+  try {
+    auto store = Store::open_read_only(path_);
+    store->attempts("r", true);
+    FAIL() << "read from half a file";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kIo);
+  }
+}
+
+TEST_F(StoreFilesTest, AChangedTextIsNoticed) {
+  fill();
+  {
+    Database database(path_, Database::Mode::kCreate);
+    database.execute(
+        "UPDATE texts SET data = CAST('other' AS BLOB), size = 5 "
+        "WHERE CAST(data AS TEXT) = 'the answer'",
+        "tamper");
+  }
+  EXPECT_NO_THROW(Store::open_read_only(path_)->attempts("r", false));
+  EXPECT_THROW(Store::open_read_only(path_)->attempts("r", true), Error);
+}
+
+TEST_F(StoreFilesTest, CommitsAreSyncedToTheLog) {
+  Database database(path_, Database::Mode::kCreate);
+  database.use_write_ahead_log();
+  EXPECT_EQ(database.integer("PRAGMA synchronous"), 2) << "2 is FULL";
+  Statement mode(database, "PRAGMA journal_mode");
+  ASSERT_TRUE(mode.step());
+  EXPECT_EQ(mode.text(0), "wal");
+  EXPECT_EQ(database.integer("PRAGMA foreign_keys"), 1);
+}
+
+}  // namespace
+}  // namespace ds4::reports
