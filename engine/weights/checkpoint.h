@@ -1,0 +1,68 @@
+// The tensors of a checkpoint directory, whatever its files: one model.safetensors, shards with an
+// index, or shards alone. Headers only; what the tensors mean is load.cpp's business.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/weights/containers/safetensors.h"
+#include "engine/weights/dtype.h"
+
+namespace ds4::weights {
+
+/// A tensor and where its bytes are. Reading `data` reads the file.
+struct TensorRef {
+  std::string name;
+  Dtype dtype = Dtype::kF32;
+  std::vector<int64_t> shape;
+  std::span<const std::byte> data;  // no alignment
+  const SafetensorsFile* file = nullptr;
+
+  int64_t bytes() const { return static_cast<int64_t>(data.size()); }
+};
+
+/// An opened checkpoint. Movable; the files stay mapped as long as it, or any holder of files(),
+/// lives.
+class Checkpoint {
+ public:
+  /// Opens `directory`: model.safetensors if there is one, else the shards that
+  /// model.safetensors.index.json names, else every *.safetensors file. An index must agree with
+  /// the shards: a missing shard or tensor, a tensor in another shard or in two, and a shard name
+  /// that leaves the directory are refused. Throws Error(kCheckpoint) naming file and tensor.
+  static Checkpoint open(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  /// Sorted by name.
+  std::span<const TensorRef> tensors() const { return tensors_; }
+  /// Tensors whose name begins with `prefix`.
+  std::span<const TensorRef> with_prefix(std::string_view prefix) const;
+  /// The tensor of that name, or null.
+  const TensorRef* find(std::string_view name) const;
+  const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
+
+  /// SHA-256 over headers and sizes: each file's header text and length, in an order that does not
+  /// depend on file names. Tells checkpoints of different layout, dtype, shape or metadata apart;
+  /// equal identities do not prove equal weights (content_sha256 does).
+  std::string identity() const;
+
+ private:
+  void add_file(const std::filesystem::path& path);
+  void sort_tensors();
+
+  std::filesystem::path directory_;
+  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+  std::vector<TensorRef> tensors_;
+};
+
+/// SHA-256 over the contents of config.json and every weight file, sorted by name. Reads everything
+/// once; later calls take unchanged files (path, size, modification time) from `cache_file`, a JSON
+/// file made on demand. An empty path turns the cache off. Throws Error(kIo).
+std::string content_sha256(const Checkpoint& checkpoint,
+                           const std::filesystem::path& cache_file = {});
+
+}  // namespace ds4::weights
