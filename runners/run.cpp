@@ -31,12 +31,14 @@ std::string checkpoint_identity(const std::filesystem::path& checkpoint) {
   return checkpoint.empty() ? "" : read_model_info(checkpoint).identity;
 }
 
-int count_cases(const profiles::Profile& profile) {
-  size_t n = 0;
+std::vector<reports::PlannedCase> plan_cases(const profiles::Profile& profile) {
+  std::vector<reports::PlannedCase> cases;
   for (const profiles::SuiteSection& section : profile.suites) {
-    n += suites::find_suite(section.name)->plan(section.parameters).size();
+    for (suites::CaseSpec& spec : suites::find_suite(section.name)->plan(section.parameters)) {
+      cases.push_back({section.name, std::move(spec.id), std::move(spec.tags)});
+    }
   }
-  return static_cast<int>(n);
+  return cases;
 }
 
 }  // namespace
@@ -44,7 +46,9 @@ int count_cases(const profiles::Profile& profile) {
 std::vector<int> check_plan(const profiles::Plan& plan) {
   if (plan.profile.target == "engine") read_model_info(plan.profile.checkpoint);
   std::vector<int> cases;
-  for (const profiles::Cell& cell : plan.cells) cases.push_back(count_cases(cell.profile));
+  for (const profiles::Cell& cell : plan.cells) {
+    cases.push_back(static_cast<int>(plan_cases(cell.profile).size()));
+  }
   return cases;
 }
 
@@ -66,7 +70,7 @@ std::string begin_run(reports::Store& store, const profiles::Plan& plan,
   std::vector<reports::CellRow> cells;
   for (const profiles::Cell& cell : plan.cells) {
     cells.push_back({cell.key, cell.label, cell.semantics, profiles::cell_to_json(cell),
-                     static_cast<int>(cells.size())});
+                     static_cast<int>(cells.size()), plan_cases(cell.profile)});
   }
   run.resolved_profile = profiles::cell_to_json(profiles::Cell{"", "", "", plan.profile});
   store.add_run(run, cells);
@@ -109,7 +113,7 @@ void execute(reports::Store& store, const std::string& run_id, const Observer& o
         assignment.done.emplace(attempt.suite, attempt.case_id);
       }
     }
-    if (static_cast<int>(assignment.done.size()) == count_cases(assignment.cell.profile)) continue;
+    if (assignment.done.size() == row.cases.size()) continue;
     const auto launches = store.launches(run_id);
     const auto earlier = std::count_if(launches.begin(), launches.end(),
                                        [&](const auto& l) { return l.cell_key == row.key; });

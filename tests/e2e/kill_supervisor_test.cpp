@@ -1,0 +1,55 @@
+// kill -9 of the supervisor at random moments: the worker dies with it, the database stays readable, no
+// committed attempt is lost, resume finishes, nothing is repeated.
+#include <signal.h>
+
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "tests/e2e/sweep.h"
+
+namespace ds4::testing {
+namespace {
+
+constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 20}]})";
+constexpr const char* kProfile = "[[suite]]\nname = \"smoke\"\n";
+
+bool alive(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string number, name, state;
+  return static_cast<bool>(stat >> number >> name >> state) && state != "Z";
+}
+
+TEST(KillSupervisor, AtRandomMomentsLosesNothingCommitted) {
+  std::mt19937 random(20260302);
+  int with_attempts = 0;
+  for (int round = 0; round < 6; ++round) {
+    const Sweep sweep(kScript, kProfile);
+    const int supervisor = start_command(sweep.command({"run", sweep.profile()}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(150 + random() % 400));
+    std::ifstream children("/proc/" + std::to_string(supervisor) + "/task/" +
+                           std::to_string(supervisor) + "/children");
+    pid_t worker = 0;
+    children >> worker;
+    ::kill(supervisor, SIGKILL);
+    EXPECT_EQ(wait_command(supervisor), 128 + SIGKILL);
+    if (worker > 0) {
+      for (int i = 0; i < 100 && alive(worker); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      EXPECT_FALSE(alive(worker)) << "the worker outlived its supervisor";
+    }
+    if (!std::filesystem::exists(sweep.db()) || sweep.store()->runs().empty()) continue;
+    const auto before = sweep.answered();
+    with_attempts += before.empty() ? 0 : 1;
+    EXPECT_EQ(sweep.resume().exit_code, 0);
+    const auto after = sweep.answered();
+    EXPECT_GE(after.size(), 10u);
+    for (const auto& [name, n] : after) EXPECT_EQ(n, 1) << name;
+    for (const auto& [name, n] : before) EXPECT_TRUE(after.contains(name)) << name;
+  }
+  EXPECT_GE(with_attempts, 1) << "no round was killed in the middle: the test proved nothing";
+}
+
+}  // namespace
+}  // namespace ds4::testing

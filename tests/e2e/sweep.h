@@ -1,0 +1,56 @@
+// A scripted sweep in a folder of its own: writes profile and script, runs the real binary.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "engine/base/files.h"
+#include "reports/store/store.h"
+#include "tests/support/command.h"
+
+namespace ds4::testing {
+
+class Sweep {
+ public:
+  /// `profile_tail` is appended to a profile with the scripted target.
+  Sweep(const std::string& script, const std::string& profile_tail) {
+    write_file_atomic(folder_ / "script.json", script);
+    write_file_atomic(folder_ / "profile.toml",
+                      "name = \"e2e\"\ndescription = \"a scripted sweep\"\ntarget = \"scripted\"\n"
+                      "script = \"script.json\"\n" + profile_tail);
+  }
+
+  std::vector<std::string> command(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), DS4_SWEEP_BINARY);
+    arguments.insert(arguments.end(), {"--db", db().string()});
+    return arguments;
+  }
+  CommandResult run() const { return run_command(command({"run", profile(), "--no-progress"})); }
+  CommandResult resume() const { return run_command(command({"resume", "latest", "--no-progress"})); }
+
+  std::string profile() const { return folder_ / "profile.toml"; }
+  std::filesystem::path db() const { return folder_ / "results.db"; }
+  std::filesystem::path folder() const { return folder_.path(); }
+  void rewrite_script(const std::string& script) const {
+    write_file_atomic(folder_ / "script.json", script);
+  }
+
+  std::unique_ptr<reports::Store> store() const { return reports::Store::open_read_only(db()); }
+
+  /// How many attempts with status "ok" each case has.
+  std::map<std::string, int> answered() const {
+    const auto s = store();
+    std::map<std::string, int> n;
+    for (const auto& attempt : s->attempts(s->run("latest").id, false)) {
+      if (attempt.status == "ok") ++n[attempt.cell_key + " " + attempt.suite + "/" + attempt.case_id];
+    }
+    return n;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+}  // namespace ds4::testing
