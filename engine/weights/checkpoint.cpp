@@ -57,9 +57,12 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
 
 std::vector<fs::path> shards_without_index(const fs::path& directory) {
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    if (entry.path().extension() == kShardEnd) paths.push_back(entry.path());
+  std::error_code error;
+  for (fs::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == kShardEnd) paths.push_back(entry->path());
   }
+  if (error) fail(directory, "cannot list: " + error.message(), "Check the permissions.");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

@@ -1,4 +1,5 @@
-// F32, I64 and BF16 elements at addresses without any alignment, as safetensors may place them.
+// F32, I64, I32 and BF16 elements at addresses without any alignment, as safetensors may place
+// them.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +18,12 @@ inline float load_f32(const std::byte* at) {
 
 inline int64_t load_i64(const std::byte* at) {
   int64_t value;
+  std::memcpy(&value, at, sizeof(value));
+  return value;
+}
+
+inline int32_t load_i32(const std::byte* at) {
+  int32_t value;
   std::memcpy(&value, at, sizeof(value));
   return value;
 }

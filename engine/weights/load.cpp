@@ -1,0 +1,23 @@
+// load_weights: opens, checks and fills; the walk itself is model_builder.cpp's.
+#include "engine/weights/checkpoint.h"
+#include "engine/weights/model_builder.h"
+#include "engine/weights/weights.h"
+
+namespace ds4::weights {
+
+ModelWeights load_weights(const std::filesystem::path& directory) {
+  const ModelConfig config = read_config(directory);
+  const Checkpoint checkpoint = Checkpoint::open(directory);
+  // Headers first: a wrong shape deep in the file should not wait for gigabytes of scales.
+  const Structure structure = validate_structure(config, checkpoint);
+  TensorReader reader(checkpoint, ReadMode::kData);
+  ModelBuilder builder(config, &reader);
+  ModelWeights model = builder.backbone();
+  if (structure.mtp == MtpFlavour::kClassic) model.mtp = builder.classic_mtp();
+  model.identity = checkpoint.identity();
+  model.storage = reader.take_copies();
+  for (const auto& file : checkpoint.files()) model.storage.push_back(file);
+  return model;
+}
+
+}  // namespace ds4::weights

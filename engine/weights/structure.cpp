@@ -1,0 +1,35 @@
+#include "engine/weights/structure.h"
+
+#include "engine/weights/model_builder.h"
+
+namespace ds4::weights {
+
+const char* mtp_name(MtpFlavour flavour) {
+  switch (flavour) {
+    case MtpFlavour::kNone:
+      return "none";
+    case MtpFlavour::kClassic:
+      return "classic";
+    case MtpFlavour::kDspark:
+      return "dspark";
+  }
+  return "?";
+}
+
+Structure validate_structure(const ModelConfig& config, const Checkpoint& checkpoint) {
+  TensorReader reader(checkpoint, ReadMode::kHeaders);
+  ModelBuilder builder(config, &reader);
+  Structure structure;
+  for (const Layer& layer : builder.backbone().layers) {
+    structure.experts_per_layer.push_back(layer.ffn.n_experts());
+  }
+  structure.mtp = builder.mtp_flavour();
+  if (structure.mtp == MtpFlavour::kClassic) {
+    structure.experts_per_mtp_block = {builder.classic_mtp().block.ffn.n_experts()};
+  } else if (structure.mtp == MtpFlavour::kDspark) {
+    structure.experts_per_mtp_block = builder.check_dspark();
+  }
+  return structure;
+}
+
+}  // namespace ds4::weights

@@ -1,0 +1,29 @@
+// What a checkpoint's headers say about the model beyond config.json: experts per layer and the MTP
+// flavour. Checking it walks every tensor the model needs, without reading data.
+#pragma once
+
+#include <vector>
+
+#include "engine/weights/checkpoint.h"
+#include "engine/weights/config.h"
+
+namespace ds4::weights {
+
+/// model.md 1.4: classic = one block of April, DSpark = three chained blocks of 0731.
+enum class MtpFlavour { kNone, kClassic, kDspark };
+
+struct Structure {
+  std::vector<int> experts_per_layer;      // [num_hidden_layers]
+  std::vector<int> experts_per_mtp_block;  // one per mtp block
+  MtpFlavour mtp = MtpFlavour::kNone;
+};
+
+/// "none", "classic" or "dspark".
+const char* mtp_name(MtpFlavour flavour);
+
+/// Applies the loader rules of model.md 1.3 and the shapes and dtypes of 2.1 to the headers. What
+/// only data can tell (tid2eid ranges, NaN scales) is checked by load_weights().
+/// Throws Error(kCheckpoint) naming file and tensor.
+Structure validate_structure(const ModelConfig& config, const Checkpoint& checkpoint);
+
+}  // namespace ds4::weights

@@ -1,0 +1,159 @@
+#include "engine/weights/tensor_reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/error.h"
+#include "engine/weights/codecs/e8m0.h"
+#include "engine/weights/codecs/f32.h"
+
+namespace ds4::weights {
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+}  // namespace
+
+void TensorReader::fail(const TensorRef& tensor, const std::string& what) const {
+  throw Error(ErrorCode::kCheckpoint,
+              tensor.file->path().string() + ": tensor " + quoted_name(tensor.name) + " " + what,
+              "config.json and the weights must come from the same checkpoint in the official "
+              "layout; export or download it again.");
+}
+
+const TensorRef& TensorReader::require(const std::string& name) const {
+  if (const TensorRef* tensor = checkpoint_.find(name)) return *tensor;
+  throw Error(ErrorCode::kCheckpoint,
+              checkpoint_.directory().string() + ": tensor " + quoted_name(name) +
+                  " is in none of the files",
+              "The checkpoint is incomplete or config.json belongs to another one.");
+}
+
+void TensorReader::check_shape(const TensorRef& tensor,
+                               std::initializer_list<int64_t> shape) const {
+  if (std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) return;
+  fail(tensor, "has shape " + shape_text(tensor.shape) + "; config.json asks for " +
+                   shape_text({shape.begin(), shape.size()}));
+}
+
+const std::byte* TensorReader::aligned(const TensorRef& tensor) {
+  const size_t unit = static_cast<size_t>(dtype_bytes(tensor.dtype));
+  const auto address = reinterpret_cast<uintptr_t>(tensor.data.data());
+  if (!reads_data() || address % unit == 0) return tensor.data.data();
+  const auto copy =
+      std::make_shared<std::vector<std::byte>>(tensor.data.begin(), tensor.data.end());
+  copies_.push_back(copy);
+  return copy->data();
+}
+
+const uint8_t* TensorReader::scales(const std::string& name, int64_t rows, int64_t cols) {
+  const TensorRef& tensor = require(name);
+  if (tensor.dtype != Dtype::kF8E8M0) {
+    fail(tensor, "has dtype " + std::string(dtype_name(tensor.dtype)) + "; scales must be F8_E8M0");
+  }
+  check_shape(tensor, {rows, cols});
+  const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.data.data());
+  if (reads_data()) {
+    if (const void* nan = std::memchr(bytes, kE8m0Nan, tensor.data.size())) {
+      const int64_t at = static_cast<const uint8_t*>(nan) - bytes;
+      fail(tensor, "holds NaN (byte 255) in row " + std::to_string(at / cols) + ", column " +
+                       std::to_string(at % cols));
+    }
+  }
+  return bytes;
+}
+
+Matrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t cols) {
+  const TensorRef& tensor = require(name + ".weight");
+  Matrix matrix{.rows = rows, .cols = cols};
+  switch (tensor.dtype) {
+    case Dtype::kI8:
+      check_shape(tensor, {rows, ceil_div(cols, 2)});
+      matrix.format = Matrix::Format::kFp4;
+      matrix.scales = scales(name + ".scale", rows, ceil_div(cols, kFp4Block));
+      break;
+    case Dtype::kF8E4M3:
+      check_shape(tensor, {rows, cols});
+      matrix.format = Matrix::Format::kFp8;
+      matrix.scales = scales(name + ".scale", ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block));
+      break;
+    case Dtype::kBF16:
+    case Dtype::kF32:
+      expect_absent(name + ".scale", "its weight is stored unquantised");
+      return plain_matrix(name + ".weight", rows, cols);
+    default:
+      fail(tensor, "has dtype " + std::string(dtype_name(tensor.dtype)) +
+                       "; a matrix is I8 (packed FP4), F8_E4M3, BF16 or F32");
+  }
+  matrix.data = tensor.data.data();
+  return matrix;
+}
+
+Matrix TensorReader::plain_matrix(const std::string& name, int64_t rows, int64_t cols) {
+  const TensorRef& tensor = require(name);
+  if (tensor.dtype != Dtype::kBF16 && tensor.dtype != Dtype::kF32) {
+    fail(tensor, "has dtype " + std::string(dtype_name(tensor.dtype)) +
+                     "; the model uses this one unquantised: BF16 or F32");
+  }
+  check_shape(tensor, {rows, cols});
+  return {.format = tensor.dtype == Dtype::kBF16 ? Matrix::Format::kBf16 : Matrix::Format::kF32,
+          .rows = rows,
+          .cols = cols,
+          .data = aligned(tensor)};
+}
+
+std::vector<float> TensorReader::floats(const std::string& name,
+                                        std::initializer_list<int64_t> shape) {
+  const TensorRef& tensor = require(name);
+  if (tensor.dtype != Dtype::kBF16 && tensor.dtype != Dtype::kF32) {
+    fail(tensor,
+         "has dtype " + std::string(dtype_name(tensor.dtype)) + "; BF16 or F32 belongs here");
+  }
+  check_shape(tensor, shape);
+  if (!reads_data()) return {};
+  const size_t unit = static_cast<size_t>(dtype_bytes(tensor.dtype));
+  std::vector<float> values(tensor.data.size() / unit);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::byte* at = tensor.data.data() + i * unit;
+    values[i] = tensor.dtype == Dtype::kBF16 ? load_bf16(at) : load_f32(at);
+  }
+  return values;
+}
+
+std::vector<int32_t> TensorReader::id_table(const std::string& name, int64_t rows, int64_t cols,
+                                            int limit) {
+  const TensorRef& tensor = require(name);
+  if (tensor.dtype != Dtype::kI64 && tensor.dtype != Dtype::kI32) {
+    fail(tensor, "has dtype " + std::string(dtype_name(tensor.dtype)) + "; I64 belongs here");
+  }
+  check_shape(tensor, {rows, cols});
+  if (!reads_data()) return {};
+  std::vector<int32_t> ids(static_cast<size_t>(rows * cols));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const int64_t id = tensor.dtype == Dtype::kI64 ? load_i64(tensor.data.data() + 8 * i)
+                                                   : load_i32(tensor.data.data() + 4 * i);
+    if (id < 0 || id >= limit) {
+      fail(tensor, "names expert " + std::to_string(id) + " for token " +
+                       std::to_string(static_cast<int64_t>(i) / cols) + "; the layer has " +
+                       std::to_string(limit));
+    }
+    ids[i] = static_cast<int32_t>(id);
+  }
+  return ids;
+}
+
+int64_t TensorReader::rows_of(const std::string& name) {
+  const TensorRef& tensor = require(name);
+  if (tensor.shape.size() != 2 || tensor.shape[0] < 1) {
+    fail(tensor, "has shape " + shape_text(tensor.shape) + "; a matrix belongs here");
+  }
+  return tensor.shape[0];
+}
+
+void TensorReader::expect_absent(const std::string& name, const std::string& why) {
+  if (const TensorRef* tensor = checkpoint_.find(name)) fail(*tensor, "should not exist: " + why);
+}
+
+}  // namespace ds4::weights
