@@ -1,5 +1,6 @@
-// What a suite is: a list of cases planned from parameters, and a scorer that grades stored responses.
-// A suite never learns which target answered, and scoring needs nothing but what the store holds.
+// What a suite is: a list of cases planned from parameters, and a scorer that grades stored
+// responses. A suite never learns which target answered, and scoring needs nothing but what the
+// store holds.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,9 @@ using Parameters = std::map<std::string, ParameterValue>;
 /// suite.toml, parsed by profiles/schema (profiles::suite_definition).
 struct Definition {
   std::string name;
-  int version = 0;          // raised whenever scores may change
-  std::string description;  // one sentence
-  Parameters defaults;      // also the list of legal keys and their types
+  int version = 0;                  // raised whenever scores may change
+  std::string description;          // one sentence
+  Parameters defaults;              // also the list of legal keys and their types
   std::vector<std::string> scores;  // names of the scores it gives; the first is the headline
 };
 
@@ -64,7 +65,7 @@ struct TokenCounter {
 
 /// What came back, as scorers see it.
 struct Answer {
-  std::string text;       // raw completion
+  std::string text;  // raw completion
   std::string reasoning;
   std::string content;
   std::vector<ToolCall> tool_calls;
@@ -74,7 +75,8 @@ struct Answer {
 enum class Grade {
   kCorrect,
   kWrong,
-  kInvalid,  // no verdict possible, e.g. cut by the token limit before an answer: not the model's error
+  kInvalid,  // no verdict possible, e.g. cut by the token limit before an answer: not the model's
+             // error
 };
 
 struct Score {
@@ -82,8 +84,8 @@ struct Score {
   /// By score name, each in [0, 1]. A score that does not apply to the case is left out, and an
   /// invalid answer has none, so that neither enters an average.
   std::map<std::string, double> values;
-  std::string extracted;                 // what was taken from the answer
-  std::string explanation;               // why, in one sentence
+  std::string extracted;    // what was taken from the answer
+  std::string explanation;  // why, in one sentence
 };
 
 class Suite {

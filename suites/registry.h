@@ -1,0 +1,14 @@
+// The accessor each suite's file defines; registry.cpp lists them.
+#pragma once
+
+#include "suites/suite.h"
+
+namespace ds4::suites {
+
+const Suite& smoke_suite();
+const Suite& arithmetic_suite();
+const Suite& tool_calls_suite();
+const Suite& long_code_suite();
+const Suite& needle_suite();
+
+}  // namespace ds4::suites
