@@ -1,70 +1,146 @@
 """Golden logits of checkpoints/tiny, made by the PyTorch reference for the sequences of make_tiny_prompts.py.
 
-    /usr/bin/python3 make_tiny.py [CASE...]     (in tests/golden; without names, every case)
+    python3 make_tiny.py [--device cuda] [CASE...]     (in tests/golden; without names, every case)
 
-vectors/tiny/CASE.safetensors holds, for the positions that cases.json names, `logits` (precision reference, KV FP8,
-indexer FP4) and `logits_f32` (no rounding point at all), F32 [positions, vocab], and `positions` I64.
-It prints whether the model's greedy answer is the right one and how far the two precisions are apart.
+Writes vectors/tiny/CASE/golden.safetensors and golden.json in the format of vectors/models (README.md), for the
+positions that vectors/tiny/cases.json names, and prints whether the greedy answer is the right one. Sums run in
+float64 whatever the device, so device and PyTorch release decide at most the last bit of a rounding near a tie.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import time
 
 import torch
 
+from make_models import relative
+from noise import Float32Sums, Jitter
 from reference import safetensors_io as st
 from reference.arith import Arith
-from reference.model import Model
+from reference.config import load as load_config
+from reference.model import Model, mtp_positions
+from reference.weights import Weights
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKPOINT = os.path.join(HERE, "..", "..", "checkpoints", "tiny")
 FOLDER = os.path.join(HERE, "vectors", "tiny")
-QUERY_BLOCK = 256  # bounds memory of the long cases; the result does not depend on it
+SETS = {"reference_kv_fp8": ("reference", "fp8", "fp4"), "f32": ("f32", "fp8", "fp4")}
+MTP_CASES = ("short-64", "needle-513")  # enough to check the MTP block; more would only be bytes
+QUERY_BLOCK = {"cpu": 256, "cuda": 2048}  # bounds memory of the long cases; the result does not depend on it
 
 
-def run(model, case, tokens, precision):
-    """Logits [positions, vocab], and whether every kept answer position ranks the right next token first."""
+class DeviceWeights(Weights):
+    """Weights decoded on the CPU and moved to a device."""
+
+    def __init__(self, stored, device):
+        super().__init__(stored)
+        self.device = device
+
+    def values(self, name):
+        with self._on_cpu():
+            value = super().values(name)
+        return value.to(self.device)
+
+    def linear(self, name):
+        with self._on_cpu():
+            matrix = super().linear(name)
+        matrix.weight = matrix.weight.to(self.device)
+        return matrix
+
+    def _on_cpu(self):
+        # PyTorch 1.13 knows neither default devices nor this context, and needs none on the CPU.
+        return contextlib.nullcontext() if self.device == "cpu" else torch.device("cpu")
+
+
+def open_model(device):
+    """The tiny checkpoint on a device; "cuda" makes it the default device of new tensors."""
+    if device != "cpu":
+        torch.set_default_device(device)
+    return Model(load_config(CHECKPOINT), DeviceWeights(st.read_checkpoint(CHECKPOINT), device))
+
+
+def read_cases(names):
+    """The cases of cases.json, all or those named, each with its token ids."""
+    with open(os.path.join(FOLDER, "cases.json"), encoding="utf-8") as file:
+        cases = json.load(file)
+    unknown = set(names) - {case["name"] for case in cases}
+    if unknown:
+        raise SystemExit(f"no case {', '.join(sorted(unknown))}; cases.json has {', '.join(c['name'] for c in cases)}")
+    for case in cases:
+        if not names or case["name"] in names:
+            with open(os.path.join(FOLDER, case["name"], "tokens.json"), encoding="ascii") as file:
+                yield case, torch.tensor(json.load(file))
+
+
+def run(model, arith, case, tokens):
+    """(logits, MTP logits or None) at the case's positions."""
+    positions, with_mtp = torch.tensor(case["positions"]), case["name"] in MTP_CASES
+    with torch.no_grad():
+        return model.logits(arith, tokens, positions, QUERY_BLOCK[model.weights.device], with_mtp=with_mtp)
+
+
+def answered(case, tokens, logits):
+    """(answer tokens ranked first, answer tokens among the kept positions), teacher-forced."""
+    kept = [i for i, p in enumerate(case["positions"]) if case["answer_begin"] - 1 <= p < case["length"] - 1]
+    expected = tokens[torch.tensor([case["positions"][i] + 1 for i in kept])]
+    return int((logits[kept].argmax(-1) == expected).sum()), len(kept)
+
+
+def variants(settings, device):
+    """Runs that an exact engine may equal just as well; their distance from the golden logits is the noise."""
+    yield Float32Sums(*settings)
+    if settings[0] == "reference":
+        for seed in (1, 2):
+            jitter = Jitter(seed, *settings)
+            jitter.generator = torch.Generator(device).manual_seed(seed)
+            yield jitter
+
+
+def make(model, case, tokens, device):
+    """Writes one case; returns its summary."""
     positions = torch.tensor(case["positions"])
-    logits, _ = model.logits(Arith(precision), tokens, positions, QUERY_BLOCK)
-    answer = [i for i, p in enumerate(case["positions"]) if case["answer_begin"] - 1 <= p < case["length"] - 1]
-    predicted = logits[answer].argmax(-1)
-    return logits, bool((predicted == tokens[positions[answer] + 1]).all()), len(answer)
+    out = {"positions": st.Stored("I64", positions.cpu().numpy())}
+    summary = {"format": 1, "name": case["name"], "sets": {}}
+    for label, settings in SETS.items():
+        golden = run(model, Arith(*settings), case, tokens)
+        others = [run(model, arith, case, tokens) for arith in variants(settings, device)]
+        right, n = answered(case, tokens, golden[0])
+        values = {"precision": settings[0], "kv": settings[1], "index": settings[2]}
+        values.update(answer_right=right, answer_tokens=n, max_abs_logit=float(golden[0].abs().max()))
+        for part, prefix in enumerate(("", "mtp_")):
+            if golden[part] is None:
+                continue
+            noise = torch.stack([relative(other[part], golden[part]) for other in others]).amax(0)
+            out[f"{label}/{prefix}logits"] = st.stored_f32(golden[part].float().cpu())
+            out[f"{label}/{prefix}noise"] = st.stored_f32(noise.float().cpu())
+            values.update({f"{prefix}noise_max": float(noise.max()), f"{prefix}noise_median": float(noise.median())})
+        summary["sets"][label] = values
+    if case["name"] in MTP_CASES:
+        out["mtp_positions"] = st.Stored("I64", mtp_positions(positions, case["length"]).cpu().numpy())
+    folder = os.path.join(FOLDER, case["name"])
+    st.write(os.path.join(folder, "golden.safetensors"), out)
+    with open(os.path.join(folder, "golden.json"), "w", encoding="utf-8") as file:
+        json.dump(summary, file, indent=1)
+        file.write("\n")
+    return summary
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="CASE")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
-    with open(os.path.join(FOLDER, "cases.json"), encoding="utf-8") as file:
-        cases = json.load(file)
-    unknown = set(options.names) - {case["name"] for case in cases}
-    if unknown:
-        raise SystemExit(f"no case {', '.join(sorted(unknown))}; cases.json has {', '.join(c['name'] for c in cases)}")
-    model = Model.open(CHECKPOINT)
-    for case in cases:
-        if options.names and case["name"] not in options.names:
-            continue
-        with open(os.path.join(FOLDER, f"{case['name']}.tokens.json"), encoding="ascii") as file:
-            tokens = torch.tensor(json.load(file))
-        start, results = time.monotonic(), {}
-        with torch.no_grad():
-            for precision in ("reference", "f32"):
-                results[precision], right, n = run(model, case, tokens, precision)
-                verdict = "right" if right else "WRONG"
-                print(f"{case['name']} {precision}: {n} answer tokens {verdict}, {time.monotonic() - start:.0f} s", flush=True)
-        both = results["reference"].double(), results["f32"].double()
-        apart = (both[0] - both[1]).abs().max()
-        print(f"{case['name']}: precisions {apart:.3g} apart, largest logit {both[1].abs().max():.3g}", flush=True)
-        st.write(
-            os.path.join(FOLDER, f"{case['name']}.safetensors"),
-            {
-                "logits": st.stored_f32(results["reference"].float()),
-                "logits_f32": st.stored_f32(results["f32"].float()),
-                "positions": st.Stored("I64", torch.tensor(case["positions"]).numpy()),
-            },
-        )
+    model = open_model(options.device)
+    for case, tokens in read_cases(options.names):
+        start = time.monotonic()
+        for label, values in make(model, case, tokens, options.device)["sets"].items():
+            print(
+                f"{case['name']:14} {label:17} answer {values['answer_right']}/{values['answer_tokens']}, noise median"
+                f" {values['noise_median']:.1e} max {values['noise_max']:.1e}, {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

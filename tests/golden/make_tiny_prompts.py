@@ -22,7 +22,7 @@ import bpe  # noqa: E402
 
 SEED = 71003
 N_NEEDLES = 4
-MAX_POSITIONS = 22
+MAX_POSITIONS = 18
 # name, exact length, depth of the needle that is asked for (None: a short task, drawn until the length fits)
 CASES = [
     ("short-64", 64, None),
@@ -33,7 +33,7 @@ CASES = [
     ("needle-66000", 66000, 0.3),
 ]
 # Where something begins or ends: blocks of 4 and 128, the window, 4 x 64 visible rows, the YaRN length.
-EDGES = [0, 3, 127, 128, 511, 2047, 8191, 65535, 65536]
+EDGES = [3, 127, 128, 2047, 65535, 65536]
 
 
 def find(haystack, part):
@@ -86,11 +86,11 @@ def main():
     tokenizer = bpe.Tokenizer(os.path.join(ROOT, "checkpoints", "tiny", "tokenizer.json"))
     draw = random.Random(SEED)
     pool = gen.fill_pool(draw, tokenizer, 3000)
-    os.makedirs(OUT, exist_ok=True)
     cases = []
     for name, length, depth in CASES:
         ids, case = make_case(name, length, depth, gen, tokenizer, draw, pool)
-        with open(os.path.join(OUT, f"{name}.tokens.json"), "w", encoding="ascii") as file:
+        os.makedirs(os.path.join(OUT, name), exist_ok=True)
+        with open(os.path.join(OUT, name, "tokens.json"), "w", encoding="ascii") as file:
             json.dump(ids, file, separators=(",", ":"))
             file.write("\n")
         cases.append(case)
