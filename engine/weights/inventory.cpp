@@ -1,0 +1,188 @@
+// take_inventory of engine/api/inventory.h: sorts the tensors into the components of model.md 7.1
+// by their names and counts what one decoded token reads of each. Reads headers only.
+#include "engine/api/inventory.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string_view>
+
+#include "engine/weights/checkpoint.h"
+#include "engine/weights/config.h"
+#include "engine/weights/structure.h"
+
+namespace ds4 {
+namespace {
+
+using weights::Checkpoint;
+using weights::ModelConfig;
+using weights::TensorRef;
+
+enum Part {
+  kAttention,
+  kRouted,
+  kShared,
+  kHead,
+  kCompressors,
+  kIndexers,
+  kHyper,
+  kRouter,
+  kNorms,
+  kTables,
+  kMtp,
+  kOther,
+  kParts
+};
+
+constexpr std::array<const char*, kParts> kPartNames = {
+    "attention projections",
+    "routed experts",
+    "shared expert",
+    "LM head",
+    "compressors",
+    "indexers",
+    "hyper-connections",
+    "router",
+    "norms and embedding",
+    "hash routing tables",
+    "MTP blocks",
+    "not used",
+};
+
+struct Rule {
+  std::string_view prefix;
+  Part part;
+};
+
+// The first prefix that fits decides.
+constexpr Rule kLayerRules[] = {
+    {"attn_norm.", kNorms},
+    {"ffn_norm.", kNorms},
+    {"hc_attn_", kHyper},
+    {"hc_ffn_", kHyper},
+    {"attn.indexer.", kIndexers},
+    {"attn.compressor.", kCompressors},
+    {"attn.", kAttention},
+    {"ffn.gate.tid2eid", kTables},
+    {"ffn.gate.", kRouter},
+    {"ffn.experts.", kRouted},
+    {"ffn.shared_experts.", kShared},
+};
+constexpr Rule kGlobalRules[] = {
+    {"embed.weight", kNorms}, {"norm.weight", kNorms}, {"head.weight", kHead},
+    {"hc_head_", kHyper},     {"mtp.", kMtp},
+};
+
+template <size_t N>
+Part match(std::string_view name, const Rule (&rules)[N]) {
+  for (const Rule& rule : rules) {
+    if (name.starts_with(rule.prefix)) return rule.part;
+  }
+  return kOther;
+}
+
+Part part_of(std::string_view name) {
+  constexpr std::string_view kLayers = "layers.";
+  if (!name.starts_with(kLayers)) return match(name, kGlobalRules);
+  name.remove_prefix(kLayers.size());
+  const size_t dot = name.find('.');
+  return dot == std::string_view::npos ? kOther : match(name.substr(dot + 1), kLayerRules);
+}
+
+// Bytes of `tensor` that one decoded token reads, routed experts aside. The 48-byte rows of the
+// hash tables are left out, as in model.md 7.1; MTP runs only when drafting.
+int64_t read_per_token(const TensorRef& tensor, Part part) {
+  if (part == kTables || part == kMtp || part == kOther || part == kRouted) return 0;
+  if (tensor.name == "embed.weight") return tensor.bytes() / tensor.shape[0];
+  return tensor.bytes();
+}
+
+// num_experts_per_tok of each layer's experts, which may differ in number between layers.
+int64_t routed_per_token(const Checkpoint& checkpoint, const ModelConfig& config,
+                         const std::vector<int>& experts_per_layer) {
+  int64_t total = 0;
+  for (size_t layer = 0; layer < experts_per_layer.size(); ++layer) {
+    int64_t bytes = 0;
+    const std::string prefix = "layers." + std::to_string(layer) + ".ffn.experts.";
+    for (const TensorRef& tensor : checkpoint.with_prefix(prefix)) bytes += tensor.bytes();
+    total += bytes / experts_per_layer[layer] * config.num_experts_per_tok;
+  }
+  return total;
+}
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Bytes of one cached row (model.md 4.3); the packed KV row is padded to a multiple of 8.
+int64_t fp8_kv_row(const ModelConfig& config) {
+  const int64_t nope = config.head_dim - config.qk_rope_head_dim;
+  return ceil_div(ceil_div(nope, 2) * 2 + 2 * config.qk_rope_head_dim + ceil_div(nope, 64), 8) * 8;
+}
+int64_t fp4_index_row(const ModelConfig& config) {
+  return ceil_div(config.index_head_dim, 2) + ceil_div(config.index_head_dim, 32);
+}
+
+// Growth of all compressed caches per token: one row per `ratio` tokens, plus the indexer's.
+double kv_per_token(const ModelConfig& config, int64_t kv_row, int64_t index_row) {
+  double bytes = 0;
+  for (const int ratio : config.compress_ratios) {
+    if (ratio == 0) continue;
+    const int64_t row = kv_row + (ModelConfig::is_csa(ratio) ? index_row : 0);
+    bytes += static_cast<double>(row) / ratio;
+  }
+  return bytes;
+}
+
+void add_cache_sizes(const ModelConfig& config, Inventory* inventory) {
+  inventory->kv_bytes_per_token_fp8 =
+      kv_per_token(config, fp8_kv_row(config), fp4_index_row(config));
+  inventory->kv_bytes_per_token_bf16 =
+      kv_per_token(config, int64_t{2} * config.head_dim, int64_t{2} * config.index_head_dim);
+  inventory->kv_fixed_bytes_fp8 =
+      fp8_kv_row(config) * config.sliding_window * config.num_hidden_layers;
+}
+
+}  // namespace
+
+Inventory take_inventory(const std::filesystem::path& directory) {
+  const ModelConfig config = weights::read_config(directory);
+  const Checkpoint checkpoint = Checkpoint::open(directory);
+  const weights::Structure structure = weights::validate_structure(config, checkpoint);
+
+  Inventory inventory;
+  inventory.n_shards = static_cast<int64_t>(checkpoint.files().size());
+  inventory.n_tensors = static_cast<int64_t>(checkpoint.tensors().size());
+  inventory.experts_per_layer = structure.experts_per_layer;
+  inventory.mtp = weights::mtp_name(structure.mtp);
+  inventory.identity = checkpoint.identity();
+  add_cache_sizes(config, &inventory);
+
+  std::array<Inventory::Component, kParts> parts;
+  for (int part = 0; part < kParts; ++part) parts[part].name = kPartNames[part];
+  std::map<std::string_view, Inventory::DtypeTotal> dtypes;
+  for (const TensorRef& tensor : checkpoint.tensors()) {
+    const Part part = part_of(tensor.name);
+    ++parts[part].tensors;
+    parts[part].bytes += tensor.bytes();
+    parts[part].bytes_per_token += read_per_token(tensor, part);
+    Inventory::DtypeTotal& dtype = dtypes[weights::dtype_name(tensor.dtype)];
+    ++dtype.tensors;
+    dtype.bytes += tensor.bytes();
+    inventory.tensor_bytes += tensor.bytes();
+  }
+  parts[kRouted].bytes_per_token =
+      routed_per_token(checkpoint, config, structure.experts_per_layer);
+
+  for (Inventory::Component& part : parts) {
+    inventory.bytes_per_token += part.bytes_per_token;
+    if (part.tensors > 0) inventory.components.push_back(std::move(part));
+  }
+  for (auto& [name, total] : dtypes) {
+    total.dtype = name;
+    inventory.dtypes.push_back(std::move(total));
+  }
+  return inventory;
+}
+
+}  // namespace ds4
