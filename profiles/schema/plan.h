@@ -15,7 +15,7 @@ struct Cell {
   /// Canonical JSON of everything that decides what is measured: target, engine settings, suites
   /// with version, parameters and seeds. Without machine, commit, checkpoint path or time limits.
   std::string semantics;
-  Profile profile;    // with this cell's axis values applied and no axes left
+  Profile profile;  // with this cell's axis values applied and no axes left
 };
 
 struct Plan {

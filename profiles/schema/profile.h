@@ -32,11 +32,13 @@ struct SuiteSection {
 
 /// `[[gate]]`: a bound a figure must keep, e.g. suite = "needle", score = "exact", min = 0.98.
 struct Gate {
-  std::string suite;   // "" = every suite
-  std::string figure;  // a score name or a metric name
+  std::string suite;                        // "" = every suite
+  std::string figure;                       // a score name or a metric name
   std::map<std::string, std::string> tags;  // only cases with these tags
   double min = 0, max = 0;
   bool has_min = false, has_max = false;
+  /// With fewer measurements than this the verdict is inconclusive (docs/method.md).
+  int64_t min_n = 1;
   std::string source;  // "profiles/tiny.toml:41" for messages
 };
 
@@ -49,20 +51,25 @@ struct Profile {
   std::string name;
   std::string description;
   std::filesystem::path path;
-  std::string text;                  // the file's bytes, stored with the run
-  std::filesystem::path checkpoint;  // resolved against the profile's folder; empty for null/scripted
-  std::string target = "engine";     // engine | null | scripted
-  std::string script;                // scripted target: path of its script
+  std::string text;  // the file's bytes, stored with the run
+  std::filesystem::path
+      checkpoint;                 // resolved against the profile's folder; empty for null/scripted
+  std::string target = "engine";  // engine | null | scripted
+  std::string script;             // scripted target: path of its script
   EngineSection engine;
   std::vector<SuiteSection> suites;
-  std::vector<Axis> axes;            // `[sweep]`
+  std::vector<Axis> axes;  // `[sweep]`
   std::vector<Gate> gates;
-  double cell_timeout_s = 3600;      // `[limits] cell_timeout`
-  double case_timeout_s = 600;       // `[limits] case_timeout`
+  double cell_timeout_s = 3600;        // `[limits] cell_timeout`
+  double case_timeout_s = 600;         // `[limits] case_timeout`
+  std::vector<std::string> overrides;  // the --set pairs applied, as given
 };
 
-/// Loads and validates a profile; `overrides` are `key=value` pairs of --set, applied first.
-/// Throws Error(kProfile): "FILE:LINE: unknown key `x`", with the nearest valid key in the hint.
+/// Loads and validates a profile; `overrides` are `key=value` pairs of --set, applied first: keys
+/// as in [sweep] ("engine.kv_dtype", "needle.lengths"), "limits.case_timeout" or a top-level name.
+/// A key set so is no longer swept. Paths in the file are relative to its folder, those of --set to
+/// the working directory; all come back absolute. Throws Error(kProfile): "FILE:LINE: unknown key
+/// `x`", with the nearest valid key in the hint.
 Profile load_profile(const std::filesystem::path& path,
                      const std::vector<std::string>& overrides = {});
 

@@ -1,0 +1,162 @@
+// A cell as JSON and back without loss: what a worker is given, and what the store keeps for
+// resume.
+#include <nlohmann/json.hpp>
+
+#include "engine/base/error.h"
+#include "profiles/schema/json_values.h"
+#include "profiles/schema/plan.h"
+
+namespace ds4::profiles {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kFormat = 1;  // raised when a reader of the older form would misread the newer
+
+json engine_json(const EngineSection& engine) {
+  return {{"device", engine.device},
+          {"kv_dtype", engine.kv_dtype},
+          {"index_dtype", engine.index_dtype},
+          {"context_length", engine.context_length},
+          {"prefill_chunk", engine.prefill_chunk},
+          {"threads", engine.threads},
+          {"seed", engine.seed}};
+}
+
+EngineSection engine_from(const json& j) {
+  EngineSection engine;
+  j.at("device").get_to(engine.device);
+  j.at("kv_dtype").get_to(engine.kv_dtype);
+  j.at("index_dtype").get_to(engine.index_dtype);
+  j.at("context_length").get_to(engine.context_length);
+  j.at("prefill_chunk").get_to(engine.prefill_chunk);
+  j.at("threads").get_to(engine.threads);
+  j.at("seed").get_to(engine.seed);
+  return engine;
+}
+
+json suite_json(const SuiteSection& suite) {
+  json parameters = json::object();
+  for (const auto& [name, value] : suite.parameters) parameters[name] = typed_json(value);
+  return {{"name", suite.name}, {"version", suite.version}, {"parameters", parameters}};
+}
+
+SuiteSection suite_from(const json& j) {
+  SuiteSection suite;
+  j.at("name").get_to(suite.name);
+  j.at("version").get_to(suite.version);
+  for (const auto& [name, value] : j.at("parameters").items()) {
+    suite.parameters[name] = value_from_typed_json(value);
+  }
+  return suite;
+}
+
+json gate_json(const Gate& gate) {
+  json j = {{"suite", gate.suite},
+            {"figure", gate.figure},
+            {"tags", gate.tags},
+            {"min_n", gate.min_n},
+            {"source", gate.source}};
+  if (gate.has_min) j["min"] = gate.min;
+  if (gate.has_max) j["max"] = gate.max;
+  return j;
+}
+
+Gate gate_from(const json& j) {
+  Gate gate;
+  j.at("suite").get_to(gate.suite);
+  j.at("figure").get_to(gate.figure);
+  j.at("tags").get_to(gate.tags);
+  j.at("min_n").get_to(gate.min_n);
+  j.at("source").get_to(gate.source);
+  gate.has_min = j.contains("min");
+  gate.has_max = j.contains("max");
+  if (gate.has_min) j.at("min").get_to(gate.min);
+  if (gate.has_max) j.at("max").get_to(gate.max);
+  return gate;
+}
+
+json profile_json(const Profile& profile) {
+  json suites = json::array(), gates = json::array(), axes = json::array();
+  for (const SuiteSection& suite : profile.suites) suites.push_back(suite_json(suite));
+  for (const Gate& gate : profile.gates) gates.push_back(gate_json(gate));
+  for (const Axis& axis : profile.axes) {
+    axes.push_back({{"key", axis.key}, {"values", axis.values}});
+  }
+  return {{"name", profile.name},
+          {"description", profile.description},
+          {"path", profile.path.string()},
+          {"text", profile.text},
+          {"checkpoint", profile.checkpoint.string()},
+          {"target", profile.target},
+          {"script", profile.script},
+          {"engine", engine_json(profile.engine)},
+          {"suites", suites},
+          {"axes", axes},
+          {"gates", gates},
+          {"cell_timeout_s", profile.cell_timeout_s},
+          {"case_timeout_s", profile.case_timeout_s},
+          {"overrides", profile.overrides}};
+}
+
+Profile profile_from(const json& j) {
+  Profile profile;
+  j.at("name").get_to(profile.name);
+  j.at("description").get_to(profile.description);
+  profile.path = j.at("path").get<std::string>();
+  j.at("text").get_to(profile.text);
+  profile.checkpoint = j.at("checkpoint").get<std::string>();
+  j.at("target").get_to(profile.target);
+  j.at("script").get_to(profile.script);
+  profile.engine = engine_from(j.at("engine"));
+  for (const json& suite : j.at("suites")) profile.suites.push_back(suite_from(suite));
+  for (const json& axis : j.at("axes")) {
+    profile.axes.push_back(
+        {axis.at("key").get<std::string>(), axis.at("values").get<std::vector<std::string>>()});
+  }
+  for (const json& gate : j.at("gates")) profile.gates.push_back(gate_from(gate));
+  j.at("cell_timeout_s").get_to(profile.cell_timeout_s);
+  j.at("case_timeout_s").get_to(profile.case_timeout_s);
+  j.at("overrides").get_to(profile.overrides);
+  return profile;
+}
+
+}  // namespace
+
+std::string cell_to_json(const Cell& cell) {
+  const json j = {{"format", kFormat},
+                  {"key", cell.key},
+                  {"label", cell.label},
+                  {"semantics", cell.semantics},
+                  {"profile", profile_json(cell.profile)}};
+  try {
+    return j.dump();
+  } catch (const json::type_error&) {
+    // TOML is UTF-8 by definition, so only a path of the file system can be at fault.
+    throw Error(ErrorCode::kProfile, cell.profile.path.string() + ": a path is not valid UTF-8",
+                "Rename the folder, or reach it through a link with a plain name.");
+  }
+}
+
+Cell cell_from_json(std::string_view text) {
+  try {
+    const json j = json::parse(text);
+    if (j.at("format").get<int>() != kFormat) {
+      throw Error(ErrorCode::kIo,
+                  "a stored cell has the format " + j.at("format").dump() + "; this build reads " +
+                      std::to_string(kFormat),
+                  "Use the ds4-sweep that wrote it.");
+    }
+    Cell cell;
+    j.at("key").get_to(cell.key);
+    j.at("label").get_to(cell.label);
+    j.at("semantics").get_to(cell.semantics);
+    cell.profile = profile_from(j.at("profile"));
+    return cell;
+  } catch (const json::exception& e) {
+    throw Error(ErrorCode::kIo, std::string("a stored cell cannot be read: ") + e.what(),
+                "The database or the pipe to the worker is damaged; run the profile again.");
+  }
+}
+
+}  // namespace ds4::profiles

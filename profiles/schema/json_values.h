@@ -1,0 +1,18 @@
+// Suite parameters as JSON: plainly for the canonical semantics, and with their type where a value
+// must come back exactly. Only for the .cpp files of this folder: it includes nlohmann/json.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "suites/suite.h"
+
+namespace ds4::profiles {
+
+/// The value alone: true, 3, 0.5, "text", [1, 2].
+nlohmann::json plain_json(const suites::ParameterValue& value);
+
+/// {"type": "integers", "value": [1, 2]}; keeps the type of an empty array.
+nlohmann::json typed_json(const suites::ParameterValue& value);
+suites::ParameterValue value_from_typed_json(const nlohmann::json& json);
+
+}  // namespace ds4::profiles

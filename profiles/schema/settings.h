@@ -1,0 +1,24 @@
+// The keys a sweep may vary: [engine] and the suites' parameters. One table serves the loader,
+// --set and the plan. Only for the .cpp files of this folder: it includes toml++.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "profiles/schema/profile.h"
+#include "profiles/schema/toml_source.h"
+
+namespace ds4::profiles {
+
+/// The keys of [engine], without the prefix.
+std::vector<std::string> engine_keys();
+
+/// Every key that may be swept or set in this profile: "engine.kv_dtype", "needle.lengths", ...
+std::vector<std::string> setting_keys(const Profile& profile);
+
+/// Sets one of setting_keys(); `at` is where a complaint points when the key is unknown.
+/// Throws Error(kProfile) for an unknown key, a wrong type or a value out of range.
+void apply_setting(Profile& profile, const std::string& key, const toml::node& value,
+                   const TomlSource& source);
+
+}  // namespace ds4::profiles
