@@ -1,0 +1,60 @@
+// One run read from the store, with the look-ups figures and pages need. Reads once; computes
+// nothing that is a result.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "reports/store/store.h"
+
+namespace ds4::reports {
+
+/// How much of a cell was measured.
+struct CellStatus {
+  std::string outcome;  // of its newest launch; "not run" without one
+  std::string phase;    // where that launch ended, if it did not end well
+  std::string message;
+  int n_launches = 0;
+  double seconds = 0;  // of all launches together
+  int n_planned = 0;   // cases; 0 = not known
+  int n_ok = 0;        // cases with an attempt that is ok
+  int n_correct = 0, n_wrong = 0, n_invalid = 0;
+  int n_missing() const { return n_planned > n_ok ? n_planned - n_ok : 0; }
+  /// Every planned case has an answer.
+  bool complete() const { return n_planned > 0 ? n_missing() == 0 : n_ok > 0 && outcome == "ok"; }
+  /// Ended by something we came to measure (crash, timeout, ...) rather than by the user.
+  bool failed() const {
+    return outcome != "ok" && outcome != "interrupted" && outcome != "not run";
+  }
+};
+
+struct RunData {
+  RunRow run;
+  std::vector<CellRow> cells;
+  std::vector<LaunchRow> launches;
+  std::vector<LaunchSample> launch_samples;
+  std::vector<StoredAttempt> attempts;
+};
+
+/// Throws Error(kUsage) when there is no such run.
+RunData load_run(Store& store, const std::string& run_id, bool with_texts);
+
+CellStatus cell_status(const RunData& run, const CellRow& cell);
+
+/// Which part of a run a figure is about.
+struct Selection {
+  std::string cell_key;
+  std::string suite;                        // "" = every suite
+  std::map<std::string, std::string> tags;  // all of these
+  bool matches(const std::string& suite_name, const std::map<std::string, std::string>& t) const;
+};
+
+/// Suites of a cell in running order.
+std::vector<std::string> suites_of(const RunData& run, const std::string& cell_key);
+
+/// Values of a tag among a suite's cases, numbers in numeric order.
+std::vector<std::string> tag_values(const RunData& run, const Selection& selection,
+                                    const std::string& tag);
+
+}  // namespace ds4::reports

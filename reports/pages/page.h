@@ -1,0 +1,62 @@
+// The page of a run: one model from which every format is rendered (render.h). Texts in it are raw;
+// escaping belongs to the renderers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "reports/figures/figure.h"
+#include "reports/verdict/verdict.h"
+
+namespace ds4::reports {
+
+/// How a value is meant; never carried by colour alone, the text says it too.
+enum class Tone { kPlain, kGood, kBad, kUnsure, kMuted };
+
+struct TableCell {
+  std::string text;
+  Tone tone = Tone::kPlain;
+};
+
+struct TableColumn {
+  std::string title;
+  bool number = false;  // right-aligned
+};
+
+struct Table {
+  std::string caption;  // what the table answers, in a sentence
+  std::vector<TableColumn> columns;
+  std::vector<std::vector<TableCell>> rows;  // the first cell of a row is its heading
+};
+
+/// A case that opens to its prompt, answer and grading, or a launch to its log.
+struct Item {
+  std::string title;
+  Tone tone = Tone::kPlain;
+  struct Part {
+    std::string label, text;
+  };
+  std::vector<Part> parts;
+};
+
+struct Section {
+  std::string id, title;
+  std::vector<std::string> paragraphs;
+  std::vector<Table> tables;
+  std::vector<Item> items;  // left out of the terminal
+  bool in_terminal = true;
+};
+
+struct Page {
+  RunRow run;
+  Verdict verdict;
+  std::vector<CellRow> cells;
+  std::vector<CellStatus> statuses;  // of `cells`
+  std::vector<Figure> figures;       // every figure the sections show, with the rows behind it
+  std::vector<Section> sections;
+};
+
+/// Reads a run and builds its page. The same rows and version give the same page.
+Page build_page(Store& store, const std::string& run_id);
+
+}  // namespace ds4::reports

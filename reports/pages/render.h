@@ -1,0 +1,18 @@
+// The page in each format. All texts are treated as hostile: see escape.h.
+#pragma once
+
+#include <string>
+
+#include "reports/pages/page.h"
+
+namespace ds4::reports {
+
+/// One self-contained file: no script, no request of any kind.
+std::string render_html(const Page& page);
+std::string render_markdown(const Page& page);
+/// One object; docs/schema.md describes it. Its `format` rises when a reader must change.
+std::string render_json(const Page& page);
+/// Aligned tables. Colour only on request; words and signs carry the meaning.
+std::string render_terminal(const Page& page, bool colour);
+
+}  // namespace ds4::reports
