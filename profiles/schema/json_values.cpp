@@ -1,5 +1,6 @@
 #include "profiles/schema/json_values.h"
 
+#include <nlohmann/json.hpp>
 #include <array>
 #include <string_view>
 #include <utility>

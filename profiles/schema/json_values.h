@@ -1,8 +1,8 @@
 // Suite parameters as JSON: plainly for the canonical semantics, and with their type where a value
-// must come back exactly. Only for the .cpp files of this folder: it includes nlohmann/json.
+// must come back exactly. Internal to this folder.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "suites/suite.h"
 
