@@ -131,7 +131,7 @@ TEST(Pretokenizer, RefusesPatternsByName) {
 }
 
 TEST(Pretokenizer, RunawayPatternIsAnErrorNotAHang) {
-  EXPECT_THROW(split({{"(a|a?)+(a|a?)+b$", false, "k"}}, std::string(64, 'a')), Error);
+  EXPECT_THROW(split({{"(a+)+$", false, "k"}}, std::string(64, 'a') + "!"), Error);
 }
 
 TEST(Pretokenizer, LongPiecesAreLinear) {
