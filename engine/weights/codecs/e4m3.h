@@ -5,7 +5,6 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <limits>
 
 namespace ds4::weights {
 
@@ -15,7 +14,9 @@ inline constexpr float kE4m3Max = 448.0f;
 constexpr float e4m3_value(uint8_t code) {
   const int exponent = (code >> 3) & 15;
   const int mantissa = code & 7;
-  if (exponent == 15 && mantissa == 7) return std::numeric_limits<float>::quiet_NaN();
+  if (exponent == 15 && mantissa == 7) {
+    return std::bit_cast<float>((code & 0x80) ? 0xFFC00000u : 0x7FC00000u);
+  }
   // Subnormals have step 2^-9; normals are (8 + m) * 2^(e - 10).
   const int steps = exponent == 0 ? mantissa : 8 + mantissa;
   const int power = exponent == 0 ? -9 : exponent - 10;

@@ -116,6 +116,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   header_ = std::string_view(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
                              static_cast<size_t>(length));
   if (header_.empty() || header_.front() != '{') fail(file, "the header is no JSON object");
+  // The JSON library takes a zero byte for the end of its input and would ignore what follows.
+  if (header_.find('\0') != std::string_view::npos) fail(file, "the header holds a zero byte");
   tensors_ = parse_safetensors_header(header_, file);
   check_sizes(tensors_, static_cast<int64_t>(bytes.size() - kLengthBytes - length), file);
   check_names(tensors_, file);
