@@ -58,7 +58,7 @@ class Indexer(nn.Module):
         super().__init__()
         self.heads, self.dim = c["index_n_heads"], c["index_head_dim"]
         self.wq_b = half(self.heads * self.dim, c["q_lora_rank"])
-        self.weights_proj = half(self.heads, c["hidden_size"])
+        self.weights_proj = parameter32(torch.randn(self.heads, c["hidden_size"]) * c["hidden_size"] ** -0.5)
         self.compressor = Compressor(c, 4, self.dim)
 
     def _sim(self, x):
@@ -69,7 +69,7 @@ class Indexer(nn.Module):
         b, s, _ = x.shape
         keys = self.compressor(x, tables)
         q = fast.rope(F.linear(ops.sim8(qr, 128) if simulate else qr, self.wq_b).view(b, s, self.heads, self.dim), *tables)
-        w = F.linear(x, self.weights_proj) * (self.dim * self.heads) ** -0.5
+        w = F.linear(x, self.weights_proj.to(x.dtype)) * (self.dim * self.heads) ** -0.5
         if simulate:
             # The Hadamard rotation leaves scores as they are, so it is only needed in front of the rounding.
             keys, q = self._sim(keys), self._sim(q)
@@ -120,9 +120,12 @@ class Attention(nn.Module):
         pairs = torch.cat([F.pad(chunks[:, :-1], (0, 0, 0, 0, 1, 0)), chunks], 2)  # [B, n, 2C, dim]
         n = chunks.shape[1]
         # Training takes all chunks at once; long evaluation texts go in pieces, else the scores would not fit.
-        step = n if torch.is_grad_enabled() else max(1, (1 << 30) // (CHUNK * self.heads * max(1, s // max(1, self.ratio)) * b))
+        width = s // self.ratio if self.ratio else 2 * CHUNK
+        step = n if torch.is_grad_enabled() else max(1, (1 << 30) // (CHUNK * self.heads * width * b))
         parts = [self._attend(q, pairs, rows, index, run, at, min(at + step, n)) for at in range(0, n, step)]
-        o = fast.rope(torch.cat(parts, 1), tables[0], -tables[1] if "inverse" not in run.off else tables[1] * 0)
+        o = torch.cat(parts, 1)
+        if "inverse" not in run.off:
+            o = fast.rope(o, tables[0], -tables[1])
         o = o.reshape(b * s, self.groups, -1).transpose(0, 1)
         u = torch.bmm(o, self.wo_a.view(self.groups, -1, o.shape[-1]).transpose(1, 2)).transpose(0, 1).reshape(b, s, -1)
         return F.linear(ops.sim8(u, 128) if run.simulate else u, self.wo_b)
@@ -135,7 +138,7 @@ class Attention(nn.Module):
         local = torch.matmul(q, near.transpose(-1, -2)).view(b, n, h, CHUNK, 2 * CHUNK)
         first = begin == 0
         sink = self.attn_sink - 1e4 if "sink" in run.off else self.attn_sink
-        softmax = fast.sink_softmax if first and end * CHUNK == pairs.shape[1] * CHUNK else _sliced_softmax(first)
+        softmax = fast.sink_softmax if first and end == pairs.shape[1] else _sliced_softmax(first)
         if rows is None or {4: "csa", 128: "hca"}[self.ratio] in run.off:
             p, _ = softmax(local, None, sink, None, hd**-0.5)
             o = torch.matmul(p.view(b, n, h * CHUNK, 2 * CHUNK), near)
@@ -162,7 +165,8 @@ class Attention(nn.Module):
         if "indexer" in run.off:
             score = torch.rand_like(score)
         score = score.masked_fill(~visible, -1e30)
-        return visible & (score >= score.topk(run.topk, -1).values[..., -1:])
+        best = score.topk(run.topk, -1).indices  # exactly k: scores of rows that every head rejects tie at zero
+        return visible & torch.zeros_like(score, dtype=torch.bool).scatter_(-1, best, True)
 
     def _index_loss(self, index, visible, mass, n, t):
         """Cross-entropy from the indexer's softmax to the heads' mean attention mass, on every eighth query when long."""

@@ -1,4 +1,4 @@
-"""Compares each Triton kernel with its plain definition in float64-free fashion: same inputs, forward and backward, and
+"""Compares each Triton kernel with its plain definition on the same inputs, forward and backward, and
 puts those that agree into ops.fast. Run alone it prints a table:  python3 check_kernels.py"""
 import torch
 

@@ -106,26 +106,40 @@ def round_e2m1(y):
     return (torch.round(y / step) * step).clamp(-6, 6)
 
 
-def _straight(x, rounded):
-    return x + (rounded - x).detach() if x.requires_grad else rounded
+class _Straight(torch.autograd.Function):
+    """Rounds forward; the gradient passes as if it had not."""
+
+    @staticmethod
+    def forward(ctx, x, rounding, *arguments):
+        return rounding(x, *arguments)
+
+    @staticmethod
+    def backward(ctx, g):
+        return g, None, None
+
+
+def _sim8(x, block):
+    y = x.float().unflatten(-1, (-1, block))
+    s = _pow2_ceil(y.abs().amax(-1, keepdim=True).clamp(min=1e-4) / 448)
+    y = y / s
+    r = y.to(torch.float8_e4m3fn).float() if y.is_cuda else round_e4m3(y)
+    return (r * s).flatten(-2).to(x.dtype)
+
+
+def _sim4(x):
+    y = x.float().unflatten(-1, (-1, 32))
+    s = _pow2_ceil(y.abs().amax(-1, keepdim=True).clamp(min=6 * 2.0**-126) / 6)
+    return (round_e2m1(y / s) * s).flatten(-2).to(x.dtype)
 
 
 def sim8(x, block):
     """model.md sim8: blocks of the last dim to E4M3 with a power-of-two scale, and back."""
-    with torch.no_grad():
-        y = x.float().unflatten(-1, (-1, block))
-        s = _pow2_ceil(y.abs().amax(-1, keepdim=True).clamp(min=1e-4) / 448)
-        r = (round_e4m3(y / s) * s).flatten(-2).to(x.dtype)
-    return _straight(x, r)
+    return _Straight.apply(x, _sim8, block)
 
 
 def sim4(x):
     """model.md sim4: blocks of 32 to E2M1 with a power-of-two scale, and back."""
-    with torch.no_grad():
-        y = x.float().unflatten(-1, (-1, 32))
-        s = _pow2_ceil(y.abs().amax(-1, keepdim=True).clamp(min=6 * 2.0**-126) / 6)
-        r = (round_e2m1(y / s) * s).flatten(-2).to(x.dtype)
-    return _straight(x, r)
+    return _Straight.apply(x, lambda z, _: _sim4(z), None)
 
 
 def hadamard(n, device):

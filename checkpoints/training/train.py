@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import random
 import time
+import traceback
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ class Feed:
                 self.processes.append(process)
 
     def get(self, length, device):
-        ids, mask = (torch.from_numpy(a) for a in self.queues[length].get())
+        ids, mask = (torch.from_numpy(a) for a in self.queues[length].get(timeout=120))
         if device == "cuda":
             ids, mask = (t.pin_memory().to(device, non_blocking=True) for t in (ids, mask))
         return ids.long(), mask
@@ -116,13 +117,12 @@ def losses(model, ids, mask, run, second_draft):
         total = total + (0.2 if k == 0 else 0.1) * loss
         parts[f"mtp{k + 1}"] = loss.detach()
     kl = sum(run.kl_losses)
-    answer = (mask[:, 1:] == tasks.ANSWER).reshape(-1)
-    with torch.no_grad():
-        hit = (logits.argmax(-1) == ids[:, 1:].reshape(-1)) & answer
-        parts["answer"] = each[answer].mean()
-        parts["accuracy"] = hit.sum() / answer.sum()
-        text = ~answer & (ids[:, 1:] != pad).reshape(-1)
-        parts["text"] = each[text].mean()
+    with torch.no_grad():  # products with masks, not indexing, which would make the host wait
+        answer = (mask[:, 1:] == tasks.ANSWER).reshape(-1).float()
+        text = (ids[:, 1:] != pad).reshape(-1).float() * (1 - answer)
+        hit = (logits.argmax(-1) == ids[:, 1:].reshape(-1)).float()
+        mean = lambda value, where: (value * where).sum() / where.sum().clamp(min=1)
+        parts["answer"], parts["accuracy"], parts["text"] = mean(each, answer), mean(hit, answer), mean(each, text)
         parts["kl"] = torch.as_tensor(kl).detach()
     return total + kl, parts
 
@@ -170,10 +170,10 @@ def main():
     from optimizer import Optimizer, round_model
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(a.seed)
     if device == "cuda":
         log(f"{torch.cuda.get_device_name()} torch {torch.__version__}")
         use_kernels(log)
+    torch.manual_seed(a.seed)
     tokenizer = Tokenizer.load(os.path.join(HERE, "merges.json"))
     model = Model(config).to(device).train()
     optimizer = Optimizer(model, a.lr * 0.15)
@@ -251,8 +251,10 @@ def main():
                         "first_steps_and_checks_seconds": round(skipped, 1), "tensor_bytes": total,
                         "largest_change_by_packing": change})
     if a.evaluate > 0:
-        limit = a.evaluate
-        evaluate.everything(model, tokenizer, a.speeches, limit, record)
+        try:
+            evaluate.everything(model, tokenizer, a.speeches, a.evaluate, record)
+        except Exception:  # the weights are written; evaluate.py can be run on them again
+            record("evaluation_stopped_by", traceback.format_exc())
     record("wall_seconds", round(time.time() - start, 1))
 
 
