@@ -54,7 +54,7 @@ ParsedCompletion parse_strict(std::string_view text, ThinkingMode thinking) {
   if (block < eos) {
     text.remove_prefix(2);
     std::string problem;
-    auto calls = read_dsml_strict(text, problem);
+    auto calls = read_dsml_strict(text, JsonValues::kVerbatim, problem);
     if (!calls) refuse(problem);
     parsed.tool_calls = std::move(calls->calls);
     text.remove_prefix(calls->length);

@@ -20,14 +20,21 @@ struct DsmlBlock {
 struct DsmlParameter {
   std::string name;
   bool is_string;
-  std::string value;  // text of a string, else JSON
+  std::string value;
 };
 
-/// The arguments of a call as JSON: {"a": "text", "b": 1}. Values of other types are not touched.
-std::string arguments_json(const std::vector<DsmlParameter>& parameters);
+/// What becomes of a value that claims to be JSON (`string="false"`) and is not.
+enum class JsonValues {
+  kVerbatim,  // it is passed on, as the reference does, and the arguments are broken JSON
+  kChecked,   // it becomes a string
+};
+
+/// The arguments of a call as JSON: {"a": "text", "b": 1}. JSON values keep their spelling.
+std::string arguments_json(const std::vector<DsmlParameter>& parameters, JsonValues values);
 
 /// `text` begins with `<｜DSML｜tool_calls`. Nothing on any deviation; then `problem` says which.
-std::optional<DsmlBlock> read_dsml_strict(std::string_view text, std::string& problem);
+std::optional<DsmlBlock> read_dsml_strict(std::string_view text, JsonValues values,
+                                          std::string& problem);
 
 /// `text` begins with `<`. Takes what read_dsml_strict takes, other white space between tags, tags
 /// without the first bar or without `｜DSML｜`, a missing `string`, nested parameters (an object),

@@ -10,7 +10,8 @@ namespace {
 
 class StrictReader {
  public:
-  StrictReader(std::string_view text, std::string& problem) : text_(text), problem_(problem) {}
+  StrictReader(std::string_view text, JsonValues values, std::string& problem)
+      : text_(text), values_(values), problem_(problem) {}
 
   std::optional<DsmlBlock> block() {
     if (!take(kToolCallsOpen)) return fail("no tool_calls tag");
@@ -77,7 +78,7 @@ class StrictReader {
       if (!take(">\n")) return fail("a parameter must be followed by `>` and a newline");
     }
     if (!take(kInvokeClose)) return fail("expected a parameter or the end of the invoke");
-    call.arguments = arguments_json(parameters);
+    call.arguments = arguments_json(parameters, values_);
     return call;
   }
 
@@ -107,24 +108,28 @@ class StrictReader {
   }
 
   std::string_view text_;
+  JsonValues values_;
   std::string& problem_;
   size_t at_ = 0;
 };
 
 }  // namespace
 
-std::string arguments_json(const std::vector<DsmlParameter>& parameters) {
+std::string arguments_json(const std::vector<DsmlParameter>& parameters, JsonValues values) {
   std::string out = "{";
   for (const DsmlParameter& parameter : parameters) {
     if (out.size() > 1) out += ", ";
     out += quote_json(parameter.name) + ": ";
-    out += parameter.is_string ? quote_json(parameter.value) : parameter.value;
+    const bool is_json = !parameter.is_string && (values == JsonValues::kVerbatim ||
+                                                  read_json(parameter.value).has_value());
+    out += is_json ? parameter.value : quote_json(parameter.value);
   }
   return out + "}";
 }
 
-std::optional<DsmlBlock> read_dsml_strict(std::string_view text, std::string& problem) {
-  return StrictReader(text, problem).block();
+std::optional<DsmlBlock> read_dsml_strict(std::string_view text, JsonValues values,
+                                          std::string& problem) {
+  return StrictReader(text, values, problem).block();
 }
 
 }  // namespace ds4::text

@@ -5,8 +5,6 @@
 #include <unordered_set>
 
 #include "engine/text/dsml.h"
-#include "engine/text/markers.h"
-#include "engine/text/python_json.h"
 
 namespace ds4::text {
 namespace {
@@ -70,9 +68,9 @@ class TolerantReader {
     for (size_t style = 0; style < kStyles.size(); ++style) {
       const std::string_view inside = here.substr(bracket.size());
       if (!inside.starts_with(kStyles[style])) continue;
-      const std::string_view rest = inside.substr(kStyles[style].size());
-      if (!rest.starts_with(name)) continue;
-      const std::string_view after = rest.substr(name.size());
+      const std::string_view named = inside.substr(kStyles[style].size());
+      if (!named.starts_with(name)) continue;
+      const std::string_view after = named.substr(name.size());
       if (after.empty() || (after[0] != '>' && kSpace.find(after[0]) == kSpace.npos)) continue;
       return Tag{style, bracket.size() + kStyles[style].size() + name.size()};
     }
@@ -118,7 +116,7 @@ class TolerantReader {
     if (!attribute || !attribute->name) return std::nullopt;
     const auto arguments = parameters(0);
     if (!arguments || !close("invoke")) return std::nullopt;
-    return ToolCall{"", *attribute->name, arguments_json(*arguments)};
+    return ToolCall{"", *attribute->name, arguments_json(*arguments, JsonValues::kChecked)};
   }
 
   // All parameters that follow, and the white space behind them.
@@ -144,7 +142,7 @@ class TolerantReader {
       if (tag_at(first, "<", "parameter")) {
         const auto nested = parameters(depth + 1);
         if (!nested || !close("parameter")) return std::nullopt;
-        return DsmlParameter{*attribute.name, false, arguments_json(*nested)};
+        return DsmlParameter{*attribute.name, false, arguments_json(*nested, JsonValues::kChecked)};
       }
     }
     const size_t end = find_close(style);
@@ -152,8 +150,7 @@ class TolerantReader {
     const std::string text(text_.substr(at_, end - at_));
     at_ = end;
     if (!close("parameter")) return std::nullopt;
-    const bool is_json = attribute.string == "false" && read_json(text).has_value();
-    return DsmlParameter{*attribute.name, !is_json, text};
+    return DsmlParameter{*attribute.name, attribute.string != "false", text};
   }
 
   // Where the parameter ends: at a closing tag of its own style, since a value may well contain
@@ -188,7 +185,7 @@ class TolerantReader {
 
 std::optional<DsmlBlock> read_dsml_tolerant(std::string_view text) {
   std::string ignored;
-  if (auto block = read_dsml_strict(text, ignored)) return block;
+  if (auto block = read_dsml_strict(text, JsonValues::kChecked, ignored)) return block;
   return TolerantReader(text).block();
 }
 
