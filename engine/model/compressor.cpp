@@ -1,0 +1,17 @@
+// The compressor (model.md 3.5): every `ratio` tokens become one row, pooled by a learned softmax.
+#include "engine/model/mechanisms.h"
+
+namespace ds4::model {
+
+void compress(const Pass& pass, const weights::Compressor& compressor, const ops::RowStore& rows,
+              const ops::TailRing& tail, bool index) {
+  const Workspace& at = pass.at;
+  const ops::Floats kv{at.pool_kv.data, compressor.width};
+  const ops::Floats score{at.pool_score.data, compressor.width};
+  pass.ops.project_wide(compressor.wkv, pass.n(), at.x, kv);
+  pass.ops.project_wide(compressor.wgate, pass.n(), at.x, score);
+  const ops::CompressorStep step{&compressor, pass.yarn_frequencies, pass.eps(), rows, tail};
+  pass.ops.compress(step, index, pass.chunk, kv, score);
+}
+
+}  // namespace ds4::model

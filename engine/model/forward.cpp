@@ -1,0 +1,61 @@
+#include "engine/model/forward.h"
+
+#include <algorithm>
+
+#include "engine/base/check.h"
+#include "engine/ops/rope.h"
+
+namespace ds4::model {
+namespace {
+
+void block(const Pass& pass, const weights::Layer& layer, const cache::LayerCache& cache) {
+  enter_sublayer(pass, layer.hc_attn, layer.attn_norm);
+  attention(pass, layer, cache);
+  leave_sublayer(pass);
+
+  enter_sublayer(pass, layer.hc_ffn, layer.ffn_norm);
+  mixture_of_experts(pass, layer.ffn);
+  leave_sublayer(pass);
+}
+
+}  // namespace
+
+int most_experts(const weights::ModelWeights& weights) {
+  int most = 0;
+  for (const weights::Layer& layer : weights.layers) most = std::max(most, layer.ffn.n_experts());
+  return most;
+}
+
+Forward::Forward(const weights::ModelWeights& weights, ops::Backend& backend, int capacity)
+    : weights_(weights),
+      ops_(backend),
+      plain_frequencies_(ops::rope_frequencies(weights.config.qk_rope_head_dim,
+                                               weights.config.rope_theta, nullptr)),
+      yarn_frequencies_(ops::rope_frequencies(
+          weights.config.qk_rope_head_dim, weights.config.compress_rope_theta,
+          weights.config.rope_scaling ? &*weights.config.rope_scaling : nullptr)),
+      at_(make_workspace(backend, weights.config, most_experts(weights), capacity)) {}
+
+Pass Forward::pass() {
+  return {ops_, weights_.config, at_, plain_frequencies_, yarn_frequencies_, chunk_};
+}
+
+void Forward::run(std::span<const TokenId> tokens, int64_t first, const cache::KvCache& cache) {
+  DS4_CHECK(!tokens.empty() && tokens.size() <= static_cast<size_t>(at_.capacity));
+  chunk_ = {first, static_cast<int>(tokens.size())};
+  ops_.write_ids(tokens, at_.tokens);
+  ops_.rotation(plain_frequencies_, chunk_, at_.plain_angles);
+  ops_.rotation(yarn_frequencies_, chunk_, at_.yarn_angles);
+
+  ops_.embed(weights_.embed, chunk_.n, at_.tokens, at_.h);
+  for (size_t l = 0; l < weights_.layers.size(); ++l) {
+    block(pass(), weights_.layers[l], cache.layer(static_cast<int>(l)));
+  }
+}
+
+std::span<const float> Forward::logits(int row, int count) {
+  head(pass(), weights_, row, count);
+  return ops_.read_floats(at_.logits, count * at_.logits.cols);
+}
+
+}  // namespace ds4::model

@@ -1,0 +1,47 @@
+// The forward pass of a chunk of tokens through all layers (model.md 3). Owns the activations; the
+// sequence's memory comes with each call, the weights and the back end are borrowed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/api/text.h"
+#include "engine/cache/kv_cache.h"
+#include "engine/model/mechanisms.h"
+#include "engine/model/workspace.h"
+#include "engine/ops/ops.h"
+#include "engine/weights/weights.h"
+
+namespace ds4::model {
+
+class Forward {
+ public:
+  /// `capacity`: the most tokens one run() takes. Borrowed objects must outlive this one.
+  Forward(const weights::ModelWeights& weights, ops::Backend& backend, int capacity);
+
+  int capacity() const { return at_.capacity; }
+
+  /// Runs `tokens` (at most capacity, ids checked by the caller) at positions first.. of the
+  /// sequence whose earlier positions `cache` remembers.
+  void run(std::span<const TokenId> tokens, int64_t first, const cache::KvCache& cache);
+
+  /// Logits of rows [row, row + count) of the last run, [count, vocab]; count at most
+  /// Workspace::kLogitRows. Valid until the next call of this object.
+  std::span<const float> logits(int row, int count);
+
+ private:
+  Pass pass();
+
+  const weights::ModelWeights& weights_;
+  ops::Backend& ops_;
+  std::vector<float> plain_frequencies_;
+  std::vector<float> yarn_frequencies_;
+  Workspace at_;
+  ops::Chunk chunk_;
+};
+
+/// The most experts any layer has.
+int most_experts(const weights::ModelWeights& weights);
+
+}  // namespace ds4::model

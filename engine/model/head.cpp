@@ -1,0 +1,15 @@
+// The head (model.md 3.8): the streams mixed by plain sigmoids, the final norm, the vocabulary.
+#include "engine/base/check.h"
+#include "engine/model/mechanisms.h"
+
+namespace ds4::model {
+
+void head(const Pass& pass, const weights::ModelWeights& weights, int row, int count) {
+  DS4_CHECK(count > 0 && count <= Workspace::kLogitRows && row + count <= pass.n());
+  const Workspace& at = pass.at;
+  const ops::Values h{at.h.data + row * at.h.cols * pass.ops.value_bytes(), at.h.cols};
+  pass.ops.mix_head(weights.hc_head, pass.mix_settings(), weights.norm, count, h, at.x);
+  pass.ops.project_wide(weights.head, count, at.x, at.logits);
+}
+
+}  // namespace ds4::model

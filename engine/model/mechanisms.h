@@ -1,0 +1,56 @@
+// The mechanisms of a layer, one function per file beside this header, each a few operations on the
+// shared workspace. They hold no state: what a sequence remembers is in its cache.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/cache/kv_cache.h"
+#include "engine/model/workspace.h"
+#include "engine/ops/ops.h"
+#include "engine/weights/weights.h"
+
+namespace ds4::model {
+
+/// What every mechanism needs: the back end, the constants, the activations and the tokens' places.
+struct Pass {
+  ops::Backend& ops;
+  const weights::ModelConfig& config;
+  Workspace& at;
+  std::span<const float> plain_frequencies;
+  std::span<const float> yarn_frequencies;
+  ops::Chunk chunk;
+
+  int n() const { return chunk.n; }
+  float eps() const { return static_cast<float>(config.rms_norm_eps); }
+  ops::MixSettings mix_settings() const {
+    return {config.hc_mult, config.hc_sinkhorn_iters, static_cast<float>(config.hc_eps), eps()};
+  }
+  /// Layers with a ratio rotate everything with the compressed theta and YaRN (T5).
+  ops::Floats angles(const weights::Layer& layer) const {
+    return layer.ratio ? at.yarn_angles : at.plain_angles;
+  }
+};
+
+/// h -> x: the streams mixed into one and normed (3.2 steps 1-5).
+void enter_sublayer(const Pass& pass, const weights::HyperConnection& hc,
+                    std::span<const float> norm);
+/// y, h -> h (3.2 step 6).
+void leave_sublayer(const Pass& pass);
+
+/// x -> y (3.4); writes the rows of this chunk to the cache.
+void attention(const Pass& pass, const weights::Layer& layer, const cache::LayerCache& cache);
+/// x -> compressed rows in the cache (3.5); `index`: indexer keys, with Hadamard transform.
+void compress(const Pass& pass, const weights::Compressor& compressor, const ops::RowStore& rows,
+              const ops::TailRing& tail, bool index);
+/// x, qr -> selected rows per query (3.6).
+void select_rows(const Pass& pass, const weights::Indexer& indexer, const ops::RowStore& keys,
+                 ops::Floats angles);
+
+/// x -> y (3.7).
+void mixture_of_experts(const Pass& pass, const weights::Moe& moe);
+
+/// Rows [row, row + count) of h -> logits (3.8). count <= Workspace::kLogitRows.
+void head(const Pass& pass, const weights::ModelWeights& weights, int row, int count);
+
+}  // namespace ds4::model

@@ -1,0 +1,249 @@
+// Attention, compressor and indexer of the CPU back end (model.md 3.3-3.6).
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/check.h"
+#include "engine/ops/cpu/backend.h"
+#include "engine/ops/cpu/top_rows.h"
+#include "engine/weights/codecs/bf16.h"
+
+namespace ds4::ops::cpu {
+namespace {
+
+// The angle is an f32 product by definition; its cosine needs full range reduction (T17).
+void rotation_row(std::span<const float> frequencies, int64_t position, float* row) {
+  const size_t pairs = frequencies.size();
+  for (size_t i = 0; i < pairs; ++i) {
+    const double angle = static_cast<float>(position) * frequencies[i];
+    row[i] = static_cast<float>(std::cos(angle));
+    row[pairs + i] = static_cast<float>(std::sin(angle));
+  }
+}
+
+}  // namespace
+
+void CpuBackend::rotation(std::span<const float> frequencies, Chunk chunk, Floats table) {
+  DS4_CHECK(table.cols == static_cast<int64_t>(2 * frequencies.size()));
+  pool_.run(chunk.n, chunk.n * table.cols * 30, [&](int64_t i, int) {
+    rotation_row(frequencies, chunk.first + i, floats(table) + i * table.cols);
+  });
+}
+
+void CpuBackend::finish_queries(int heads, float eps, int n, Floats rotation, Values q) {
+  const int64_t dim = q.cols / heads;
+  pool_.run(n, n * q.cols * 3, [&](int64_t i, int) {
+    for (int64_t h = 0; h < heads; ++h) {
+      float* head = floats(q) + i * q.cols + h * dim;
+      normalise_head(head, dim, eps, strict_);
+      rotate(head + dim - rotation.cols, rotation.cols, floats(rotation) + i * rotation.cols, false,
+             strict_);
+    }
+  });
+}
+
+void CpuBackend::store_raw_rows(std::span<const float> gain, float eps, Chunk chunk,
+                                Floats rotation, Values kv, RowStore rows) {
+  const int64_t dim = kv.cols;
+  DS4_CHECK(rows.layout.dim == dim && chunk.n <= rows.slots);
+  pool_.run(chunk.n, chunk.n * dim * 10, [&](int64_t i, int worker) {
+    float* row = worker_scratch(worker, padded(dim));
+    cpu::rms_norm(floats(kv) + i * dim, gain.data(), eps, dim, strict_, row);
+    rotate(row + dim - rotation.cols, rotation.cols, floats(rotation) + i * rotation.cols, false,
+           strict_);
+    encode_row(rows.layout, row, rows.row(chunk.first + i));
+  });
+}
+
+void CpuBackend::compress(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+                          Floats score) {
+  const weights::Compressor& c = *step.parameters;
+  const int64_t width = c.width;
+  const int64_t dim = c.row_dim;
+  const int64_t ratio = c.ratio;
+  const bool overlap = weights::ModelConfig::is_csa(c.ratio);
+  DS4_CHECK(kv.cols == width && score.cols == width);
+  DS4_CHECK(step.tail.slots >= (overlap ? 2 : 1) * ratio);
+
+  for (int64_t i = 0; i < chunk.n; ++i) {
+    add_to(c.ape.data() + (chunk.first + i) % ratio * width, width, floats(score) + i * width);
+  }
+  // Rows of tokens before the chunk come from the tail.
+  const auto row_of = [&](const Floats& rows, const Floats& tail, int64_t token) -> const float* {
+    if (token >= chunk.first) return floats(rows) + (token - chunk.first) * width;
+    return floats(tail) + token % step.tail.slots * width;
+  };
+  const int64_t first_block = chunk.first / ratio;
+  const int64_t blocks = chunk.end() / ratio - first_block;
+  const int64_t candidates = overlap ? 2 * ratio : ratio;
+  pool_.run(blocks, blocks * candidates * dim * 20, [&](int64_t b, int worker) {
+    const int64_t block = first_block + b;
+    std::vector<const float*> keys;
+    std::vector<const float*> scores;
+    // Of the previous block the first half of the columns counts, of the current one the second
+    // (T7); block 0 has no previous one.
+    if (overlap && block > 0) {
+      for (int64_t t = (block - 1) * ratio; t < block * ratio; ++t) {
+        keys.push_back(row_of(kv, step.tail.kv, t));
+        scores.push_back(row_of(score, step.tail.score, t));
+      }
+    }
+    const int64_t half = overlap ? dim : 0;
+    for (int64_t t = block * ratio; t < (block + 1) * ratio; ++t) {
+      keys.push_back(row_of(kv, step.tail.kv, t) + half);
+      scores.push_back(row_of(score, step.tail.score, t) + half);
+    }
+    const auto rope_dim = static_cast<int64_t>(2 * step.frequencies.size());
+    float* row = worker_scratch(worker, padded(dim) + rope_dim);
+    float* table = row + padded(dim);
+    pool_rows(keys.data(), scores.data(), static_cast<int64_t>(keys.size()), dim, strict_, row);
+    cpu::rms_norm(row, c.norm.data(), step.norm_eps, dim, strict_, row);
+    rotation_row(step.frequencies, block * ratio, table);
+    rotate(row + dim - rope_dim, rope_dim, table, false, strict_);
+    if (index) hadamard(row, dim, strict_);
+    encode_row(step.rows.layout, row, step.rows.row(block));
+  });
+  const int64_t keep = std::min<int64_t>(chunk.n, step.tail.slots);
+  for (int64_t i = chunk.n - keep; i < chunk.n; ++i) {
+    const int64_t slot = (chunk.first + i) % step.tail.slots;
+    std::copy_n(floats(kv) + i * width, width, floats(step.tail.kv) + slot * width);
+    std::copy_n(floats(score) + i * width, width, floats(step.tail.score) + slot * width);
+  }
+}
+
+void CpuBackend::finish_index_queries(int heads, RowFormat keys, int n, Floats rotation,
+                                      Values iq) {
+  const int64_t dim = iq.cols / heads;
+  pool_.run(n, n * iq.cols * 10, [&](int64_t i, int) {
+    for (int64_t h = 0; h < heads; ++h) {
+      float* head = floats(iq) + i * iq.cols + h * dim;
+      rotate(head + dim - rotation.cols, rotation.cols, floats(rotation) + i * rotation.cols, false,
+             strict_);
+      hadamard(head, dim, strict_);
+      if (keys == RowFormat::kFp4) simulate_fp4(head, dim);
+    }
+  });
+}
+
+void CpuBackend::select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected,
+                             RowStore keys, Ids selected) {
+  const int64_t dim = keys.layout.dim;
+  const int64_t k = selected.cols;
+  DS4_CHECK(iq.cols == heads * dim && projected.cols == heads);
+  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)) /
+                                        std::sqrt(static_cast<double>(heads)));
+  // Queries of a block share the decoding of each tile of keys.
+  constexpr int64_t kQueries = 32;
+  const int64_t blocks = (chunk.n + kQueries - 1) / kQueries;
+  const int64_t work = chunk.n * (chunk.end() / ratio) * heads * dim;
+  pool_.run(blocks, work, [&](int64_t block, int worker) {
+    const int64_t begin = block * kQueries;
+    const int64_t end = std::min<int64_t>(begin + kQueries, chunk.n);
+    const auto visible = [&](int64_t i) { return (chunk.first + i + 1) / ratio; };
+    std::vector<TopRows> best;
+    float* rows = worker_scratch(worker, kKeyTile * (padded(dim) + dim + 1) + kQueries * heads);
+    float* tile = rows + kKeyTile * padded(dim);
+    float* score = tile + kKeyTile * dim;
+    float* weight = score + kKeyTile;
+    for (int64_t i = begin; i < end; ++i) {
+      best.emplace_back(k);
+      for (int64_t h = 0; h < heads; ++h) {
+        const float w = floats(projected)[i * heads + h] * scale;
+        weight[(i - begin) * heads + h] = strict_ ? weights::bf16_round(w) : w;
+      }
+    }
+    // With at most k visible rows the selection is all of them, whatever their scores.
+    int64_t first_scored = begin;
+    while (first_scored < end && visible(first_scored) <= k) ++first_scored;
+    const int64_t n_keys = first_scored < end ? visible(end - 1) : 0;
+    for (int64_t key = 0; key < n_keys; key += kKeyTile) {
+      const int64_t count = std::min(kKeyTile, n_keys - key);
+      for (int64_t j = 0; j < count; ++j) {
+        decode_row(keys.layout, keys.row(key + j), rows + j * padded(dim));
+      }
+      transpose_keys(rows, count, dim, tile);
+      for (int64_t i = first_scored; i < end; ++i) {
+        const int64_t seen = std::min(count, visible(i) - key);
+        if (seen <= 0) continue;
+        score_keys(floats(iq) + i * iq.cols, weight + (i - begin) * heads, heads, dim, tile,
+                   strict_, score);
+        best[static_cast<size_t>(i - begin)].offer(score, key, seen);
+      }
+    }
+    for (int64_t i = begin; i < end; ++i) {
+      int32_t* out = ints(selected) + i * k;
+      if (i >= first_scored) {
+        best[static_cast<size_t>(i - begin)].finish(out);
+      } else {
+        for (int64_t j = 0; j < k; ++j) out[j] = j < visible(i) ? static_cast<int32_t>(j) : -1;
+      }
+    }
+  });
+}
+
+void CpuBackend::attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk,
+                        Floats rotation, Values q, Values o) {
+  const auto heads = static_cast<int64_t>(sinks.size());
+  const int64_t dim = keys.raw.layout.dim;
+  const int64_t stride = padded(dim);
+  DS4_CHECK(q.cols == heads * dim && o.cols == q.cols);
+  const int64_t first_raw = std::max<int64_t>(0, chunk.first - keys.window + 1);
+  const int64_t n_raw = chunk.end() - first_raw;
+  DS4_CHECK(n_raw <= keys.raw.slots);
+  const bool compressed = keys.compressed.slots > 0;
+  const bool all_compressed = compressed && !keys.selected.data;
+  const int64_t n_shared = all_compressed ? chunk.end() / keys.ratio : 0;
+
+  // Rows that many queries share are decoded once per chunk; selected rows per query.
+  float* shared = shared_[0].floats((n_raw + n_shared) * stride);
+  pool_.run(n_raw + n_shared, (n_raw + n_shared) * dim * 2, [&](int64_t i, int) {
+    const RowStore& store = i < n_raw ? keys.raw : keys.compressed;
+    const int64_t row = i < n_raw ? first_raw + i : i - n_raw;
+    decode_row(store.layout, store.row(row), shared + i * stride);
+  });
+  const int64_t most =
+      std::min<int64_t>(keys.window, chunk.end()) + (all_compressed ? n_shared
+                                                     : compressed   ? keys.selected.cols
+                                                                    : 0);
+  const float* const* queries = prepare(prepared_, floats(q), chunk.n * heads, dim, dim, false);
+  const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+
+  pool_.run(chunk.n, chunk.n * most * heads * dim * 2, [&](int64_t i, int worker) {
+    const int64_t p = chunk.first + i;
+    float* memory = worker_scratch(
+        worker, heads * (padded(most) + 1) + (compressed ? keys.selected.cols : 0) * stride);
+    float* weight = memory;
+    float* z = weight + heads * padded(most);
+    float* gathered = z + heads;
+    std::vector<const float*> rows;
+    rows.reserve(static_cast<size_t>(most));
+    for (int64_t t = std::max<int64_t>(0, p - keys.window + 1); t <= p; ++t) {
+      rows.push_back(shared + (t - first_raw) * stride);
+    }
+    if (all_compressed) {
+      for (int64_t t = 0; t < (p + 1) / keys.ratio; ++t) {
+        rows.push_back(shared + (n_raw + t) * stride);
+      }
+    } else if (compressed) {
+      const int32_t* chosen = ints(keys.selected) + i * keys.selected.cols;
+      for (int64_t j = 0; j < keys.selected.cols && chosen[j] >= 0; ++j) {
+        float* row = gathered + j * stride;
+        decode_row(keys.compressed.layout, keys.compressed.row(chosen[j]), row);
+        rows.push_back(row);
+      }
+    }
+    const auto n = static_cast<int64_t>(rows.size());
+    const int64_t ld = padded(most);
+    dot_rows(queries + i * heads, heads, rows.data(), n, stride, scale, weight, ld);
+    for (int64_t h = 0; h < heads; ++h) {
+      z[h] = sink_softmax(weight + h * ld, n, sinks[static_cast<size_t>(h)], strict_);
+    }
+    float* out = floats(o) + i * o.cols;
+    weighted_rows(weight, ld, heads, rows.data(), n, z, dim, strict_, out, dim);
+    for (int64_t h = 0; h < heads; ++h) {
+      rotate(out + h * dim + dim - rotation.cols, rotation.cols,
+             floats(rotation) + i * rotation.cols, true, strict_);
+    }
+  });
+}
+
+}  // namespace ds4::ops::cpu

@@ -1,0 +1,125 @@
+// Dot products of prepared rows with weight rows or cache rows. One accumulator per output runs
+// over k in steps of a vector and is summed up at the end, in every variant, so an output's bits do
+// not depend on how many rows or columns are computed beside it.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/ops/cpu/matmul.cpp"
+#include "hwy/foreach_target.h"
+// After foreach_target.
+#include <algorithm>
+
+#include "engine/ops/cpu/kernels.h"
+#include "engine/ops/cpu/simd-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ds4::ops::cpu::HWY_NAMESPACE {
+using weights::Matrix;
+
+// Tile of kTileRows x 4 outputs: its accumulators and operands fit the registers (32 with AVX-512
+// and NEON, 16 else).
+inline constexpr int kTileRows = (HWY_MAX_BYTES >= 64 || HWY_TARGET == HWY_NEON) ? 4 : 2;
+
+template <int kRows>
+HWY_INLINE void tile(const float* const* x, const float* const* w, size_t k, float* y) {
+  const DF d;
+  VF acc[kRows][4];
+  for (int i = 0; i < kRows; ++i) {
+    for (int o = 0; o < 4; ++o) acc[i][o] = hn::Zero(d);
+  }
+  for (size_t c = 0; c < k; c += kLanes) {
+    const VF w0 = hn::LoadU(d, w[0] + c);
+    const VF w1 = hn::LoadU(d, w[1] + c);
+    const VF w2 = hn::LoadU(d, w[2] + c);
+    const VF w3 = hn::LoadU(d, w[3] + c);
+    for (int i = 0; i < kRows; ++i) {
+      const VF v = hn::LoadU(d, x[i] + c);
+      acc[i][0] = hn::MulAdd(v, w0, acc[i][0]);
+      acc[i][1] = hn::MulAdd(v, w1, acc[i][1]);
+      acc[i][2] = hn::MulAdd(v, w2, acc[i][2]);
+      acc[i][3] = hn::MulAdd(v, w3, acc[i][3]);
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int o = 0; o < 4; ++o) y[i * 4 + o] = sum_lanes(acc[i][o]);
+  }
+}
+
+HWY_INLINE void tile_of(int64_t rows, const float* const* x, const float* const* w, size_t k,
+                        float* y) {
+  if (rows == 1) return tile<1>(x, w, k, y);
+  if (rows == 2) return tile<2>(x, w, k, y);
+  if constexpr (kTileRows == 4) {
+    if (rows == 3) return tile<3>(x, w, k, y);
+    return tile<4>(x, w, k, y);
+  }
+}
+
+// All outputs of m rows against n <= any number of row pointers; `finish` sees 4 sums at a time.
+template <class Finish>
+HWY_INLINE void all_tiles(const float* const* x, int64_t m, const float* const* w, int64_t n,
+                          size_t k, const Finish& finish) {
+  HWY_ALIGN float sums[kTileRows * 4];
+  for (int64_t o = 0; o < n; o += 4) {
+    // A ragged end computes its last row again rather than reading beyond.
+    const float* columns[4];
+    for (int64_t j = 0; j < 4; ++j) columns[j] = w[std::min(o + j, n - 1)];
+    const int64_t width = std::min<int64_t>(4, n - o);
+    for (int64_t i = 0; i < m; i += kTileRows) {
+      const int64_t rows = std::min<int64_t>(kTileRows, m - i);
+      tile_of(rows, x + i, columns, k, sums);
+      for (int64_t r = 0; r < rows; ++r) finish(i + r, o, width, sums + r * 4);
+    }
+  }
+}
+
+void Matmul(const Matrix& w, int64_t begin, int64_t end, const float* const* x, int64_t m,
+            bool round, float* y, int64_t ldy, float* scratch) {
+  const int64_t k = padded(w.cols);
+  const float* rows[kPanelRows];
+  for (int64_t panel = begin; panel < end; panel += kPanelRows) {
+    const int64_t n = std::min(kPanelRows, end - panel);
+    for (int64_t o = 0; o < n; ++o) {
+      decode_weights(w, panel + o, scratch + o * k);
+      rows[o] = scratch + o * k;
+    }
+    float* out = y + (panel - begin);
+    all_tiles(x, m, rows, n, static_cast<size_t>(k),
+              [&](int64_t i, int64_t o, int64_t width, const float* sums) HWY_ATTR {
+                for (int64_t j = 0; j < width; ++j) out[i * ldy + o + j] = sums[j];
+              });
+    if (!round) continue;
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t o = 0; o < n; o += static_cast<int64_t>(kLanes)) {
+        float* at = out + i * ldy + o;
+        store(bf(load(at, static_cast<size_t>(n - o)), true), at, static_cast<size_t>(n - o));
+      }
+    }
+  }
+}
+
+void DotRows(const float* const* x, int64_t m, const float* const* rows, int64_t n, int64_t k,
+             float scale, float* y, int64_t ldy) {
+  all_tiles(x, m, rows, n, static_cast<size_t>(k),
+            [&](int64_t i, int64_t o, int64_t width, const float* sums) HWY_ATTR {
+              for (int64_t j = 0; j < width; ++j) y[i * ldy + o + j] = sums[j] * scale;
+            });
+}
+
+}  // namespace ds4::ops::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace ds4::ops::cpu {
+HWY_EXPORT(Matmul);
+HWY_EXPORT(DotRows);
+
+void matmul(const weights::Matrix& w, int64_t begin, int64_t end, const float* const* x, int64_t m,
+            bool round, float* y, int64_t ldy, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(Matmul)(w, begin, end, x, m, round, y, ldy, scratch);
+}
+void dot_rows(const float* const* x, int64_t m, const float* const* rows, int64_t n, int64_t k,
+              float scale, float* y, int64_t ldy) {
+  HWY_DYNAMIC_DISPATCH(DotRows)(x, m, rows, n, k, scale, y, ldy);
+}
+}  // namespace ds4::ops::cpu
+#endif

@@ -1,0 +1,130 @@
+// Vector helpers shared by the CPU kernels, compiled once per instruction set: loads with ragged
+// ends, the BF16 and E4M3 rounding points, decoding of stored formats.
+// Include guard of Highway's kind: the file is included again for every target.
+#if defined(DS4_ENGINE_OPS_CPU_SIMD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef DS4_ENGINE_OPS_CPU_SIMD_INL_H_
+#undef DS4_ENGINE_OPS_CPU_SIMD_INL_H_
+#else
+#define DS4_ENGINE_OPS_CPU_SIMD_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace ds4::ops::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::CappedTag<float, 16>;
+using VF = hn::Vec<DF>;
+using DU = hn::RebindToUnsigned<DF>;
+inline constexpr size_t kLanes = HWY_MAX_BYTES >= 64 ? 16 : HWY_MAX_BYTES / sizeof(float);
+
+HWY_INLINE VF load(const float* p, size_t left) {
+  const DF d;
+  return left >= kLanes ? hn::LoadU(d, p) : hn::MaskedLoad(hn::FirstN(d, left), d, p);
+}
+
+HWY_INLINE void store(VF v, float* p, size_t left) {
+  const DF d;
+  if (left >= kLanes) {
+    hn::StoreU(v, d, p);
+  } else {
+    hn::BlendedStore(v, hn::FirstN(d, left), d, p);
+  }
+}
+
+/// bf(v) when `round`, else v.
+HWY_INLINE VF bf(VF v, bool round) {
+  if (!round) return v;
+  const DF d;
+  const DU du;
+  const auto bits = hn::BitCast(du, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+  const auto up = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7FFF)));
+  return hn::BitCast(d, hn::And(up, hn::Set(du, 0xFFFF0000u)));
+}
+
+/// Nearest E4M3 value (ties to even) of v in [-448, 448]; keeps the sign of zero.
+HWY_INLINE VF round_e4m3(VF v) {
+  const DF d;
+  const DU du;
+  // Adding 1.5 * 2^(e+20) puts the rounding of float addition at 2^(e-3), the step of E4M3 in the
+  // binade e; below 2^-6 the step stays 2^-9.
+  const auto exponent = hn::And(hn::ShiftRight<23>(hn::BitCast(du, v)), hn::Set(du, 255));
+  const auto binade = hn::Max(exponent, hn::Set(du, 127 - 6));
+  const auto magic_bits =
+      hn::Or(hn::ShiftLeft<23>(hn::Add(binade, hn::Set(du, 20))), hn::Set(du, 0x400000));
+  const auto magic = hn::BitCast(d, magic_bits);
+  return hn::CopySign(hn::Sub(hn::Add(v, magic), magic), v);
+}
+
+/// Nearest E2M1 value (ties to even) of v in [-6, 6]; keeps the sign of zero.
+HWY_INLINE VF round_e2m1(VF v) {
+  const DF d;
+  const DU du;
+  const auto exponent = hn::And(hn::ShiftRight<23>(hn::BitCast(du, v)), hn::Set(du, 255));
+  const auto binade = hn::Max(exponent, hn::Set(du, 127));
+  const auto magic_bits =
+      hn::Or(hn::ShiftLeft<23>(hn::Add(binade, hn::Set(du, 22))), hn::Set(du, 0x400000));
+  const auto magic = hn::BitCast(d, magic_bits);
+  return hn::CopySign(hn::Sub(hn::Add(v, magic), magic), v);
+}
+
+// E4M3 and E2M1 codes widened to the bits of a half float are the value times 2^-8 and 2^-14,
+// subnormals included, so the conversion instruction decodes them; the factor joins the scale.
+inline constexpr float kE4m3Factor = 256.0f;
+inline constexpr float kE2m1Factor = 16384.0f;
+
+/// kLanes E4M3 codes as floats times 1 / kE4m3Factor.
+HWY_INLINE VF decode_e4m3(const uint8_t* codes) {
+  const DF d;
+  const hn::Rebind<uint16_t, DF> d16;
+  const hn::Rebind<uint8_t, DF> d8;
+  const hn::Rebind<hwy::float16_t, DF> dh;
+  const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes));
+  const auto magnitude = hn::ShiftLeft<7>(hn::And(wide, hn::Set(d16, 0x7F)));
+  const auto sign = hn::ShiftLeft<8>(hn::And(wide, hn::Set(d16, 0x80)));
+  return hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+}
+
+/// kLanes E2M1 codes, two per byte and the low nibble first, as floats times 1 / kE2m1Factor.
+HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
+  const DF d;
+  const hn::Rebind<uint16_t, DF> d16;
+  const hn::Repartition<uint32_t, decltype(d16)> d32;
+  const hn::Rebind<uint8_t, decltype(d32)> d8;
+  const hn::Rebind<hwy::float16_t, DF> dh;
+  const auto wide = hn::PromoteTo(d32, hn::LoadU(d8, bytes));
+  const auto codes = hn::BitCast(d16, hn::Or(wide, hn::ShiftLeft<12>(wide)));
+  const auto magnitude = hn::ShiftLeft<9>(hn::And(codes, hn::Set(d16, 7)));
+  const auto sign = hn::ShiftLeft<12>(hn::And(codes, hn::Set(d16, 8)));
+  return hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+}
+
+/// kLanes BF16 values at any address.
+HWY_INLINE VF decode_bf16(const uint8_t* bytes) {
+  const DF d;
+  const DU du;
+  const hn::Rebind<uint16_t, DF> d16;
+  const hn::Repartition<uint8_t, decltype(d16)> d8;
+  const auto codes = hn::BitCast(d16, hn::LoadU(d8, bytes));
+  return hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, codes)));
+}
+
+/// Sum over all lanes, always in the same order.
+HWY_INLINE float sum_lanes(VF v) {
+  const DF d;
+  return hn::GetLane(hn::SumOfLanes(d, v));
+}
+
+HWY_INLINE float max_lanes(VF v) {
+  const DF d;
+  return hn::GetLane(hn::MaxOfLanes(d, v));
+}
+
+}  // namespace ds4::ops::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

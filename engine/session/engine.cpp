@@ -1,0 +1,56 @@
+#include "engine/session/engine.h"
+
+#include <string>
+
+#include "engine/base/error.h"
+#include "engine/session/memory.h"
+
+namespace ds4 {
+
+std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
+                                     const EngineSettings& settings) {
+  if (settings.device == Device::kCuda) {
+    throw Error(ErrorCode::kMachine, "this build has no CUDA back end", "Use the device cpu.");
+  }
+  ModelInfo info = read_model_info(checkpoint);
+  session::check_settings(settings, info.context_limit);
+  session::check_free_memory(estimate_memory(checkpoint, settings));
+  return std::make_unique<session::LoadedEngine>(weights::load_weights(checkpoint), std::move(info),
+                                                 settings);
+}
+
+namespace session {
+
+void check_settings(const EngineSettings& settings, int64_t context_limit) {
+  const auto refuse = [](const std::string& what, const std::string& hint) {
+    throw Error(ErrorCode::kUsage, what, hint);
+  };
+  if (settings.context_length < 1 || settings.context_length > context_limit) {
+    refuse("context_length is " + std::to_string(settings.context_length) +
+               "; the model takes 1 to " + std::to_string(context_limit),
+           "Choose a length in that range.");
+  }
+  if (settings.prefill_chunk < 1 || settings.prefill_chunk > 1 << 20) {
+    refuse("prefill_chunk is " + std::to_string(settings.prefill_chunk) + "; 1 to 1048576 work",
+           "512 is a good start.");
+  }
+  if (settings.threads < 0 || settings.threads > 1024) {
+    refuse("threads is " + std::to_string(settings.threads) + "; 1 to 1024 work, 0 means all",
+           "Leave it at 0.");
+  }
+}
+
+LoadedEngine::LoadedEngine(weights::ModelWeights weights, ModelInfo info,
+                           const EngineSettings& settings)
+    : weights_(std::move(weights)),
+      info_(std::move(info)),
+      settings_(settings),
+      backend_(ops::make_cpu_backend(settings.threads, settings.precision)),
+      forward_(std::make_unique<model::Forward>(weights_, *backend_, chunk_rows(settings))) {}
+
+std::unique_ptr<Session> LoadedEngine::new_session() {
+  return std::make_unique<TimelineSession>(*this);
+}
+
+}  // namespace session
+}  // namespace ds4

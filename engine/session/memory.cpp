@@ -1,0 +1,73 @@
+#include "engine/session/memory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+#include <string>
+
+#include "engine/base/error.h"
+#include "engine/base/units.h"
+#include "engine/cache/kv_cache.h"
+#include "engine/model/workspace.h"
+#include "engine/ops/ops.h"
+#include "engine/weights/checkpoint.h"
+
+namespace ds4 {
+
+int64_t MemoryEstimate::total_bytes() const {
+  return std::accumulate(parts.begin(), parts.end(), int64_t{0},
+                         [](int64_t sum, const Part& part) { return sum + part.bytes; });
+}
+
+MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,
+                               const EngineSettings& settings) {
+  const ModelInfo info = read_model_info(checkpoint);
+  const weights::ModelConfig config = weights::read_config(checkpoint);
+  const weights::Checkpoint files = weights::Checkpoint::open(checkpoint);
+  int64_t weight_bytes = 0;
+  for (const weights::TensorRef& tensor : files.tensors()) weight_bytes += tensor.bytes();
+
+  const int experts =
+      *std::max_element(info.experts_per_layer.begin(), info.experts_per_layer.end());
+  const int rows = session::chunk_rows(settings);
+  const cache::CachePlan plan = cache::plan_cache(config, settings);
+  const int64_t activations =
+      model::workspace_bytes(config, experts, rows, ops::kCpuValueBytes) +
+      ops::cpu_scratch_bytes(config, rows, settings.context_length, settings.threads);
+  return {{{"weights", weight_bytes},
+           {"raw KV", plan.raw_bytes},
+           {"compressed KV", plan.compressed_bytes},
+           {"indexer keys", plan.key_bytes},
+           {"tails", plan.tail_bytes},
+           {"activations", activations}}};
+}
+
+namespace session {
+
+int chunk_rows(const EngineSettings& settings) {
+  return static_cast<int>(
+      std::min<int64_t>(settings.prefill_chunk, std::max<int64_t>(settings.context_length, 1)));
+}
+
+void check_free_memory(const MemoryEstimate& estimate) {
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key;
+  int64_t kib = 0;
+  while (meminfo >> key >> kib) {
+    if (key == "MemAvailable:") {
+      const int64_t available = kib * 1024;
+      if (estimate.total_bytes() <= available) return;
+      std::string what = "the engine needs " + format_bytes(estimate.total_bytes()) + ", " +
+                         format_bytes(available) + " are free:";
+      for (const MemoryEstimate::Part& part : estimate.parts) {
+        what += " " + part.owner + " " + format_bytes(part.bytes) + ",";
+      }
+      what.pop_back();
+      throw Error(ErrorCode::kMachine, what, "Lower the context length or the prefill chunk.");
+    }
+    meminfo.ignore(256, '\n');
+  }
+}
+
+}  // namespace session
+}  // namespace ds4
