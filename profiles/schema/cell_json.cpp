@@ -38,13 +38,17 @@ EngineSection engine_from(const json& j) {
 json suite_json(const SuiteSection& suite) {
   json parameters = json::object();
   for (const auto& [name, value] : suite.parameters) parameters[name] = typed_json(value);
-  return {{"name", suite.name}, {"version", suite.version}, {"parameters", parameters}};
+  return {{"name", suite.name},
+          {"version", suite.version},
+          {"parameters", parameters},
+          {"scores", suite.scores}};
 }
 
 SuiteSection suite_from(const json& j) {
   SuiteSection suite;
   j.at("name").get_to(suite.name);
   j.at("version").get_to(suite.version);
+  j.at("scores").get_to(suite.scores);
   for (const auto& [name, value] : j.at("parameters").items()) {
     suite.parameters[name] = value_from_typed_json(value);
   }

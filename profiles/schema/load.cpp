@@ -112,7 +112,8 @@ class Loader {
                      "Merge the two, or sweep the parameter in which they differ.");
       }
     }
-    SuiteSection section{definition->name, definition->version, definition->defaults};
+    SuiteSection section{definition->name, definition->version, definition->defaults,
+                         definition->scores};
     std::vector<std::string> valid = {"name"};
     for (const auto& [key, value] : definition->defaults) valid.push_back(key);
     source_.require_known(table, valid);

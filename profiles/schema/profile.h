@@ -28,6 +28,7 @@ struct SuiteSection {
   std::string name;
   int version = 0;
   suites::Parameters parameters;
+  std::vector<std::string> scores = {};  // names of its scores; the first is the headline
 };
 
 /// `[[gate]]`: a bound a figure must keep, e.g. suite = "needle", score = "exact", min = 0.98.

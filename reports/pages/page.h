@@ -2,6 +2,7 @@
 // escaping belongs to the renderers.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,14 @@ struct TableCell {
 struct TableColumn {
   std::string title;
   bool number = false;  // right-aligned
+  bool in_terminal = true;
 };
 
 struct Table {
   std::string caption;  // what the table answers, in a sentence
   std::vector<TableColumn> columns;
   std::vector<std::vector<TableCell>> rows;  // the first cell of a row is its heading
+  bool in_terminal = true;
 };
 
 /// A case that opens to its prompt, answer and grading, or a launch to its log.
@@ -43,8 +46,7 @@ struct Section {
   std::string id, title;
   std::vector<std::string> paragraphs;
   std::vector<Table> tables;
-  std::vector<Item> items;  // left out of the terminal
-  bool in_terminal = true;
+  std::vector<Item> items;  // only where they can be opened: HTML
 };
 
 struct Page {
@@ -52,7 +54,8 @@ struct Page {
   Verdict verdict;
   std::vector<CellRow> cells;
   std::vector<CellStatus> statuses;  // of `cells`
-  std::vector<Figure> figures;       // every figure the sections show, with the rows behind it
+  std::vector<LaunchRow> launches;
+  std::deque<Figure> figures;  // every figure the sections show, with the rows behind it
   std::vector<Section> sections;
 };
 

@@ -1,0 +1,33 @@
+#include "reports/figures/format.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "engine/base/units.h"
+
+namespace ds4::reports {
+namespace {
+constexpr char kNothing[] = "–";
+}
+
+std::string format_value(const std::string& unit, double value) {
+  if (unit == "s") return format_seconds(value);
+  if (unit == "B") return format_bytes(std::llround(value));
+  if (!unit.empty()) return format_number(value) + " " + unit;
+  // Scores: fixed decimals keep a column comparable.
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3f", value);
+  return text;
+}
+
+std::string format_value(const FigureData& figure) {
+  return figure.value ? format_value(figure.unit, *figure.value) : kNothing;
+}
+
+std::string format_interval(const FigureData& figure) {
+  if (!figure.interval) return kNothing;
+  return format_value(figure.unit, figure.interval->lo) + " to " +
+         format_value(figure.unit, figure.interval->hi);
+}
+
+}  // namespace ds4::reports

@@ -1,0 +1,105 @@
+#include "reports/figures/run_data.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <utility>
+
+namespace ds4::reports {
+namespace {
+
+using CaseName = std::pair<std::string, std::string>;  // suite, case id
+
+// Numbers in numeric order before texts in alphabetic order.
+bool tag_less(const std::string& a, const std::string& b) {
+  double x = 0, y = 0;
+  const bool a_number =
+      std::from_chars(a.data(), a.data() + a.size(), x).ptr == a.data() + a.size() && !a.empty();
+  const bool b_number =
+      std::from_chars(b.data(), b.data() + b.size(), y).ptr == b.data() + b.size() && !b.empty();
+  if (a_number != b_number) return a_number;
+  if (a_number && x != y) return x < y;
+  return a < b;
+}
+
+}  // namespace
+
+RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
+  RunData data;
+  data.run = store.run(run_id);
+  data.cells = store.cells(data.run.id);
+  data.launches = store.launches(data.run.id);
+  data.launch_samples = store.launch_samples(data.run.id);
+  data.attempts = store.attempts(data.run.id, with_texts);
+  return data;
+}
+
+CellStatus cell_status(const RunData& run, const CellRow& cell) {
+  CellStatus status;
+  status.outcome = "not run";
+  status.n_planned = static_cast<int>(cell.cases.size());
+  for (const LaunchRow& launch : run.launches) {
+    if (launch.cell_key != cell.key) continue;
+    ++status.n_launches;
+    status.seconds += launch.seconds;
+    status.outcome = launch.outcome;  // launches come in the order they were made
+    status.phase = launch.phase;
+    status.message = launch.message;
+  }
+  std::map<CaseName, std::string> grades;  // of the newest graded attempt; "" = not graded
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key != cell.key || attempt.status != "ok") continue;
+    std::string& grade = grades[{attempt.suite, attempt.case_id}];
+    if (attempt.score) grade = attempt.score->grade;
+  }
+  status.n_ok = static_cast<int>(grades.size());
+  for (const auto& [name, grade] : grades) {
+    status.n_correct += grade == "correct";
+    status.n_wrong += grade == "wrong";
+    status.n_invalid += grade == "invalid";
+  }
+  return status;
+}
+
+bool Selection::matches(const std::string& suite_name,
+                        const std::map<std::string, std::string>& t) const {
+  if (!suite.empty() && suite != suite_name) return false;
+  return std::all_of(tags.begin(), tags.end(), [&](const auto& tag) {
+    const auto found = t.find(tag.first);
+    return found != t.end() && found->second == tag.second;
+  });
+}
+
+std::vector<std::string> suites_of(const RunData& run, const std::string& cell_key) {
+  std::vector<std::string> suites;
+  const auto add = [&](const std::string& suite) {
+    if (std::find(suites.begin(), suites.end(), suite) == suites.end()) suites.push_back(suite);
+  };
+  for (const CellRow& cell : run.cells) {
+    if (cell.key != cell_key) continue;
+    for (const PlannedCase& planned : cell.cases) add(planned.suite);
+  }
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key == cell_key) add(attempt.suite);
+  }
+  return suites;
+}
+
+std::vector<std::string> tag_values(const RunData& run, const Selection& selection,
+                                    const std::string& tag) {
+  std::set<std::string, bool (*)(const std::string&, const std::string&)> values(tag_less);
+  const auto add = [&](const std::string& suite, const std::map<std::string, std::string>& tags) {
+    const auto found = tags.find(tag);
+    if (found != tags.end() && selection.matches(suite, tags)) values.insert(found->second);
+  };
+  for (const CellRow& cell : run.cells) {
+    if (cell.key != selection.cell_key) continue;
+    for (const PlannedCase& planned : cell.cases) add(planned.suite, planned.tags);
+  }
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key == selection.cell_key) add(attempt.suite, attempt.tags);
+  }
+  return {values.begin(), values.end()};
+}
+
+}  // namespace ds4::reports

@@ -1,0 +1,127 @@
+// Run -> Page: reads once, then builds section after section.
+#include "reports/pages/build.h"
+
+#include <algorithm>
+#include <set>
+
+#include "reports/figures/format.h"
+
+namespace ds4::reports {
+namespace {
+
+Tone tone_of(Decision decision) {
+  switch (decision) {
+    case Decision::kPass:
+      return Tone::kGood;
+    case Decision::kFail:
+      return Tone::kBad;
+    case Decision::kInconclusive:
+      return Tone::kUnsure;
+  }
+  return Tone::kPlain;
+}
+
+std::string gate_name(const GateResult& result) {
+  std::string name =
+      result.suite.empty() ? result.gate.figure : result.suite + " " + result.gate.figure;
+  for (const auto& [tag, value] : result.gate.tags) name += " " + tag + "=" + value;
+  return name;
+}
+
+}  // namespace
+
+const Figure* PageContext::figure(const Selection& selection, const std::string& name) {
+  std::optional<Figure> made = make_figure(run, selection, name);
+  if (!made) return nullptr;
+  page.figures.push_back(std::move(*made));
+  return &page.figures.back();
+}
+
+std::vector<std::string> PageContext::scores_of(const std::string& suite) const {
+  const auto known = judging.scores.find(suite);
+  if (known != judging.scores.end() && !known->second.empty()) return known->second;
+  std::set<std::string> names;
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.suite != suite || !attempt.score) continue;
+    for (const auto& [name, value] : attempt.score->values) names.insert(name);
+  }
+  return {names.begin(), names.end()};
+}
+
+Section verdict_section(PageContext& context) {
+  Section section{"verdict", "Gates", {}, {}, {}};
+  const Verdict& verdict = context.page.verdict;
+  if (verdict.gates.empty()) return section;
+  Table table{"Each gate of the profile, held against what was measured.", {}, {}};
+  table.columns = {{""}, {"gate"}};
+  if (context.many_cells()) table.columns.push_back({"cell"});
+  table.columns.push_back({"measured and judged"});
+  for (const GateResult& gate : verdict.gates) {
+    std::vector<TableCell> row = {
+        {std::string(sign(gate.decision)) + " " + word(gate.decision), tone_of(gate.decision)},
+        {gate_name(gate)}};
+    if (context.many_cells()) row.push_back({gate.cell_label});
+    row.push_back({gate.reason});
+    table.rows.push_back(std::move(row));
+    if (gate.figure) context.page.figures.push_back(*gate.figure);
+  }
+  section.tables.push_back(std::move(table));
+  return section;
+}
+
+Section method_section(PageContext& context) {
+  const RunRow& run = context.run.run;
+  Section section{"method", "Method and provenance", {}, {}, {}};
+  section.paragraphs = {
+      "Every number on this page is made from rows of the results database when the page is "
+      "written; the JSON form lists the attempts behind each.",
+      "TTFT is the time from submitting a request to its first token. Prefill tok/s is the prompt "
+      "tokens that were computed, divided by TTFT. Decode tok/s is the tokens after the first, "
+      "divided by the time from the first token to the last. Building prompts, loading and scoring "
+      "lie outside these times.",
+      "Speeds are medians over the answered cases with a 95 % percentile bootstrap interval; "
+      "scores "
+      "are means over cases with a 95 % Wilson interval. Repeats of a case are averaged first. n "
+      "is "
+      "the number of cases behind a score, of attempts behind a speed.",
+      "An answer that allows no verdict, for example one cut by the token limit before it came to "
+      "the point, is invalid: it is counted and left out of the mean. A gate passes or fails by "
+      "its "
+      "point estimate when there are enough measurements and the invalid cases could not turn it; "
+      "otherwise it is inconclusive."};
+  Table table{"Where this page comes from.", {{"what"}, {"value"}}, {}};
+  table.in_terminal = false;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    table.rows.push_back({{name}, value.empty() ? nothing() : TableCell{value}});
+  };
+  add("ds4-sweep", run.version);
+  add("commit", run.commit + (run.dirty ? " with uncommitted changes" : ""));
+  add("run", run.id);
+  add("command", run.command_line);
+  add("attempts stored", std::to_string(context.run.attempts.size()));
+  add("this page again", "ds4-sweep report " + run.id.substr(0, 8) + " -o FOLDER");
+  section.tables.push_back(std::move(table));
+  return section;
+}
+
+Page build_page(Store& store, const std::string& run_id) {
+  const RunData run = load_run(store, run_id, true);
+  const Judging judging = judging_of(run.run);
+  Page page;
+  page.run = run.run;
+  page.verdict = judge(run, judging);
+  page.cells = run.cells;
+  for (const CellRow& cell : run.cells) page.statuses.push_back(cell_status(run, cell));
+  page.launches = run.launches;
+  PageContext context{run, judging, page};
+  for (const auto build :
+       {verdict_section, run_section, speed_section, memory_section, long_context_section,
+        quality_section, outcomes_section, method_section}) {
+    Section section = build(context);
+    if (section.tables.empty() && section.paragraphs.empty() && section.items.empty()) continue;
+    page.sections.push_back(std::move(section));
+  }
+  return page;
+}
+
+}  // namespace ds4::reports

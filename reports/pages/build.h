@@ -1,0 +1,42 @@
+// The parts of build_page(): one function per section. Only for the .cpp files of this folder.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "reports/figures/run_data.h"
+#include "reports/pages/page.h"
+
+namespace ds4::reports {
+
+/// What the sections are made from, and the figures made on the way.
+struct PageContext {
+  const RunData& run;
+  const Judging& judging;
+  Page& page;
+
+  /// Makes a figure and lists it in the page, so that every shown number can be traced.
+  const Figure* figure(const Selection& selection, const std::string& name);
+  /// Score names of a suite, the headline first; those of the profile, else those stored.
+  std::vector<std::string> scores_of(const std::string& suite) const;
+  bool many_cells() const { return run.cells.size() > 1; }
+};
+
+Section verdict_section(PageContext& context);
+Section run_section(PageContext& context);
+Section speed_section(PageContext& context);
+Section memory_section(PageContext& context);
+Section long_context_section(PageContext& context);
+Section quality_section(PageContext& context);
+Section outcomes_section(PageContext& context);
+Section method_section(PageContext& context);
+
+/// The cases of the quality section, opened up: those that are not correct first.
+void add_quality_items(PageContext& context, Section& section);
+
+/// A cell without a value.
+inline TableCell nothing() {
+  return {"–", Tone::kMuted};
+}
+
+}  // namespace ds4::reports

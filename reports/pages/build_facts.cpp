@@ -1,0 +1,163 @@
+// Sections about the run itself: what was run, and the outcomes that are not numbers.
+#include <nlohmann/json.hpp>
+
+#include "engine/base/units.h"
+#include "reports/pages/build.h"
+
+namespace ds4::reports {
+namespace {
+
+using nlohmann::json;
+
+// A JSON value as a person writes it.
+std::string plain(const json& value) {
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void add_row(Table& table, const std::string& name, const std::string& value) {
+  table.rows.push_back({{name}, value.empty() ? nothing() : TableCell{value}});
+}
+
+// "key=value, ..." of an object; swept keys name their sweep instead of one value.
+std::string settings_text(const json& engine, const json& axes) {
+  std::string text;
+  for (const auto& [key, value] : engine.items()) {
+    bool swept = false;
+    for (const json& axis : axes) swept = swept || axis.at("key") == "engine." + key;
+    text += (text.empty() ? "" : ", ") + key + " " + (swept ? "swept" : plain(value));
+  }
+  return text;
+}
+
+void add_profile_rows(Table& table, const RunRow& run) {
+  // judging_of() has read the same text, so its shape is known to be right.
+  const json profile = json::parse(run.resolved_profile).at("profile");
+  add_row(table, "target", plain(profile.at("target")));
+  add_row(table, "engine", settings_text(profile.at("engine"), profile.at("axes")));
+  std::string suites;
+  for (const json& suite : profile.at("suites")) {
+    suites +=
+        (suites.empty() ? "" : ", ") + plain(suite.at("name")) + " v" + plain(suite.at("version"));
+  }
+  add_row(table, "suites", suites);
+  std::string overrides;
+  for (const json& pair : profile.at("overrides")) {
+    overrides += (overrides.empty() ? "" : ", ") + plain(pair);
+  }
+  if (!overrides.empty()) add_row(table, "set on the command line", overrides);
+}
+
+void add_machine_rows(Table& table, const RunRow& run) {
+  const json machine = json::parse(run.machine, nullptr, false);
+  if (!machine.is_object()) return;
+  for (const auto& [key, value] : machine.items()) {
+    if (key.ends_with("_bytes") && value.is_number_integer()) {
+      add_row(table, key.substr(0, key.size() - 6), format_bytes(value.get<int64_t>()));
+    } else if (!(value.is_array() && value.empty())) {
+      add_row(table, key, plain(value));
+    }
+  }
+}
+
+Table cells_table(const PageContext& context) {
+  Table table{"What became of each cell.", {}, {}};
+  table.columns = {{"cell"},
+                   {"outcome"},
+                   {"answered", true},
+                   {"correct", true},
+                   {"wrong", true},
+                   {"invalid", true},
+                   {"time", true},
+                   {"launches", true, false},
+                   {"key", false, false}};
+  for (size_t i = 0; i < context.page.cells.size(); ++i) {
+    const CellRow& cell = context.page.cells[i];
+    const CellStatus& status = context.page.statuses[i];
+    const Tone tone = status.complete() ? Tone::kGood
+                      : status.failed() ? Tone::kBad
+                                        : Tone::kUnsure;
+    const std::string planned =
+        status.n_planned > 0 ? " of " + std::to_string(status.n_planned) : "";
+    table.rows.push_back({{cell.label},
+                          {status.outcome, tone},
+                          {std::to_string(status.n_ok) + planned},
+                          {std::to_string(status.n_correct)},
+                          {std::to_string(status.n_wrong)},
+                          {std::to_string(status.n_invalid)},
+                          {format_seconds(status.seconds)},
+                          {std::to_string(status.n_launches)},
+                          {cell.key, Tone::kMuted}});
+  }
+  return table;
+}
+
+}  // namespace
+
+Section run_section(PageContext& context) {
+  const RunRow& run = context.run.run;
+  Section section{"run", "What was run", {}, {}, {}};
+  Table facts{"The run, the model and the machine.", {{"what"}, {"value"}}, {}};
+  facts.in_terminal = false;
+  add_row(facts, "profile", run.profile_name + " (" + run.profile_path + ")");
+  add_row(facts, "checkpoint", run.checkpoint_path);
+  add_row(facts, "checkpoint identity", run.checkpoint_identity);
+  add_profile_rows(facts, run);
+  add_machine_rows(facts, run);
+  add_row(facts, "started", run.started_at);
+  add_row(facts, "finished", run.finished_at.empty() ? "not finished" : run.finished_at);
+  section.tables.push_back(std::move(facts));
+  if (!context.page.cells.empty()) section.tables.push_back(cells_table(context));
+  if (!run.profile_text.empty()) {
+    section.items.push_back({"The profile as it was", Tone::kPlain, {{"TOML", run.profile_text}}});
+  }
+  return section;
+}
+
+Section outcomes_section(PageContext& context) {
+  Section section{"outcomes", "Outcomes that are not numbers", {}, {}, {}};
+  Table table{"Workers that did not end well and cases without an answer.",
+              {{"what"}, {"outcome"}, {"message"}},
+              {}};
+  for (const LaunchRow& launch : context.run.launches) {
+    if (launch.outcome == "ok") continue;
+    std::string label = launch.cell_key;
+    for (const CellRow& cell : context.run.cells) {
+      if (cell.key == launch.cell_key) label = cell.label;
+    }
+    const std::string what = "cell " + label + ", launch " + std::to_string(launch.number);
+    std::string outcome = launch.outcome;
+    if (launch.signal != 0) outcome += ", signal " + std::to_string(launch.signal);
+    if (launch.exit_code != 0) outcome += ", exit code " + std::to_string(launch.exit_code);
+    if (!launch.phase.empty()) outcome += ", in " + launch.phase;
+    outcome += ", after " + format_seconds(launch.seconds);
+    table.rows.push_back({{what}, {outcome, Tone::kBad}, {launch.message}});
+    section.items.push_back({what + ": " + outcome,
+                             Tone::kBad,
+                             {{"message", launch.message}, {"last log lines", launch.log_tail}}});
+  }
+  for (const StoredAttempt& attempt : context.run.attempts) {
+    if (attempt.status == "ok") continue;
+    table.rows.push_back(
+        {{attempt.suite + "/" + attempt.case_id + ", attempt " + std::to_string(attempt.number)},
+         {attempt.status, Tone::kBad},
+         {attempt.error}});
+  }
+  for (size_t i = 0; i < context.page.cells.size(); ++i) {
+    const CellStatus& status = context.page.statuses[i];
+    if (status.n_missing() == 0) continue;
+    table.rows.push_back({{"cell " + context.page.cells[i].label},
+                          {"incomplete", Tone::kUnsure},
+                          {std::to_string(status.n_missing()) + " of " +
+                           std::to_string(status.n_planned) + " cases have no answer"}});
+  }
+  if (table.rows.empty()) {
+    section.paragraphs.push_back(
+        "None: every worker ended well and every planned case has an answer.");
+  } else {
+    section.tables.push_back(std::move(table));
+  }
+  return section;
+}
+
+}  // namespace ds4::reports

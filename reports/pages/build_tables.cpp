@@ -1,0 +1,256 @@
+// Sections of numbers: speed, memory, long context and quality.
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/units.h"
+#include "probes/metric.h"
+#include "reports/figures/format.h"
+#include "reports/pages/build.h"
+
+namespace ds4::reports {
+namespace {
+
+constexpr size_t kMaxTagValues = 40;  // a tag with more values names cases, not a report axis
+
+// Value and interval in two table cells; the unit is the column's.
+void add_figure(std::vector<TableCell>& row, const Figure* figure) {
+  if (!figure || !(*figure)->value) {
+    row.push_back(nothing());
+    row.push_back(nothing());
+    return;
+  }
+  const FigureData& data = **figure;
+  const bool rate = data.unit == "tok/s";
+  row.push_back({rate ? format_number(*data.value) : format_value(data)});
+  if (!data.interval) {
+    row.push_back(nothing());
+  } else if (rate) {
+    row.push_back({format_number(data.interval->lo) + " to " + format_number(data.interval->hi)});
+  } else {
+    row.push_back({format_interval(data)});
+  }
+}
+
+// Prompt tokens as observed: what a suite calls 2048 is not what was read.
+TableCell observed_tokens(const RunData& run, const Selection& selection) {
+  int64_t least = -1, most = -1;
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key != selection.cell_key || attempt.status != "ok" ||
+        !selection.matches(attempt.suite, attempt.tags)) {
+      continue;
+    }
+    if (least < 0 || attempt.prompt_tokens < least) least = attempt.prompt_tokens;
+    most = std::max(most, attempt.prompt_tokens);
+  }
+  if (most < 0) return nothing();
+  const auto text = [](int64_t n) { return format_number(static_cast<double>(n), 12); };
+  return {least == most ? text(most) : text(least) + "–" + text(most)};
+}
+
+void speed_row(PageContext& context, Table& table, const CellRow& cell, const Selection& selection,
+               const std::string& length) {
+  std::vector<TableCell> row;
+  row.push_back({selection.suite + (length.empty() ? "" : " @ " + length)});
+  if (context.many_cells()) row.push_back({cell.label});
+  row.push_back(observed_tokens(context.run, selection));
+  const Figure* ttft = context.figure(selection, "ttft");
+  row.push_back(ttft ? TableCell{std::to_string((*ttft)->n)} : nothing());
+  add_figure(row, ttft);
+  add_figure(row, context.figure(selection, "prefill_rate"));
+  add_figure(row, context.figure(selection, "decode_rate"));
+  table.rows.push_back(std::move(row));
+}
+
+// One row per suite of a cell and score; all scores or the headline alone.
+Table scores_table(PageContext& context, bool headline_only) {
+  Table table{headline_only ? "The headline score of each suite: mean over cases with a verdict."
+                            : "Every score of every suite.",
+              {},
+              {}};
+  table.columns = {{"suite"}, {"score"}};
+  if (context.many_cells()) table.columns.push_back({"cell"});
+  for (const char* title : {"value", "95 %", "n", "invalid", "no answer"}) {
+    table.columns.push_back({title, true});
+  }
+  table.in_terminal = headline_only;
+  for (const CellRow& cell : context.run.cells) {
+    for (const std::string& suite : suites_of(context.run, cell.key)) {
+      for (const std::string& score : context.scores_of(suite)) {
+        const Selection selection{cell.key, suite, {}};
+        const Figure* figure = context.figure(selection, score);
+        std::vector<TableCell> row = {{suite}, {score}};
+        if (context.many_cells()) row.push_back({cell.label});
+        add_figure(row, figure);
+        row.push_back({std::to_string(figure ? (*figure)->n : 0)});
+        const int64_t n_invalid = figure ? (*figure)->n_invalid : 0;
+        row.push_back({std::to_string(n_invalid), n_invalid > 0 ? Tone::kUnsure : Tone::kPlain});
+        int64_t n_missing = 0;
+        for (const PlannedCase& planned : cell.cases) {
+          if (planned.suite != suite) continue;
+          n_missing += std::none_of(
+              context.run.attempts.begin(), context.run.attempts.end(), [&](const auto& attempt) {
+                return attempt.cell_key == cell.key && attempt.suite == suite &&
+                       attempt.case_id == planned.case_id && attempt.status == "ok";
+              });
+        }
+        row.push_back({std::to_string(n_missing), n_missing > 0 ? Tone::kBad : Tone::kPlain});
+        table.rows.push_back(std::move(row));
+        if (headline_only) break;
+      }
+    }
+  }
+  return table;
+}
+
+// The headline score of a suite by each value of each of its tags.
+Table tags_table(PageContext& context, const CellRow& cell, const std::string& suite) {
+  std::map<std::string, bool> tags;
+  for (const StoredAttempt& attempt : context.run.attempts) {
+    if (attempt.cell_key != cell.key || attempt.suite != suite) continue;
+    for (const auto& [tag, value] : attempt.tags) tags[tag] = true;
+  }
+  const std::vector<std::string> scores = context.scores_of(suite);
+  Table table{suite + " by tag" + (context.many_cells() ? ", cell " + cell.label : "") + ".",
+              {{"tag"},
+               {scores.empty() ? "score" : scores.front(), true},
+               {"95 %", true},
+               {"n", true},
+               {"invalid", true}},
+              {}};
+  table.in_terminal = false;
+  if (scores.empty()) return table;
+  for (const auto& [tag, present] : tags) {
+    const auto values = tag_values(context.run, {cell.key, suite, {}}, tag);
+    if (values.size() < 2 || values.size() > kMaxTagValues) continue;
+    for (const std::string& value : values) {
+      const Figure* figure = context.figure({cell.key, suite, {{tag, value}}}, scores.front());
+      std::vector<TableCell> row = {{tag + " = " + value}};
+      add_figure(row, figure);
+      row.push_back({std::to_string(figure ? (*figure)->n : 0)});
+      row.push_back({std::to_string(figure ? (*figure)->n_invalid : 0)});
+      table.rows.push_back(std::move(row));
+    }
+  }
+  return table;
+}
+
+// Depth down, length across; a combination that was never planned is blank, not zero.
+Table depth_table(PageContext& context, const CellRow& cell, const std::string& suite,
+                  const std::vector<std::string>& lengths, const std::vector<std::string>& depths) {
+  const std::vector<std::string> scores = context.scores_of(suite);
+  const std::string score = scores.empty() ? "" : scores.front();
+  Table table{suite + " " + score +
+                  " by depth (rows) and length in tokens (columns), n in brackets" +
+                  (context.many_cells() ? ", cell " + cell.label : "") + ".",
+              {{"depth"}},
+              {}};
+  for (const std::string& length : lengths) table.columns.push_back({length, true});
+  for (const std::string& depth : depths) {
+    std::vector<TableCell> row = {{depth}};
+    for (const std::string& length : lengths) {
+      const Figure* figure =
+          context.figure({cell.key, suite, {{"length", length}, {"depth", depth}}}, score);
+      if (!figure) {
+        row.push_back({"not run", Tone::kMuted});
+      } else if (!(*figure)->value) {
+        row.push_back({"invalid (" + std::to_string((*figure)->n_invalid) + ")", Tone::kUnsure});
+      } else {
+        row.push_back({format_value(**figure) + " (" + std::to_string((*figure)->n) + ")"});
+      }
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+}  // namespace
+
+Section speed_section(PageContext& context) {
+  Section section{"speed", "Speed", {}, {}, {}};
+  Table table{"Medians over the answered cases, by suite and prompt length.", {{"suite"}}, {}};
+  if (context.many_cells()) table.columns.push_back({"cell"});
+  table.columns.insert(table.columns.end(), {{"prompt tokens", true},
+                                             {"n", true},
+                                             {"TTFT", true},
+                                             {"95 %", true, false},
+                                             {"prefill tok/s", true},
+                                             {"95 %", true, false},
+                                             {"decode tok/s", true},
+                                             {"95 %", true, false}});
+  for (const CellRow& cell : context.run.cells) {
+    for (const std::string& suite : suites_of(context.run, cell.key)) {
+      const Selection whole{cell.key, suite, {}};
+      const auto lengths = tag_values(context.run, whole, "length");
+      if (lengths.size() < 2) speed_row(context, table, cell, whole, "");
+      if (lengths.size() < 2 || lengths.size() > kMaxTagValues) continue;
+      for (const std::string& length : lengths) {
+        speed_row(context, table, cell, {cell.key, suite, {{"length", length}}}, length);
+      }
+    }
+  }
+  if (!table.rows.empty()) section.tables.push_back(std::move(table));
+  return section;
+}
+
+Section memory_section(PageContext& context) {
+  Section section{"memory", "Memory and start", {}, {}, {}};
+  Table table{"Readings of each cell's worker process.", {{"cell"}}, {}};
+  std::vector<std::string> metrics;
+  for (const probes::Metric& metric : probes::all_metrics()) {
+    const std::string name(metric.name);
+    const auto measured = [&](const LaunchSample& s) { return s.sample.metric == name; };
+    if (is_launch_metric(name) && std::any_of(context.run.launch_samples.begin(),
+                                              context.run.launch_samples.end(), measured)) {
+      metrics.push_back(name);
+      std::string title = name;
+      std::replace(title.begin(), title.end(), '_', ' ');
+      table.columns.push_back({title, true});
+    }
+  }
+  if (metrics.empty()) return section;
+  for (const CellRow& cell : context.run.cells) {
+    std::vector<TableCell> row = {{cell.label}};
+    for (const std::string& metric : metrics) {
+      const Figure* figure = context.figure({cell.key, "", {}}, metric);
+      row.push_back(figure ? TableCell{format_value(**figure)} : nothing());
+    }
+    table.rows.push_back(std::move(row));
+  }
+  section.tables.push_back(std::move(table));
+  return section;
+}
+
+Section long_context_section(PageContext& context) {
+  Section section{"long-context", "Long context", {}, {}, {}};
+  for (const CellRow& cell : context.run.cells) {
+    for (const std::string& suite : suites_of(context.run, cell.key)) {
+      const Selection whole{cell.key, suite, {}};
+      const auto lengths = tag_values(context.run, whole, "length");
+      const auto depths = tag_values(context.run, whole, "depth");
+      if (lengths.empty() || depths.empty() || lengths.size() > kMaxTagValues ||
+          depths.size() > kMaxTagValues) {
+        continue;
+      }
+      section.tables.push_back(depth_table(context, cell, suite, lengths, depths));
+    }
+  }
+  return section;
+}
+
+Section quality_section(PageContext& context) {
+  Section section{"quality", "Quality", {}, {}, {}};
+  Table headline = scores_table(context, true);
+  if (headline.rows.empty()) return section;
+  section.tables.push_back(std::move(headline));
+  section.tables.push_back(scores_table(context, false));
+  for (const CellRow& cell : context.run.cells) {
+    for (const std::string& suite : suites_of(context.run, cell.key)) {
+      Table table = tags_table(context, cell, suite);
+      if (!table.rows.empty()) section.tables.push_back(std::move(table));
+    }
+  }
+  add_quality_items(context, section);
+  return section;
+}
+
+}  // namespace ds4::reports

@@ -1,0 +1,135 @@
+// The page as one JSON object: verdict, cells and every figure with the rows behind it.
+#include <nlohmann/json.hpp>
+
+#include "reports/pages/render.h"
+
+namespace ds4::reports {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int kFormat = 1;
+
+const char* kind_name(FigureKind kind) {
+  switch (kind) {
+    case FigureKind::kScore:
+      return "score";
+    case FigureKind::kMedian:
+      return "median";
+    case FigureKind::kMaximum:
+      return "maximum";
+  }
+  return "";
+}
+
+const char* decision_name(Decision decision) {
+  switch (decision) {
+    case Decision::kPass:
+      return "pass";
+    case Decision::kFail:
+      return "fail";
+    case Decision::kInconclusive:
+      return "inconclusive";
+  }
+  return "";
+}
+
+ordered_json optional_number(const std::optional<double>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+ordered_json figure_json(const FigureData& figure) {
+  return {{"cell", figure.about.cell_key},
+          {"suite", figure.about.suite},
+          {"tags", figure.about.tags},
+          {"name", figure.name},
+          {"kind", kind_name(figure.kind)},
+          {"unit", figure.unit},
+          {"value", optional_number(figure.value)},
+          {"lo", figure.interval ? ordered_json(figure.interval->lo) : ordered_json(nullptr)},
+          {"hi", figure.interval ? ordered_json(figure.interval->hi) : ordered_json(nullptr)},
+          {"n", figure.n},
+          {"n_invalid", figure.n_invalid},
+          {"attempts", figure.attempt_ids},
+          {"launches", figure.launches}};
+}
+
+ordered_json gate_json(const GateResult& result) {
+  return {
+      {"source", result.gate.source},
+      {"suite", result.suite},
+      {"figure", result.gate.figure},
+      {"tags", result.gate.tags},
+      {"min", optional_number(result.gate.min)},
+      {"max", optional_number(result.gate.max)},
+      {"min_n", result.gate.min_n},
+      {"cell", result.cell_key},
+      {"decision", decision_name(result.decision)},
+      {"reason", result.reason},
+      {"value", result.figure ? optional_number((*result.figure)->value) : ordered_json(nullptr)}};
+}
+
+// JSON kept as text in the store; a text that is none stays a string.
+ordered_json embedded(const std::string& text) {
+  ordered_json json = ordered_json::parse(text, nullptr, false);
+  return json.is_discarded() ? ordered_json(text) : json;
+}
+
+}  // namespace
+
+std::string render_json(const Page& page) {
+  const RunRow& run = page.run;
+  const Verdict& verdict = page.verdict;
+  ordered_json json = {{"format", kFormat}, {"tool", "ds4-sweep"}, {"version", run.version}};
+  json["run"] = {{"id", run.id},
+                 {"profile", run.profile_name},
+                 {"profile_path", run.profile_path},
+                 {"commit", run.commit},
+                 {"dirty", run.dirty},
+                 {"checkpoint", run.checkpoint_path},
+                 {"checkpoint_identity", run.checkpoint_identity},
+                 {"machine", embedded(run.machine)},
+                 {"command_line", run.command_line},
+                 {"started_at", run.started_at},
+                 {"finished_at", run.finished_at}};
+  ordered_json gates = ordered_json::array();
+  for (const GateResult& gate : verdict.gates) gates.push_back(gate_json(gate));
+  json["verdict"] = {{"decision", decision_name(verdict.decision)},
+                     {"reason", verdict.reason},
+                     {"next_step", verdict.next_step},
+                     {"exit_code", verdict.exit_code()},
+                     {"gates", gates}};
+  json["cells"] = ordered_json::array();
+  for (size_t i = 0; i < page.cells.size(); ++i) {
+    const CellRow& cell = page.cells[i];
+    const CellStatus& status = page.statuses[i];
+    json["cells"].push_back({{"key", cell.key},
+                             {"label", cell.label},
+                             {"semantics", embedded(cell.semantics)},
+                             {"outcome", status.outcome},
+                             {"launches", status.n_launches},
+                             {"seconds", status.seconds},
+                             {"cases_planned", status.n_planned},
+                             {"cases_answered", status.n_ok},
+                             {"correct", status.n_correct},
+                             {"wrong", status.n_wrong},
+                             {"invalid", status.n_invalid}});
+  }
+  json["launches"] = ordered_json::array();
+  for (const LaunchRow& launch : page.launches) {
+    json["launches"].push_back({{"cell", launch.cell_key},
+                                {"number", launch.number},
+                                {"outcome", launch.outcome},
+                                {"phase", launch.phase},
+                                {"exit_code", launch.exit_code},
+                                {"signal", launch.signal},
+                                {"message", launch.message},
+                                {"seconds", launch.seconds},
+                                {"started_at", launch.started_at}});
+  }
+  json["figures"] = ordered_json::array();
+  for (const Figure& figure : page.figures) json["figures"].push_back(figure_json(*figure));
+  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace ds4::reports

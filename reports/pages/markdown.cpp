@@ -1,0 +1,43 @@
+// The page as Markdown: verdict and tables, to be pasted into an issue unchanged.
+#include "reports/pages/escape.h"
+#include "reports/pages/render.h"
+
+namespace ds4::reports {
+namespace {
+
+void append_table(std::string& out, const Table& table) {
+  out += escape_markdown(table.caption) + "\n\n|";
+  for (const TableColumn& column : table.columns) out += " " + escape_markdown(column.title) + " |";
+  out += "\n|";
+  for (const TableColumn& column : table.columns) out += column.number ? "---:|" : "---|";
+  out += "\n";
+  for (const auto& row : table.rows) {
+    out += "|";
+    for (const TableCell& cell : row) out += " " + escape_markdown(cell.text) + " |";
+    out += "\n";
+  }
+  out += "\n";
+}
+
+}  // namespace
+
+std::string render_markdown(const Page& page) {
+  const Verdict& verdict = page.verdict;
+  std::string out = "# " + escape_markdown(page.run.profile_name) + ": " + sign(verdict.decision) +
+                    " " + word(verdict.decision) + "\n\n";
+  out += escape_markdown(verdict.reason) + " " + escape_markdown(verdict.next_step) + "\n\n";
+  for (const Section& section : page.sections) {
+    out += "## " + escape_markdown(section.title) + "\n\n";
+    for (const Table& table : section.tables) append_table(out, table);
+    // The paragraph that introduces openable items belongs to the HTML page alone.
+    if (section.items.empty()) {
+      for (const std::string& paragraph : section.paragraphs) {
+        out += escape_markdown(paragraph) + "\n\n";
+      }
+    }
+  }
+  out.pop_back();
+  return out;
+}
+
+}  // namespace ds4::reports

@@ -1,0 +1,99 @@
+#include "reports/pages/show.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "engine/base/units.h"
+#include "reports/pages/escape.h"
+
+namespace ds4::reports {
+namespace {
+
+constexpr size_t kMaxTextBytes = 2048;
+
+std::string grade_of(const StoredAttempt& attempt) {
+  if (attempt.status != "ok") return attempt.status;
+  return attempt.score ? attempt.score->grade : "not graded";
+}
+
+// "suite/case  correct  extracted  explanation", aligned over all lines.
+std::string lines(const std::vector<const StoredAttempt*>& attempts) {
+  size_t widest = 0;
+  for (const auto* a : attempts) widest = std::max(widest, a->suite.size() + a->case_id.size() + 1);
+  std::string out;
+  for (const StoredAttempt* attempt : attempts) {
+    const std::string name = attempt->suite + "/" + attempt->case_id;
+    char grade[16];
+    std::snprintf(grade, sizeof grade, "%-10s", grade_of(*attempt).c_str());
+    const std::string why = attempt->status == "ok"
+                                ? (attempt->score ? attempt->score->explanation : "")
+                                : attempt->error;
+    out += clean_line(name) + std::string(widest - name.size(), ' ') + "  " + grade + "  " +
+           clean_line(why) + "\n";
+  }
+  return out;
+}
+
+void append_block(std::string& out, const char* label, const std::string& text, bool full) {
+  if (text.empty()) return;
+  const std::string shown = clean_text(full ? text : head_and_tail(text, kMaxTextBytes));
+  out += std::string("  ") + label + ":\n    ";
+  for (const char c : shown) {
+    out += c;
+    if (c == '\n') out += "    ";
+  }
+  while (out.ends_with(' ') || out.ends_with('\n')) out.pop_back();
+  out += "\n";
+}
+
+std::string opened(const StoredAttempt& attempt, bool full) {
+  std::string out = clean_line(attempt.suite + "/" + attempt.case_id) + ", attempt " +
+                    std::to_string(attempt.number) + " (row " + std::to_string(attempt.id) +
+                    "): " + grade_of(attempt) + "\n";
+  out += "  " + std::to_string(attempt.prompt_tokens) + " prompt tokens";
+  if (attempt.cached_tokens > 0) {
+    out += " (" + std::to_string(attempt.cached_tokens) + " from a cache)";
+  }
+  out += ", " + std::to_string(attempt.completion_tokens) + " completion tokens";
+  if (attempt.first_token_s >= 0) {
+    out += ", first token after " + format_seconds(attempt.first_token_s);
+  }
+  out += ", end after " + format_seconds(attempt.end_s);
+  if (!attempt.finish_reason.empty()) out += ", finish reason " + clean_line(attempt.finish_reason);
+  out += "\n";
+  append_block(out, "error", attempt.error, full);
+  append_block(out, "prompt", attempt.prompt, full);
+  append_block(out, "answer", attempt.text, full);
+  if (attempt.reasoning != attempt.text) append_block(out, "reasoning", attempt.reasoning, full);
+  if (attempt.tool_calls != "[]") append_block(out, "tool calls", attempt.tool_calls, full);
+  append_block(out, "expected", attempt.expected, full);
+  if (attempt.score) {
+    append_block(out, "extracted", attempt.score->extracted, full);
+    append_block(out, "grading", attempt.score->explanation, full);
+    std::string values;
+    for (const auto& [name, value] : attempt.score->values) {
+      values += (values.empty() ? "" : ", ") + name + " " + format_number(value);
+    }
+    append_block(out, "scores", values, full);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string render_attempts(std::span<const StoredAttempt> attempts, std::string_view filter,
+                            bool full) {
+  std::vector<const StoredAttempt*> selected;
+  for (const StoredAttempt& attempt : attempts) {
+    if ((attempt.suite + "/" + attempt.case_id).starts_with(filter)) selected.push_back(&attempt);
+  }
+  if (filter.empty()) return lines(selected);
+  std::string out;
+  for (const StoredAttempt* attempt : selected) {
+    if (!out.empty()) out += "\n";
+    out += opened(*attempt, full);
+  }
+  return out;
+}
+
+}  // namespace ds4::reports

@@ -1,0 +1,99 @@
+// The page on a terminal: verdict, then aligned tables. Readable without colour and when piped.
+#include <algorithm>
+
+#include "reports/pages/escape.h"
+#include "reports/pages/render.h"
+
+namespace ds4::reports {
+namespace {
+
+// Columns a text takes: code points, which is exact for everything but wide scripts.
+size_t width(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+const char* colour_code(Tone tone) {
+  switch (tone) {
+    case Tone::kGood:
+      return "\033[32m";
+    case Tone::kBad:
+      return "\033[31m";
+    case Tone::kUnsure:
+      return "\033[33m";
+    case Tone::kMuted:
+      return "\033[2m";
+    case Tone::kPlain:
+      return "";
+  }
+  return "";
+}
+
+std::string painted(const std::string& text, Tone tone, bool colour) {
+  if (!colour || tone == Tone::kPlain) return text;
+  return colour_code(tone) + text + "\033[0m";
+}
+
+void append_table(std::string& out, const Table& table, bool colour) {
+  std::vector<size_t> shown, widths;
+  for (size_t c = 0; c < table.columns.size(); ++c) {
+    if (!table.columns[c].in_terminal) continue;
+    size_t widest = width(table.columns[c].title);
+    for (const auto& row : table.rows) widest = std::max(widest, width(clean_line(row[c].text)));
+    shown.push_back(c);
+    widths.push_back(widest);
+  }
+  const auto line = [&](const auto& text_of, const auto& tone_of) {
+    std::string text = " ";
+    for (size_t i = 0; i < shown.size(); ++i) {
+      const std::string cell = clean_line(text_of(shown[i]));
+      const std::string padding(widths[i] - width(cell), ' ');
+      const bool number = table.columns[shown[i]].number;
+      const bool last = i + 1 == shown.size();
+      text += " " + (number ? padding : "") + painted(cell, tone_of(shown[i]), colour) +
+              (number || last ? "" : padding) + (last ? "" : " ");
+    }
+    out += text + "\n";
+  };
+  line([&](size_t c) { return table.columns[c].title; }, [](size_t) { return Tone::kMuted; });
+  for (const auto& row : table.rows) {
+    line([&](size_t c) { return row[c].text; }, [&](size_t c) { return row[c].tone; });
+  }
+}
+
+Tone verdict_tone(Decision decision) {
+  if (decision == Decision::kPass) return Tone::kGood;
+  return decision == Decision::kFail ? Tone::kBad : Tone::kUnsure;
+}
+
+}  // namespace
+
+std::string render_terminal(const Page& page, bool colour) {
+  std::string out;
+  for (const Section& section : page.sections) {
+    const bool shown = std::any_of(section.tables.begin(), section.tables.end(),
+                                   [](const Table& table) { return table.in_terminal; });
+    if (!shown) continue;
+    if (!out.empty()) out += "\n";
+    out += clean_line(section.title) + "\n";
+    bool first = true;
+    for (const Table& table : section.tables) {
+      if (!table.in_terminal) continue;
+      if (!first) out += "\n";
+      first = false;
+      append_table(out, table, colour);
+    }
+  }
+  // The verdict comes last: it is what the eye finds above the prompt.
+  const Verdict& verdict = page.verdict;
+  if (!out.empty()) out += "\n";
+  out += painted(std::string(sign(verdict.decision)) + " " + word(verdict.decision),
+                 verdict_tone(verdict.decision), colour);
+  out += "  " + clean_line(page.run.profile_name) + ", run " +
+         clean_line(page.run.id.substr(0, 8)) + ": " + clean_line(verdict.reason) + "\n";
+  if (verdict.decision != Decision::kPass) out += "  " + clean_line(verdict.next_step) + "\n";
+  return out;
+}
+
+}  // namespace ds4::reports

@@ -1,0 +1,14 @@
+// One gate held against one cell. The rule is written out in docs/method.md.
+#pragma once
+
+#include <string>
+
+#include "reports/verdict/verdict.h"
+
+namespace ds4::reports {
+
+/// `suite` is the one to judge, "" = the whole cell. Always gives a reason.
+GateResult judge_gate(const RunData& run, const CellRow& cell, const Gate& gate,
+                      const std::string& suite);
+
+}  // namespace ds4::reports

@@ -1,0 +1,165 @@
+#include "reports/verdict/verdict.h"
+
+#include <algorithm>
+
+#include "probes/metric.h"
+#include "reports/verdict/gate_judge.h"
+
+namespace ds4::reports {
+namespace {
+
+// The suites a gate is judged for in a cell: its own, every suite that gives the score, or "" for a
+// metric of the whole cell. None when no case of the cell is what the gate is about.
+std::vector<std::string> judged_suites(const Gate& gate, const RunData& run, const CellRow& cell,
+                                       const Judging& judging) {
+  std::vector<std::string> candidates;
+  if (!gate.suite.empty()) {
+    candidates = {gate.suite};
+  } else if (probes::find_metric(gate.figure)) {
+    candidates = {""};
+  } else {
+    for (const std::string& suite : suites_of(run, cell.key)) {
+      const auto scores = judging.scores.find(suite);
+      if (scores == judging.scores.end()) continue;
+      const auto& names = scores->second;
+      if (std::find(names.begin(), names.end(), gate.figure) != names.end()) {
+        candidates.push_back(suite);
+      }
+    }
+  }
+  if (cell.cases.empty()) return candidates;  // the plan is not known
+  std::erase_if(candidates, [&](const std::string& suite) {
+    const Selection selection{cell.key, suite, gate.tags};
+    return std::none_of(cell.cases.begin(), cell.cases.end(), [&](const PlannedCase& planned) {
+      return selection.matches(planned.suite, planned.tags);
+    });
+  });
+  return candidates;
+}
+
+std::string plural(size_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+// The sentence of the verdict strip.
+std::string summarise(const Verdict& verdict) {
+  const auto count = [&](Decision decision) {
+    return static_cast<size_t>(
+        std::count_if(verdict.gates.begin(), verdict.gates.end(),
+                      [&](const GateResult& gate) { return gate.decision == decision; }));
+  };
+  const size_t n_failed = count(Decision::kFail), n_open = count(Decision::kInconclusive);
+  const size_t n_cells = static_cast<size_t>(verdict.n_cells);
+  const std::string incomplete =
+      std::to_string(verdict.n_cells_incomplete) + " of " + plural(n_cells, "cell") +
+      (verdict.n_cells_incomplete == 1 ? " lacks measurements" : " lack measurements");
+  std::string text;
+  if (n_failed > 0)
+    text = std::to_string(n_failed) + " of " + plural(verdict.gates.size(), "gate") + " failed";
+  if (n_open > 0) {
+    text += (text.empty() ? "" : ", ") + std::to_string(n_open) + " of " +
+            plural(verdict.gates.size(), "gate") + " could not be decided";
+  }
+  if (verdict.n_cells_incomplete > 0) text += (text.empty() ? "" : "; ") + incomplete;
+  if (!text.empty()) return text + ".";
+  if (n_cells == 0) return "The run has no cells.";
+  if (verdict.gates.empty()) {
+    return "Everything in " + plural(n_cells, "cell") + " was measured; the profile sets no gates.";
+  }
+  return "Everything in " + plural(n_cells, "cell") + " was measured and " +
+         (verdict.gates.size() == 1 ? "the gate is kept."
+                                    : "all " + plural(verdict.gates.size(), "gate") + " are kept.");
+}
+
+std::string advise(const Verdict& verdict, const RunData& run, bool interrupted) {
+  const std::string id = run.run.id.substr(0, 8);
+  if (interrupted) return "ds4-sweep resume " + id + " measures what is missing.";
+  if (verdict.n_cells_incomplete > 0) {
+    return "The outcomes below say what happened; ds4-sweep resume " + id +
+           " tries the missing cases again.";
+  }
+  for (const GateResult& gate : verdict.gates) {
+    if (gate.decision == Decision::kPass) continue;
+    return "ds4-sweep show " + id + (gate.suite.empty() ? "" : " " + gate.suite) +
+           " opens the cases behind " + gate.gate.figure + ".";
+  }
+  return "ds4-sweep show " + id + " opens every case.";
+}
+
+}  // namespace
+
+const char* word(Decision decision) {
+  switch (decision) {
+    case Decision::kPass:
+      return "PASS";
+    case Decision::kFail:
+      return "FAIL";
+    case Decision::kInconclusive:
+      return "INCONCLUSIVE";
+  }
+  return "";
+}
+
+const char* sign(Decision decision) {
+  switch (decision) {
+    case Decision::kPass:
+      return "✓";
+    case Decision::kFail:
+      return "✗";
+    case Decision::kInconclusive:
+      return "?";
+  }
+  return "";
+}
+
+Verdict judge(const RunData& run, const Judging& judging) {
+  Verdict verdict;
+  verdict.n_cells = static_cast<int>(run.cells.size());
+  bool interrupted = false;
+  for (const CellRow& cell : run.cells) {
+    const CellStatus status = cell_status(run, cell);
+    if (status.complete()) continue;
+    ++verdict.n_cells_incomplete;
+    interrupted = interrupted || !status.failed();
+  }
+  for (const Gate& gate : judging.gates) {
+    const size_t before = verdict.gates.size();
+    for (const CellRow& cell : run.cells) {
+      for (const std::string& suite : judged_suites(gate, run, cell, judging)) {
+        verdict.gates.push_back(judge_gate(run, cell, gate, suite));
+      }
+    }
+    if (verdict.gates.size() == before) {
+      GateResult result;
+      result.gate = gate;
+      result.suite = gate.suite;
+      result.unmeasured = true;
+      result.reason = "no cell has a case with this suite and these tags (" + gate.source + ")";
+      verdict.gates.push_back(std::move(result));
+    }
+  }
+  const auto any = [&](Decision decision) {
+    return std::any_of(verdict.gates.begin(), verdict.gates.end(),
+                       [&](const GateResult& gate) { return gate.decision == decision; });
+  };
+  if (any(Decision::kFail)) {
+    verdict.decision = Decision::kFail;
+  } else if (any(Decision::kInconclusive) || verdict.n_cells_incomplete > 0 ||
+             verdict.n_cells == 0) {
+    verdict.decision = Decision::kInconclusive;
+  } else {
+    verdict.decision = Decision::kPass;
+  }
+  verdict.reason = summarise(verdict);
+  verdict.next_step = advise(verdict, run, interrupted);
+  return verdict;
+}
+
+int Verdict::exit_code() const {
+  for (const GateResult& gate : gates) {
+    if (gate.decision == Decision::kFail && !gate.unmeasured) return 1;
+  }
+  return decision == Decision::kPass ? 0 : 4;
+}
+
+}  // namespace ds4::reports
