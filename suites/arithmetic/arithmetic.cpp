@@ -3,6 +3,7 @@
 
 #include "suites/arithmetic/numbers.h"
 #include "suites/common/answers.h"
+#include "suites/common/conversation.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
 #include "suites/common/text_pools.h"
@@ -105,8 +106,7 @@ class Arithmetic final : public Suite {
     }
     Case out;
     out.spec = spec;
-    out.conversation.thinking = common.thinking ? ThinkingMode::kThinking : ThinkingMode::kChat;
-    out.conversation.messages.push_back({.role = "user", .content = problem.question});
+    out.conversation = ask(problem.question, common.thinking);
     out.limits.max_tokens = common.max_tokens;
     out.expected = nlohmann::json{{"number", std::to_string(problem.result)}}.dump();
     return out;

@@ -30,6 +30,9 @@ class LineFiller {
   /// The reachable number nearest to `tokens`, the lower one of two.
   int64_t nearest_reachable(int64_t tokens) const;
 
+  /// Begins `lines` further on.
+  void skip(int64_t lines) { next_ += static_cast<size_t>(lines); }
+
   /// Texts that add up to exactly `tokens`, which must be reachable.
   std::vector<std::string> take(int64_t tokens);
 

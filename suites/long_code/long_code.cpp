@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "suites/common/answers.h"
+#include "suites/common/conversation.h"
 #include "suites/common/depth.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
@@ -66,10 +67,7 @@ class CodeFile {
       if (i == place) *planted = function.name;
     }
     if (parameters_.instructed) text += "\n" + instructed_answer();
-    Conversation out;
-    out.thinking = parameters_.common.thinking ? ThinkingMode::kThinking : ThinkingMode::kChat;
-    out.messages.push_back({.role = "user", .content = std::move(text)});
-    return out;
+    return ask(std::move(text), parameters_.common.thinking);
   }
 
   // The most functions whose prompt stays within `length` tokens, found by interpolation.

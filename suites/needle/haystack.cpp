@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "suites/common/conversation.h"
 #include "suites/common/measured_lines.h"
 #include "suites/needle/phrases.h"
 
@@ -17,7 +18,7 @@ namespace {
 constexpr int64_t kMinPool = 64;        // enough different costs for every sum beyond the first few
 constexpr int64_t kMaxPool = 4096;      // bounds the counting: a longer text repeats lines
 constexpr int64_t kTokensPerLine = 12;  // a low guess, only to choose the pool's size
-constexpr int kMaxCorrections = 6;
+constexpr int kMaxCorrections = 24;     // one or two counts suffice unless tokens span line feeds
 
 // A prompt in the making: everything but the counter's view of it.
 class Builder {
@@ -34,10 +35,7 @@ class Builder {
     return text + "\n" + request_.question;
   }
   Conversation conversation(const std::vector<std::string>& lines) const {
-    Conversation out;
-    out.thinking = request_.thinking ? ThinkingMode::kThinking : ThinkingMode::kChat;
-    out.messages.push_back({.role = "user", .content = assemble(lines)});
-    return out;
+    return ask(assemble(lines), request_.thinking);
   }
   int64_t count(const std::vector<std::string>& lines) const {
     return counter_.count(conversation(lines));
@@ -108,7 +106,8 @@ Haystack Builder::build() {
   for (const std::string& fact : request_.other_facts) other_tokens += cost(fact);
   const int64_t room = request_.tokens - fixed;  // of filler and other facts
   if (room < other_tokens) {
-    const int64_t minimum = (fixed + other_tokens + 7) / 4 * 4;
+    // Other cases of this length have other names and frames: some room for longer ones.
+    const int64_t minimum = (fixed + other_tokens + 31) / 16 * 16;
     throw Error(ErrorCode::kProfile,
                 "suite `needle`: `lengths`: a prompt of " + std::to_string(request_.tokens) +
                     " tokens has no room for frame, facts and question (" +
@@ -140,7 +139,10 @@ Haystack Builder::build() {
   int64_t correction = 0;
   for (int attempt = 0; attempt <= kMaxCorrections && best_error != 0; ++attempt) {
     const auto [first, second] = sides_for(std::max<int64_t>(0, filler_total + correction));
-    LineFiller source = filler;  // the same order of lines each time: only the end differs
+    // The same order of lines each time, so that only the end differs; another order once that has
+    // not helped.
+    LineFiller source = filler;
+    source.skip(attempt < 4 ? 0 : attempt);
     std::vector<std::string> lines = side(source.take(first), before_facts_, 4);
     lines.push_back(request_.fact);
     for (std::string& line : side(source.take(second), after_facts_, 5)) {

@@ -4,6 +4,7 @@
 
 #include "engine/base/check.h"
 #include "suites/common/answers.h"
+#include "suites/common/conversation.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
 #include "suites/registry.h"
@@ -30,7 +31,8 @@ class Smoke final : public Suite {
     const CommonParameters common = common_parameters(reader);
     std::vector<CaseSpec> out;
     for (const auto& entry : cases(style(reader))) {
-      CaseSpec spec{.id = entry.at("id")};
+      CaseSpec spec;
+      spec.id = entry.at("id");
       spec.seed = case_seed(name(), common.seed, spec.id);
       out.push_back(std::move(spec));
     }
@@ -45,8 +47,7 @@ class Smoke final : public Suite {
       if (entry.at("id") != spec.id) continue;
       Case out;
       out.spec = spec;
-      out.conversation.thinking = common.thinking ? ThinkingMode::kThinking : ThinkingMode::kChat;
-      out.conversation.messages.push_back({.role = "user", .content = entry.at("ask")});
+      out.conversation = ask(entry.at("ask"), common.thinking);
       out.limits.max_tokens = common.max_tokens;
       out.expected =
           nlohmann::json{{"accept", entry.at("accept")}, {"key", entry.at("key")}}.dump();
@@ -60,7 +61,7 @@ class Smoke final : public Suite {
     const std::string_view text = trim(visible_answer(answer));
     const std::string words = normalise_words(text);
     bool exact = false, normalised = false;
-    for (const std::string& accepted : json.at("accept")) {
+    for (const std::string accepted : json.at("accept")) {
       exact = exact || text == accepted;
       normalised = normalised || words == normalise_words(accepted);
     }

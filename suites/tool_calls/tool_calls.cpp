@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "suites/common/answers.h"
+#include "suites/common/conversation.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
 #include "suites/common/text_pools.h"
@@ -110,7 +111,9 @@ class ToolCalls final : public Suite {
     std::vector<CaseSpec> cases;
     for (int64_t i = 0; i < p.cases; ++i) {
       const Tool& tool = tools()[static_cast<size_t>(i) % tools().size()];
-      CaseSpec spec{.id = tool.name + "/" + numbered_id(i), .tags = {{"function", tool.name}}};
+      CaseSpec spec;
+      spec.id = tool.name + "/" + numbered_id(i);
+      spec.tags = {{"function", tool.name}};
       spec.seed = case_seed(name(), p.common.seed, spec.id);
       cases.push_back(std::move(spec));
     }
@@ -145,9 +148,9 @@ class ToolCalls final : public Suite {
 
     Case out;
     out.spec = spec;
-    out.conversation.thinking = p.common.thinking ? ThinkingMode::kThinking : ThinkingMode::kChat;
-    Message system{.role = "system"};
-    if (p.as_text) system.content = "## Tools\n";
+    out.conversation =
+        ask(fill_template(rng.pick(wanted.requests), values, rng), p.common.thinking);
+    Message system = message("system", p.as_text ? "## Tools\n" : "");
     Json functions = Json::array();
     for (const Tool& tool : offered) {
       if (p.as_text) {
@@ -159,9 +162,7 @@ class ToolCalls final : public Suite {
       for (const ToolParameter& parameter : tool.parameters) types[parameter.name] = parameter.type;
       functions.push_back({{"name", tool.name}, {"parameters", types}});
     }
-    out.conversation.messages.push_back(std::move(system));
-    out.conversation.messages.push_back(
-        {.role = "user", .content = fill_template(rng.pick(wanted.requests), values, rng)});
+    out.conversation.messages.insert(out.conversation.messages.begin(), std::move(system));
     out.limits.max_tokens = p.common.max_tokens;
     const Json call{{"name", wanted.name}, {"arguments", arguments}};
     out.expected = Json{{"wanted", call}, {"offered", functions}}.dump();

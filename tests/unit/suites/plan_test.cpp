@@ -1,0 +1,109 @@
+// What holds for every suite: the plan, the build and the robustness of its scorer.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "suites/common/answers.h"
+#include "support.h"
+
+namespace ds4::suites {
+namespace {
+
+class EverySuite : public testing::TestWithParam<std::string> {
+ protected:
+  const Suite& suite() const { return *find_suite(GetParam()); }
+  Parameters parameters() const { return default_parameters(GetParam()); }
+};
+
+std::vector<std::string> names() {
+  std::vector<std::string> out;
+  for (const Suite* suite : all_suites()) out.emplace_back(suite->name());
+  return out;
+}
+
+TEST_P(EverySuite, EmbedsItsDefinition) {
+  const std::string toml(suite().toml());
+  EXPECT_NE(toml.find("name = \"" + GetParam() + "\""), std::string::npos);
+  EXPECT_NE(toml.find("version = "), std::string::npos);
+  for (const auto& [name, value] : parameters()) {
+    EXPECT_NE(toml.find("\n" + name + " = "), std::string::npos) << name;
+  }
+}
+
+TEST_P(EverySuite, PlansUniqueStableIds) {
+  const auto cases = suite().plan(parameters());
+  const auto again = suite().plan(parameters());
+  ASSERT_FALSE(cases.empty());
+  std::set<std::string> ids;
+  std::set<uint64_t> seeds;
+  for (size_t i = 0; i < cases.size(); ++i) {
+    EXPECT_TRUE(ids.insert(cases[i].id).second) << cases[i].id;
+    EXPECT_TRUE(seeds.insert(cases[i].seed).second) << cases[i].id;
+    EXPECT_EQ(cases[i].id, again[i].id);
+    EXPECT_EQ(cases[i].seed, again[i].seed);
+  }
+}
+
+TEST_P(EverySuite, BuildsTheSamePromptTwiceAndAnotherForAnotherSeed) {
+  Parameters other = parameters();
+  other["seed"] = int64_t{2};
+  const auto cases = suite().plan(parameters());
+  const auto reseeded = suite().plan(other);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Case first = suite().build(parameters(), cases[i], word_counter());
+    const Case second = suite().build(parameters(), cases[i], word_counter());
+    EXPECT_EQ(joined_text(first.conversation), joined_text(second.conversation));
+    EXPECT_EQ(first.expected, second.expected);
+    EXPECT_EQ(first.limits.max_tokens, 96);
+    EXPECT_EQ(cases[i].id, reseeded[i].id);
+    EXPECT_NE(cases[i].seed, reseeded[i].seed);
+  }
+  if (GetParam() != "smoke") {  // its questions are fixed
+    EXPECT_NE(joined_text(suite().build(parameters(), cases[0], word_counter()).conversation),
+              joined_text(suite().build(other, reseeded[0], word_counter()).conversation));
+  }
+}
+
+TEST_P(EverySuite, PassesThinkingOn) {
+  Parameters thinking = parameters();
+  thinking["thinking"] = true;
+  const auto cases = suite().plan(thinking);
+  EXPECT_EQ(suite().build(thinking, cases[0], word_counter()).conversation.thinking,
+            ThinkingMode::kThinking);
+}
+
+TEST_P(EverySuite, SurvivesHostileAnswers) {
+  const auto spec = suite().plan(parameters()).front();
+  const std::string expected = suite().build(parameters(), spec, word_counter()).expected;
+  for (const Answer& answer : hostile_answers()) {
+    const Score score = suite().score(expected, answer);
+    EXPECT_NE(score.grade, Grade::kCorrect) << printable(answer.text, 40);
+    EXPECT_FALSE(score.explanation.empty());
+    EXPECT_EQ(score.explanation.back(), '.') << score.explanation;
+    EXPECT_EQ(score.explanation, printable(score.explanation, 1000));  // valid UTF-8, no controls
+    EXPECT_EQ(score.extracted, printable(score.extracted, 1000));
+    EXPECT_LT(score.extracted.size(), 300u);
+    if (score.grade == Grade::kInvalid) {
+      EXPECT_TRUE(score.values.empty());
+    }
+    for (const auto& [name, value] : score.values) {
+      EXPECT_GE(value, 0) << name;
+      EXPECT_LE(value, 1) << name;
+      EXPECT_NE(std::string(suite().toml()).find("\"" + name + "\""), std::string::npos) << name;
+    }
+    if (trim(answer.content).empty() && answer.tool_calls.empty() && was_cut(answer)) {
+      EXPECT_EQ(score.grade, Grade::kInvalid) << score.explanation;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Suites, EverySuite, testing::ValuesIn(names()),
+                         [](const auto& test) { return test.param; });
+
+TEST(Registry, FindsByNameOnly) {
+  EXPECT_EQ(find_suite("needle")->name(), "needle");
+  EXPECT_EQ(find_suite("needles"), nullptr);
+}
+
+}  // namespace
+}  // namespace ds4::suites
