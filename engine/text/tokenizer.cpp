@@ -17,12 +17,12 @@ namespace {
 constexpr int64_t kMaxFileBytes = int64_t{1} << 28;
 
 std::array<TokenId, 256> byte_ids(const TokenizerSpec& spec) {
-  std::unordered_map<std::string_view, TokenId> by_text;
-  for (const NamedToken& token : spec.base) by_text.emplace(token.text, token.id);
   std::array<TokenId, 256> ids;
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto found = by_text.find(byte_symbol(static_cast<uint8_t>(byte)));
-    ids[byte] = found == by_text.end() ? -1 : found->second;
+  ids.fill(-1);
+  for (const NamedToken& token : spec.base) {
+    if (token.text.size() > 2) continue;  // stand-ins take one or two bytes
+    const auto bytes = bytes_of_symbols(token.text);
+    if (bytes && bytes->size() == 1) ids[static_cast<uint8_t>((*bytes)[0])] = token.id;
   }
   return ids;
 }

@@ -1,6 +1,7 @@
 #include "engine/text/tokenizer_json.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -17,7 +18,7 @@ class Reader {
   explicit Reader(std::string source) { spec_.source = std::move(source); }
 
   TokenizerSpec read(std::string_view text) {
-    Json root;
+    Json& root = root_;
     try {
       root = Json::parse(text);
     } catch (const Json::exception& problem) {
@@ -60,9 +61,9 @@ class Reader {
     return value;
   }
 
-  std::string string(const Json& value, const std::string& key) const {
+  const std::string& string(const Json& value, const std::string& key) const {
     if (!value.is_string()) fail_at(key, wrong_type(value, "a string"));
-    return value.get<std::string>();
+    return value.get_ref<const std::string&>();
   }
 
   static std::string wrong_type(const Json& value, const std::string& wanted) {
@@ -86,19 +87,24 @@ class Reader {
     }
   }
 
-  TokenId token_id(const Json& value, const std::string& key) const {
+  // Nothing if the value is no usable id; refuse_id says why. Apart, so that the names of 128,000
+  // keys need not be built.
+  static std::optional<TokenId> token_id(const Json& value) {
+    if (!value.is_number_integer()) return std::nullopt;
+    const auto id = value.get<int64_t>();  // beyond int64 it turns negative
+    if (id < 0 || id > kMaxTokenId) return std::nullopt;
+    return static_cast<TokenId>(id);
+  }
+
+  [[noreturn]] void refuse_id(const Json& value, const std::string& key) const {
     if (!value.is_number_integer()) fail_at(key, wrong_type(value, "an integer"));
-    const bool too_large =
-        value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId);
-    if (too_large || (!value.is_number_unsigned() && value.get<int64_t>() < 0)) {
-      fail_at(key, "is " + value.dump() + "; token ids lie in 0.." + std::to_string(kMaxTokenId));
-    }
-    return value.get<TokenId>();
+    fail_at(key, "is " + value.dump() + "; token ids lie in 0.." + std::to_string(kMaxTokenId));
   }
 
   // Long texts and control characters stay out of messages.
-  static std::string shown(const std::string& text) {
-    const Json quoted = text.size() <= 60 ? text : text.substr(0, 57) + "...";
+  static std::string shown(std::string_view text) {
+    const Json quoted =
+        text.size() <= 60 ? std::string(text) : std::string(text.substr(0, 57)) + "...";
     return quoted.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
 
@@ -116,22 +122,27 @@ class Reader {
     if (!vocab.is_object()) fail_at("model.vocab", wrong_type(vocab, "an object"));
     if (vocab.empty()) fail_at("model.vocab", "is empty");
     spec_.base.reserve(vocab.size());
-    for (const auto& [text, id] : vocab.items()) {
-      const std::string key = "model.vocab." + shown(text);
-      if (text.empty()) fail_at(key, "is an empty token");
-      const TokenId value = token_id(id, key);
-      const auto [owner, is_new] = by_id_.emplace(value, text);
+    by_text_.reserve(vocab.size());
+    by_id_.reserve(vocab.size());
+    for (auto entry = vocab.begin(); entry != vocab.end(); ++entry) {
+      const std::string& text = entry.key();
+      const auto key = [&] { return "model.vocab." + shown(text); };
+      if (text.empty()) fail_at(key(), "is an empty token");
+      const auto id = token_id(*entry);
+      if (!id) refuse_id(*entry, key());
+      const auto [owner, is_new] = by_id_.emplace(*id, text);
       if (!is_new) {
-        fail_at(key,
-                "has id " + std::to_string(value) + ", which " + shown(owner->second) + " has too");
+        fail_at(key(),
+                "has id " + std::to_string(*id) + ", which " + shown(owner->second) + " has too");
       }
-      by_text_.emplace(text, value);
-      spec_.base.push_back({text, value});
+      by_text_.emplace(text, *id);
+      spec_.base.push_back({text, *id});
     }
 
     const Json& merges = array(model, "merges", "model.");
     spec_.merges.reserve(merges.size());
     std::unordered_set<uint64_t> seen;
+    seen.reserve(merges.size());
     for (size_t i = 0; i < merges.size(); ++i) {
       const std::string key = "model.merges[" + std::to_string(i) + "]";
       const auto [left, right] = merge_pair(merges[i], key);
@@ -145,8 +156,9 @@ class Reader {
 
   // "a b" in older files, ["a", "b"] in newer ones.
   std::pair<std::string, std::string> merge_pair(const Json& merge, const std::string& key) const {
-    if (merge.is_array() && merge.size() == 2)
+    if (merge.is_array() && merge.size() == 2) {
       return {string(merge[0], key), string(merge[1], key)};
+    }
     if (merge.is_string()) {
       const auto& text = merge.get_ref<const std::string&>();
       const size_t space = text.find(' ');
@@ -157,7 +169,7 @@ class Reader {
     fail_at(key, "must be \"left right\" or [\"left\", \"right\"]");
   }
 
-  TokenId known(const std::string& text, const std::string& key) const {
+  TokenId known(std::string_view text, const std::string& key) const {
     const auto found = by_text_.find(text);
     if (found == by_text_.end()) fail_at(key, "names " + shown(text) + ", which model.vocab lacks");
     return found->second;
@@ -167,14 +179,16 @@ class Reader {
     const auto found = root.find("added_tokens");
     if (found == root.end() || found->is_null()) return;
     if (!found->is_array()) fail_at("added_tokens", wrong_type(*found, "an array"));
-    std::unordered_set<std::string> seen;
+    std::unordered_set<std::string_view> seen;
     for (size_t i = 0; i < found->size(); ++i) {
       const std::string path = "added_tokens[" + std::to_string(i) + "].";
       const Json& token = (*found)[i];
       if (!token.is_object())
         fail_at(path.substr(0, path.size() - 1), wrong_type(token, "an object"));
-      const std::string text = string(member(token, "content", path), path + "content");
-      const TokenId id = token_id(member(token, "id", path), path + "id");
+      const std::string& text = string(member(token, "content", path), path + "content");
+      const Json& number = member(token, "id", path);
+      if (!token_id(number)) refuse_id(number, path + "id");
+      const TokenId id = *token_id(number);
       if (text.empty()) fail_at(path + "content", "is empty");
       refuse_options(token, path, {"single_word", "lstrip", "rstrip"});
       if (!seen.insert(text).second) fail_at(path + "content", "repeats " + shown(text));
@@ -252,8 +266,9 @@ class Reader {
   }
 
   TokenizerSpec spec_;
-  std::unordered_map<std::string, TokenId> by_text_;  // model.vocab only
-  std::unordered_map<TokenId, std::string> by_id_;    // model.vocab and added_tokens
+  Json root_;  // holds the texts that the two maps refer to
+  std::unordered_map<std::string_view, TokenId> by_text_;  // model.vocab only
+  std::unordered_map<TokenId, std::string_view> by_id_;    // model.vocab and added_tokens
   bool byte_level_ = false;
 };
 
