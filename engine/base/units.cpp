@@ -25,6 +25,18 @@ std::pair<double, std::string_view> split_quantity(std::string_view text, const 
   return {value, unit};
 }
 
+// "-1234567.8" -> "-1,234,567.8".
+std::string separate_thousands(std::string number) {
+  const size_t point = number.find('.');
+  size_t whole = point == std::string::npos ? number.size() : point;
+  const size_t first = number[0] == '-' ? 1 : 0;
+  while (whole > first + 3) {
+    whole -= 3;
+    number.insert(whole, ",");
+  }
+  return number;
+}
+
 }  // namespace
 
 int64_t parse_bytes(std::string_view text) {
@@ -89,15 +101,9 @@ std::string format_number(double value, int digits) {
   const int magnitude = static_cast<int>(std::floor(std::log10(std::fabs(value))));
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", std::max(0, digits - 1 - magnitude), value);
-  std::string number = text;
-  const size_t point = number.find('.');
-  size_t whole = point == std::string::npos ? number.size() : point;
-  const size_t first = number[0] == '-' ? 1 : 0;
-  while (whole > first + 3) {
-    whole -= 3;
-    number.insert(whole, ",");
-  }
-  return number;
+  return separate_thousands(text);
 }
+
+std::string format_count(int64_t count) { return separate_thousands(std::to_string(count)); }
 
 }  // namespace ds4

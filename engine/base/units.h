@@ -23,4 +23,7 @@ std::string format_seconds(double seconds);
 /// A number with `digits` significant digits and no exponent, e.g. 2,113 or 0.0123.
 std::string format_number(double value, int digits = 3);
 
+/// A whole number with thousands separated: 130,000.
+std::string format_count(int64_t count);
+
 }  // namespace ds4

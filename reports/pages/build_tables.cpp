@@ -43,7 +43,7 @@ TableCell observed_tokens(const RunData& run, const Selection& selection) {
     most = std::max(most, attempt.prompt_tokens);
   }
   if (most < 0) return nothing();
-  const auto text = [](int64_t n) { return format_number(static_cast<double>(n), 12); };
+  const auto text = [](int64_t n) { return format_count(n); };
   return {least == most ? text(most) : text(least) + "–" + text(most)};
 }
 

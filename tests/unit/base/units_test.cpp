@@ -36,6 +36,8 @@ TEST(Units, Formats) {
   EXPECT_EQ(format_number(2113.4), "2,113");
   EXPECT_EQ(format_number(0.012345), "0.0123");
   EXPECT_EQ(format_number(-1234567), "-1,234,567");
+  EXPECT_EQ(format_count(8), "8");
+  EXPECT_EQ(format_count(-130000), "-130,000");
 }
 
 }  // namespace
