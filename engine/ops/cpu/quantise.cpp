@@ -163,7 +163,7 @@ struct RaggedEnd {
 
 HWY_INLINE void decode_e4m3_block(const uint8_t* codes, size_t n, float scale, float* out) {
   const DF d;
-  const VF factor = hn::Set(d, scale * kE4m3Factor);
+  const VF factor = hn::Set(d, scale);
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     hn::StoreU(hn::Mul(decode_e4m3(codes + i), factor), d, out + i);
@@ -176,7 +176,7 @@ HWY_INLINE void decode_e4m3_block(const uint8_t* codes, size_t n, float scale, f
 
 HWY_INLINE void decode_e2m1_block(const uint8_t* bytes, size_t n, float scale, float* out) {
   const DF d;
-  const VF factor = hn::Set(d, scale * kE2m1Factor);
+  const VF factor = hn::Set(d, scale);
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     hn::StoreU(hn::Mul(decode_e2m1(bytes + i / 2), factor), d, out + i);

@@ -74,11 +74,12 @@ HWY_INLINE VF round_e2m1(VF v) {
 }
 
 // E4M3 and E2M1 codes widened to the bits of a half float are the value times 2^-8 and 2^-14,
-// subnormals included, so the conversion instruction decodes them; the factor joins the scale.
+// subnormals included, so the conversion instruction decodes them. (The two NaN codes of E4M3 come
+// out as +-480.) The factor is not folded into block scales: their product could overflow.
 inline constexpr float kE4m3Factor = 256.0f;
 inline constexpr float kE2m1Factor = 16384.0f;
 
-/// kLanes E4M3 codes as floats times 1 / kE4m3Factor.
+/// kLanes E4M3 codes as floats.
 HWY_INLINE VF decode_e4m3(const uint8_t* codes) {
   const DF d;
   const hn::Rebind<uint16_t, DF> d16;
@@ -87,10 +88,11 @@ HWY_INLINE VF decode_e4m3(const uint8_t* codes) {
   const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes));
   const auto magnitude = hn::ShiftLeft<7>(hn::And(wide, hn::Set(d16, 0x7F)));
   const auto sign = hn::ShiftLeft<8>(hn::And(wide, hn::Set(d16, 0x80)));
-  return hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+  const auto value = hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+  return hn::Mul(value, hn::Set(d, kE4m3Factor));
 }
 
-/// kLanes E2M1 codes, two per byte and the low nibble first, as floats times 1 / kE2m1Factor.
+/// kLanes E2M1 codes, two per byte and the low nibble first, as floats.
 HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
   const DF d;
   const hn::Rebind<uint16_t, DF> d16;
@@ -101,7 +103,8 @@ HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
   const auto codes = hn::BitCast(d16, hn::Or(wide, hn::ShiftLeft<12>(wide)));
   const auto magnitude = hn::ShiftLeft<9>(hn::And(codes, hn::Set(d16, 7)));
   const auto sign = hn::ShiftLeft<12>(hn::And(codes, hn::Set(d16, 8)));
-  return hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+  const auto value = hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+  return hn::Mul(value, hn::Set(d, kE2m1Factor));
 }
 
 /// kLanes BF16 values at any address.

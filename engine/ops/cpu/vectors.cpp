@@ -128,9 +128,10 @@ void Swiglu(const float* gate, const float* up, float weight, float limit, int64
   for (size_t i = 0; i < n; i += kLanes) {
     const VF g = hn::Min(load(gate + i, n - i), top);
     const VF u = hn::Max(hn::Min(load(up + i, n - i), top), hn::Neg(top));
-    // exp overflows above 88, where silu is zero for every purpose.
-    const VF e = hn::Exp(d, hn::Min(hn::Neg(g), hn::Set(d, 80.0f)));
-    const VF silu = hn::Div(g, hn::Add(hn::Set(d, 1.0f), e));
+    // e^-|g| cannot overflow: g / (1 + e^-g) or, multiplied out, g e^g / (1 + e^g).
+    const VF e = hn::Exp(d, hn::Neg(hn::Abs(g)));
+    const VF numerator = hn::IfThenElse(hn::Lt(g, hn::Zero(d)), hn::Mul(g, e), g);
+    const VF silu = hn::Div(numerator, hn::Add(hn::Set(d, 1.0f), e));
     store(bf(hn::Mul(hn::Set(d, weight), hn::Mul(silu, u)), strict), a + i, n - i);
   }
 }

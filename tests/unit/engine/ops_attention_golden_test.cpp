@@ -1,0 +1,193 @@
+// Compressor, indexer and sink attention against the golden vectors.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/ops/cpu/kernels.h"
+#include "engine/ops/cpu/top_rows.h"
+#include "tests/unit/engine/golden_case.h"
+#include "tests/unit/engine/op_fixture.h"
+
+namespace ds4::golden {
+namespace {
+using ops::RowFormat;
+using ops::RowLayout;
+namespace cpu = ops::cpu;
+
+// All rows a compressor writes when its tokens arrive in `chunks`.
+std::vector<float> compressed_rows(const Case& c, Precision precision, RowFormat format,
+                                   const std::vector<int>& chunks) {
+  OpBench bench(precision);
+  const int64_t width = c.shape("kv")[1];
+  const int64_t tokens = c.shape("kv")[0];
+  weights::Compressor parameters;
+  parameters.ratio = c.integer("ratio");
+  parameters.row_dim = c.integer("dim");
+  parameters.width = static_cast<int>(width);
+  parameters.ape = c.floats("ape");
+  parameters.norm = c.floats("norm");
+  const auto kv = c.floats("kv");
+  const auto score = c.floats("score");
+  const auto freqs = c.floats("freqs");
+  const int64_t slots = 2 * parameters.ratio;
+  const int64_t blocks = tokens / parameters.ratio;
+  const ops::RowStore rows = bench.poisoned_rows(
+      {format, parameters.row_dim, c.integer("rope_dim")}, std::max<int64_t>(blocks, 1));
+  const ops::TailRing tail{bench.poisoned_floats(slots, width), bench.poisoned_floats(slots, width),
+                           slots};
+  const ops::CompressorStep step{&parameters, freqs, static_cast<float>(c.number("eps")), rows,
+                                 tail};
+  int64_t first = 0;
+  for (const int n : chunks) {
+    const auto part = [&](const std::vector<float>& all) {
+      return bench.floats({all.data() + first * width, static_cast<size_t>(n * width)}, width);
+    };
+    bench->compress(step, c.flag("indexer"), {first, n}, part(kv), part(score));
+    first += n;
+  }
+  std::vector<float> got;
+  for (int64_t b = 0; b < blocks; ++b) {
+    std::vector<float> row(static_cast<size_t>(cpu::padded(parameters.row_dim)), NAN);
+    cpu::decode_row(rows.layout, rows.row(b), row.data());
+    got.insert(got.end(), row.begin(), row.begin() + parameters.row_dim);
+  }
+  return got;
+}
+
+TEST(OpsGolden, Compressor) {
+  for_each_case("compressor", [](const Case& c) {
+    const RowFormat packed = c.flag("indexer") ? RowFormat::kFp4 : RowFormat::kFp8;
+    std::vector<float> whole;
+    for (const std::vector<int>& chunks : c.chunks()) {
+      const auto rows = compressed_rows(c, Precision::kReference, packed, chunks);
+      c.check("rows", rows);
+      if (whole.empty()) whole = rows;
+      EXPECT_EQ(rows, whole) << "chunks of " << chunks[0];
+      if (!c.has_output("rows_bf16")) continue;
+      c.check("rows_bf16", compressed_rows(c, Precision::kReference, RowFormat::kBf16, chunks));
+      c.check("rows_true", compressed_rows(c, Precision::kF32, RowFormat::kF32, chunks));
+    }
+  });
+}
+
+TEST(OpsGolden, IndexQuery) {
+  for_each_case("index_query", [](const Case& c) {
+    const auto positions = c.integers("positions");
+    const auto freqs = c.floats("freqs");
+    const auto n = static_cast<int>(positions.size());
+    const int64_t heads = c.shape("iq")[1];
+    const int64_t cols = heads * c.shape("iq")[2];
+    const auto rope = static_cast<int64_t>(2 * freqs.size());
+    for (const auto& [format, role] :
+         {std::pair{RowFormat::kFp4, "y"}, {RowFormat::kBf16, "y_bf16"}}) {
+      OpBench bench;
+      const ops::Floats table = bench.poisoned_floats(n, rope);
+      for (int t = 0; t < n; ++t) {
+        bench->rotation(freqs, {positions[static_cast<size_t>(t)], 1},
+                        {table.data + t * rope * 4, rope});
+      }
+      const ops::Values iq = bench.values(c.floats("iq"), cols);
+      bench->finish_index_queries(static_cast<int>(heads), format, n, table, iq);
+      c.check(role, OpBench::read(iq.data, n * cols));
+    }
+  });
+}
+
+TEST(OpsGolden, IndexScores) {
+  for_each_case("index_scores", [](const Case& c) {
+    for (const auto& [precision, role] : kBothPrecisions) {
+      const int64_t n = c.shape("iq")[0];
+      const int64_t heads = c.shape("iq")[1];
+      const int64_t dim = c.shape("iq")[2];
+      const int64_t keys = c.shape("keys")[0];
+      const auto iq = c.floats("iq");
+      const auto weight = c.floats("weights");
+      const auto key_rows = c.floats("keys");
+      std::vector<float> got(static_cast<size_t>(n * keys), NAN);
+      for (int64_t key = 0; key < keys; key += cpu::kKeyTile) {
+        const int64_t count = std::min(cpu::kKeyTile, keys - key);
+        std::vector<float> rows(static_cast<size_t>(count * cpu::padded(dim)), NAN);
+        for (int64_t j = 0; j < count; ++j) {
+          std::copy_n(key_rows.data() + (key + j) * dim, dim, rows.data() + j * cpu::padded(dim));
+        }
+        std::vector<float> tile(static_cast<size_t>(dim * cpu::kKeyTile), NAN);
+        cpu::transpose_keys(rows.data(), count, dim, tile.data());
+        for (int64_t t = 0; t < n; ++t) {
+          std::vector<float> score(cpu::kKeyTile, NAN);
+          cpu::score_keys(iq.data() + t * heads * dim, weight.data() + t * heads, heads, dim,
+                          tile.data(), precision == Precision::kReference, score.data());
+          std::copy_n(score.data(), count, got.data() + t * keys + key);
+        }
+      }
+      c.check(role, got);
+    }
+  });
+}
+
+TEST(OpsGolden, IndexSelect) {
+  for_each_case("index_select", [](const Case& c) {
+    const auto scores = c.floats("scores");
+    const auto visible = c.integers("visible");
+    const int64_t rows = c.shape("scores")[1];
+    const int64_t k = c.integer("k");
+    const int64_t wanted = c.output_shape("ids")[1];
+    std::vector<int64_t> got;
+    for (size_t t = 0; t < visible.size(); ++t) {
+      cpu::TopRows best(k);
+      const float* row = scores.data() + static_cast<int64_t>(t) * rows;
+      for (int64_t at = 0; at < visible[t]; at += 13) {
+        best.offer(row + at, at, std::min<int64_t>(13, visible[t] - at));
+      }
+      std::vector<int32_t> ids(static_cast<size_t>(k), 12345);
+      best.finish(ids.data());
+      got.insert(got.end(), ids.begin(), ids.begin() + wanted);
+    }
+    EXPECT_EQ(got, c.output_integers("ids"));
+  });
+}
+
+TEST(OpsGolden, SinkAttention) {
+  for_each_case("sink_attention", [](const Case& c) {
+    for (const auto& [precision, role] : kBothPrecisions) {
+      OpBench bench(precision);
+      const auto n = static_cast<int>(c.shape("q")[0]);
+      const int64_t heads = c.shape("q")[1];
+      const auto dim = static_cast<int>(c.shape("q")[2]);
+      const auto positions = c.integers("positions");
+      const auto store = [&](const std::string& role_name) {
+        const auto from = c.floats(role_name);
+        const int64_t count = c.shape(role_name)[0];
+        const ops::RowStore rows = bench.poisoned_rows({RowFormat::kBf16, dim, 0}, count);
+        for (int64_t i = 0; i < count; ++i) {
+          cpu::encode_row(rows.layout, from.data() + i * dim, rows.row(i));
+        }
+        return rows;
+      };
+      ops::KeySet keys{store("raw"), c.integer("window"), {}, c.integer("ratio"), {}};
+      if (c.has_input("compressed")) keys.compressed = store("compressed");
+      if (c.has_input("ids")) {
+        const int64_t k = c.shape("ids")[1];
+        auto ids = c.integers("ids");
+        for (auto row = ids.begin(); row != ids.end(); row += k) {
+          // The operation takes ascending rows with -1 behind them.
+          std::sort(row, row + k, [](int64_t a, int64_t b) {
+            return static_cast<uint64_t>(a) < static_cast<uint64_t>(b);
+          });
+        }
+        keys.selected = bench.ids(ids, k);
+      }
+      // The vectors stop before the inverse rotation: turn by an angle of zero.
+      const int64_t rope = 4;
+      std::vector<float> still;
+      for (int t = 0; t < n; ++t) still.insert(still.end(), {1, 1, 0, 0});
+      const ops::Values o = bench.poisoned_values(n, heads * dim);
+      bench->attend(keys, c.floats("sink"), {positions[0], n}, bench.floats(still, rope),
+                    bench.values(c.floats("q"), heads * dim), o);
+      c.check(role, OpBench::read(o.data, n * heads * dim));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace ds4::golden
