@@ -34,7 +34,9 @@ std::string experts_text(const std::vector<int>& experts) {
   if (experts.empty()) return "none";
   const auto differs = [&](int n) { return n != experts[0]; };
   if (std::none_of(experts.begin(), experts.end(), differs)) {
-    return std::to_string(experts[0]) + " in all " + std::to_string(experts.size()) + " layers";
+    const std::string n = std::to_string(experts.size());
+    return std::to_string(experts[0]) +
+           (n == "1" ? " in the only layer" : " in all " + n + " layers");
   }
   std::string text;
   for (size_t begin = 0, end = 0; begin < experts.size(); begin = end) {

@@ -115,8 +115,8 @@ class EngineTarget final : public Target {
     std::string finish = "length";
     while (response.completion_tokens < request.limits.max_tokens) {
       const TokenId token = session_->sample(sampling);
-      if (response.first_token_s < 0) response.first_token_s = elapsed();
       response.events.push_back({elapsed(), 1});
+      response.first_token_s = response.events.front().time_s;
       ++response.completion_tokens;
       if (token == eos) {
         finish = "stop";

@@ -29,7 +29,8 @@ void end_process(const json& how) {
 
 class ScriptedTarget final : public Target {
  public:
-  explicit ScriptedTarget(const profiles::Profile& profile) : path_(profile.script) {}
+  explicit ScriptedTarget(const profiles::Profile& profile)
+      : path_(profile.script), seed_(profile.engine.seed) {}
 
   Capabilities open(const std::function<void(const std::string&)>& on_phase) override {
     try {
@@ -92,11 +93,13 @@ class ScriptedTarget final : public Target {
   void close() override {}
 
  private:
-  // The first rule whose `contains` is in the last message and that has plays left.
+  // The first rule whose `contains` is in the last message, whose `seed` (if any) is the cell's
+  // engine.seed, and that has plays left. A sweep over engine.seed gives each cell its own play.
   json find_rule(const Conversation& conversation) {
     const std::string& prompt = conversation.messages.back().content;
     for (json& rule : script_["rules"]) {
       if (prompt.find(rule.value("contains", "")) == std::string::npos) continue;
+      if (rule.value("seed", seed_) != seed_) continue;
       if (rule.contains("times")) {
         const int left = rule["times"];
         if (left == 0) continue;
@@ -117,6 +120,7 @@ class ScriptedTarget final : public Target {
   }
 
   std::string path_;
+  uint64_t seed_;
   json script_;
 };
 

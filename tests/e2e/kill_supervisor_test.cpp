@@ -8,7 +8,7 @@
 
 #include "tests/e2e/sweep.h"
 
-namespace ds4::testing {
+namespace ds4::test_support {
 namespace {
 
 constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 20}]})";
@@ -52,4 +52,4 @@ TEST(KillSupervisor, AtRandomMomentsLosesNothingCommitted) {
 }
 
 }  // namespace
-}  // namespace ds4::testing
+}  // namespace ds4::test_support

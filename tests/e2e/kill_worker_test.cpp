@@ -8,7 +8,7 @@
 
 #include "tests/e2e/sweep.h"
 
-namespace ds4::testing {
+namespace ds4::test_support {
 namespace {
 
 constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 20}]})";
@@ -46,4 +46,4 @@ TEST(KillWorker, AtRandomMomentsLosesNothingCommitted) {
 }
 
 }  // namespace
-}  // namespace ds4::testing
+}  // namespace ds4::test_support

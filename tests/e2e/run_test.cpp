@@ -6,7 +6,7 @@
 
 #include "tests/e2e/sweep.h"
 
-namespace ds4::testing {
+namespace ds4::test_support {
 namespace {
 
 using ::testing::HasSubstr;
@@ -18,7 +18,7 @@ TEST(Run, HelpAndVersionAreHelpful) {
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, HasSubstr("Examples:"));
   EXPECT_THAT(help.out, HasSubstr("Exit codes:"));
-  EXPECT_THAT(help.out, Not(HasSubstr("worker")));
+  EXPECT_THAT(help.out, ::testing::Not(HasSubstr("worker")));
   EXPECT_THAT(run_command({DS4_SWEEP_BINARY, "--version"}).out, HasSubstr("ds4-sweep 0."));
   for (const char* verb : {"run", "plan", "resume", "report", "show", "rescore", "list", "inspect",
                            "logits", "generate"}) {
@@ -37,7 +37,7 @@ TEST(Run, UsageErrorsExitWithTwo) {
 }
 
 TEST(Run, UnknownKeyNamesLineAndNearestKey) {
-  const Sweep sweep("{}", "[engine]\ncontext_lenght = 100\n");
+  const Sweep sweep("{}", std::string("[engine]\ncontext_lenght = 100\n") + kSmoke);
   const CommandResult result = sweep.run();
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, HasSubstr("profile.toml:6"));
@@ -46,7 +46,7 @@ TEST(Run, UnknownKeyNamesLineAndNearestKey) {
 
 TEST(Run, NullTargetMeasuresEveryCaseAndAGateFails) {
   const Sweep sweep("{}", std::string(kSmoke) +
-                              "[[gate]]\nsuite = \"smoke\"\nfigure = \"normalised\"\nmin = 0.9\n");
+                              "[[gate]]\nsuite = \"smoke\"\nscore = \"normalised\"\nmin = 0.9\n");
   const CommandResult result =
       run_command(sweep.command({"run", sweep.profile(), "--set", "target=null", "--no-progress"}));
   EXPECT_EQ(result.exit_code, 1) << result.err;
@@ -67,15 +67,12 @@ TEST(Run, JsonIsOneObjectAndReportsAreWritten) {
 
 TEST(Run, CrashHangAndErrorBecomeOutcomesAndTheSweepGoesOn) {
   // Three cells: one crashes in a case, one hangs, one is well.
-  const Sweep sweep(R"({"rules": [{"text": "OK"}]})",
-                    std::string(kSmoke) +
-                        "[sweep]\nscript = [\"crash.json\", \"hang.json\", \"script.json\"]\n"
-                        "[limits]\ncase_timeout = \"1s\"\n");
-  write_file_atomic(sweep.folder() / "crash.json",
-                    R"({"rules": [{"contains": "Japan", "print": "about to fail\n", "end": "segv"},
-                                  {"text": "OK"}]})");
-  write_file_atomic(sweep.folder() / "hang.json",
-                    R"({"rules": [{"contains": "Japan", "hang": true}, {"text": "OK"}]})");
+  const Sweep sweep(R"({"rules": [
+        {"seed": 1, "contains": "Japan", "print": "about to fail\n", "end": "segv"},
+        {"seed": 2, "contains": "Japan", "hang": true},
+        {"text": "OK"}]})",
+                    std::string("[limits]\ncase_timeout = \"1s\"\n[sweep]\n\"engine.seed\" = [1, 2, 3]\n") +
+                        kSmoke);
   const CommandResult result = sweep.run();
   EXPECT_EQ(result.exit_code, 4) << result.err;
   const auto store = sweep.store();
@@ -138,4 +135,4 @@ TEST(Run, ControlCOnceKeepsWhatIsMeasured) {
 }
 
 }  // namespace
-}  // namespace ds4::testing
+}  // namespace ds4::test_support

@@ -10,7 +10,7 @@
 #include "reports/store/store.h"
 #include "tests/support/command.h"
 
-namespace ds4::testing {
+namespace ds4::test_support {
 
 class Sweep {
  public:
@@ -53,4 +53,4 @@ class Sweep {
   TemporaryFolder folder_;
 };
 
-}  // namespace ds4::testing
+}  // namespace ds4::test_support

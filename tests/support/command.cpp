@@ -12,7 +12,7 @@
 
 extern char** environ;
 
-namespace ds4::testing {
+namespace ds4::test_support {
 namespace {
 
 int spawn(const std::vector<std::string>& arguments, const std::string& in, const std::string& out,
@@ -66,4 +66,4 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-}  // namespace ds4::testing
+}  // namespace ds4::test_support

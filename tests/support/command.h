@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace ds4::testing {
+namespace ds4::test_support {
 
 struct CommandResult {
   int exit_code = -1;  // 128 + signal when killed by one
@@ -33,4 +33,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace ds4::testing
+}  // namespace ds4::test_support

@@ -8,7 +8,7 @@
 namespace ds4::runners {
 namespace {
 
-std::unique_ptr<Target> scripted(const ds4::testing::TemporaryFolder& folder,
+std::unique_ptr<Target> scripted(const ds4::test_support::TemporaryFolder& folder,
                                  const std::string& script) {
   profiles::Profile profile;
   profile.target = "scripted";
@@ -29,7 +29,7 @@ Response ask(Target& target, const std::string& text) {
 }
 
 TEST(ScriptedTarget, PlaysTheFirstMatchingRuleWithPlaysLeft) {
-  const ds4::testing::TemporaryFolder folder;
+  const ds4::test_support::TemporaryFolder folder;
   const auto target = scripted(folder, R"({"rules": [
       {"contains": "a", "times": 1, "text": "first"},
       {"contains": "a", "text": "later"},
@@ -41,7 +41,7 @@ TEST(ScriptedTarget, PlaysTheFirstMatchingRuleWithPlaysLeft) {
 }
 
 TEST(ScriptedTarget, ToolCallsAndFinishReason) {
-  const ds4::testing::TemporaryFolder folder;
+  const ds4::test_support::TemporaryFolder folder;
   const auto target = scripted(folder, R"({"rules": [
       {"tool_calls": [{"name": "f", "arguments": {"x": 1}}], "finish_reason": "length"}]})");
   const Response response = ask(*target, "");
@@ -51,7 +51,7 @@ TEST(ScriptedTarget, ToolCallsAndFinishReason) {
 }
 
 TEST(ScriptedTarget, BadScriptNamesTheFile) {
-  const ds4::testing::TemporaryFolder folder;
+  const ds4::test_support::TemporaryFolder folder;
   EXPECT_THROW(scripted(folder, "{"), Error);
   EXPECT_THROW(scripted(folder, R"({"open": {"error": "no GPU"}})"), Error);
 }

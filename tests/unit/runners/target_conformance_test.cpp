@@ -35,7 +35,7 @@ class TargetConformance : public testing::TestWithParam<const char*> {
   }
   static bool go_on(int64_t, int64_t) { return true; }
 
-  ds4::testing::TemporaryFolder folder_;
+  ds4::test_support::TemporaryFolder folder_;
   profiles::Profile profile_;
   std::unique_ptr<Target> target_;
   Capabilities capabilities_;
