@@ -9,6 +9,7 @@
 
 #include "engine/ops/cpu/kernels.h"
 #include "engine/ops/cpu/simd-inl.h"
+#include "engine/weights/codecs/e8m0.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -72,8 +73,141 @@ HWY_INLINE void all_tiles(const float* const* x, int64_t m, const float* const* 
   }
 }
 
+// --- few rows: weights decoded in registers ----------------------------------------------------
+
+// How each stored format yields kLanes values at column c of a row, up to a factor per block.
+struct Fp4 {
+  static constexpr int64_t kBlock = weights::kFp4Block;
+  static constexpr float kFactor = kE2m1Factor;
+  static VF at(const uint8_t* row, size_t c) { return decode_e2m1(row + c / 2); }
+};
+struct Fp8 {
+  static constexpr int64_t kBlock = weights::kFp8Block;
+  static constexpr float kFactor = kE4m3Factor;
+  static VF at(const uint8_t* row, size_t c) { return decode_e4m3(row + c); }
+};
+struct Bf16 {
+  static constexpr int64_t kBlock = 0;  // no scales
+  static VF at(const uint8_t* row, size_t c) { return decode_bf16(row + 2 * c); }
+};
+struct F32 {
+  static constexpr int64_t kBlock = 0;
+  static VF at(const uint8_t* row, size_t c) {
+    const DF d;
+    const hn::Repartition<uint8_t, DF> d8;
+    return hn::BitCast(d, hn::LoadU(d8, row + 4 * c));
+  }
+};
+
+template <class Format, int kRows>
+HWY_INLINE void direct_tile(const Matrix& w, const int64_t* rows, const float* const* x, float* y) {
+  const DF d;
+  const auto cols = static_cast<size_t>(w.cols);
+  VF acc[kRows][4];
+  const uint8_t* bytes[4];
+  const uint8_t* scales[4];
+  for (int o = 0; o < 4; ++o) {
+    bytes[o] = reinterpret_cast<const uint8_t*>(w.row_data(rows[o]));
+    scales[o] = w.row_scales(rows[o]);
+    for (int i = 0; i < kRows; ++i) acc[i][o] = hn::Zero(d);
+  }
+  constexpr bool kScaled = Format::kBlock != 0;
+  const size_t block = kScaled ? static_cast<size_t>(Format::kBlock) : cols;
+  VF scale[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+  for (size_t begin = 0; begin < cols; begin += block) {
+    if constexpr (kScaled) {
+      for (int o = 0; o < 4; ++o) {
+        scale[o] = hn::Set(d, weights::e8m0_decode(*scales[o]++) * Format::kFactor);
+      }
+    }
+    const size_t end = std::min(begin + block, cols);
+    for (size_t c = begin; c < end; c += kLanes) {
+      VF v[4];
+      for (int o = 0; o < 4; ++o) {
+        v[o] = Format::at(bytes[o], c);
+        if constexpr (kScaled) v[o] = hn::Mul(v[o], scale[o]);
+      }
+      for (int i = 0; i < kRows; ++i) {
+        const VF left = hn::LoadU(d, x[i] + c);
+        for (int o = 0; o < 4; ++o) acc[i][o] = hn::MulAdd(left, v[o], acc[i][o]);
+      }
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int o = 0; o < 4; ++o) y[i * 4 + o] = sum_lanes(acc[i][o]);
+  }
+}
+
+template <class Format, int kRows>
+HWY_INLINE void direct(const Matrix& w, int64_t begin, int64_t end, const float* const* x, float* y,
+                       int64_t ldy) {
+  HWY_ALIGN float sums[kRows * 4];
+  for (int64_t o = begin; o < end; o += 4) {
+    const int64_t rows[4] = {o, std::min(o + 1, end - 1), std::min(o + 2, end - 1),
+                             std::min(o + 3, end - 1)};
+    direct_tile<Format, kRows>(w, rows, x, sums);
+    for (int64_t i = 0; i < kRows; ++i) {
+      std::copy_n(sums + i * 4, std::min<int64_t>(4, end - o), y + i * ldy + o - begin);
+    }
+  }
+}
+
+inline constexpr int64_t kDirectRows = 2;
+
+template <class Format>
+HWY_INLINE void direct_rows(const Matrix& w, int64_t begin, int64_t end, const float* const* x,
+                            int64_t m, float* y, int64_t ldy) {
+  if (m == 1) return direct<Format, 1>(w, begin, end, x, y, ldy);
+  direct<Format, 2>(w, begin, end, x, y, ldy);
+}
+
+// The largest scale whose product with the decoding factors is finite.
+inline constexpr uint8_t kLargestFoldedScale = 127 + 100;
+
+// False when this matrix or number of rows needs the panels: columns that end inside a vector, or
+// scales beyond anything a trained model holds.
+HWY_INLINE bool multiply_directly(const Matrix& w, int64_t begin, int64_t end,
+                                  const float* const* x, int64_t m, float* y, int64_t ldy) {
+  if (m > kDirectRows || w.cols % static_cast<int64_t>(kLanes) != 0) return false;
+  if (w.scales) {
+    const uint8_t* last = w.row_scales(end - 1) + w.scale_cols();
+    if (std::any_of(w.row_scales(begin), last,
+                    [](uint8_t scale) { return scale > kLargestFoldedScale; })) {
+      return false;
+    }
+  }
+  switch (w.format) {
+    case Matrix::Format::kFp4:
+      direct_rows<Fp4>(w, begin, end, x, m, y, ldy);
+      return true;
+    case Matrix::Format::kFp8:
+      direct_rows<Fp8>(w, begin, end, x, m, y, ldy);
+      return true;
+    case Matrix::Format::kBf16:
+      direct_rows<Bf16>(w, begin, end, x, m, y, ldy);
+      return true;
+    case Matrix::Format::kF32:
+      direct_rows<F32>(w, begin, end, x, m, y, ldy);
+      return true;
+  }
+  return false;
+}
+
+HWY_INLINE void round_rows(float* y, int64_t m, int64_t n, int64_t ldy) {
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t o = 0; o < n; o += static_cast<int64_t>(kLanes)) {
+      float* at = y + i * ldy + o;
+      store(bf(load(at, static_cast<size_t>(n - o)), true), at, static_cast<size_t>(n - o));
+    }
+  }
+}
+
 void Matmul(const Matrix& w, int64_t begin, int64_t end, const float* const* x, int64_t m,
             bool round, float* y, int64_t ldy, float* scratch) {
+  if (multiply_directly(w, begin, end, x, m, y, ldy)) {
+    if (round) round_rows(y, m, end - begin, ldy);
+    return;
+  }
   const int64_t k = padded(w.cols);
   const float* rows[kPanelRows];
   for (int64_t panel = begin; panel < end; panel += kPanelRows) {
@@ -87,13 +221,7 @@ void Matmul(const Matrix& w, int64_t begin, int64_t end, const float* const* x, 
               [&](int64_t i, int64_t o, int64_t width, const float* sums) HWY_ATTR {
                 for (int64_t j = 0; j < width; ++j) out[i * ldy + o + j] = sums[j];
               });
-    if (!round) continue;
-    for (int64_t i = 0; i < m; ++i) {
-      for (int64_t o = 0; o < n; o += static_cast<int64_t>(kLanes)) {
-        float* at = out + i * ldy + o;
-        store(bf(load(at, static_cast<size_t>(n - o)), true), at, static_cast<size_t>(n - o));
-      }
-    }
+    if (round) round_rows(out, m, n, ldy);
   }
 }
 

@@ -163,29 +163,31 @@ struct RaggedEnd {
 
 HWY_INLINE void decode_e4m3_block(const uint8_t* codes, size_t n, float scale, float* out) {
   const DF d;
-  const VF factor = hn::Set(d, scale);
+  const VF factor = hn::Set(d, kE4m3Factor);
+  const VF by = hn::Set(d, scale);  // not joined with the factor: the product could overflow
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    hn::StoreU(hn::Mul(decode_e4m3(codes + i), factor), d, out + i);
+    hn::StoreU(hn::Mul(hn::Mul(decode_e4m3(codes + i), factor), by), d, out + i);
   }
   if (i < n) {
     const RaggedEnd end(codes + i, n - i);
-    hn::StoreU(hn::Mul(decode_e4m3(end.bytes), factor), d, out + i);
+    hn::StoreU(hn::Mul(hn::Mul(decode_e4m3(end.bytes), factor), by), d, out + i);
   }
 }
 
 HWY_INLINE void decode_e2m1_block(const uint8_t* bytes, size_t n, float scale, float* out) {
   const DF d;
-  const VF factor = hn::Set(d, scale);
+  const VF factor = hn::Set(d, kE2m1Factor);
+  const VF by = hn::Set(d, scale);
   size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    hn::StoreU(hn::Mul(decode_e2m1(bytes + i / 2), factor), d, out + i);
+    hn::StoreU(hn::Mul(hn::Mul(decode_e2m1(bytes + i / 2), factor), by), d, out + i);
   }
   if (i < n) {
     const RaggedEnd end(bytes + i / 2, (n - i + 1) / 2);
+    const VF v = hn::Mul(hn::Mul(decode_e2m1(end.bytes), factor), by);
     // An odd row leaves half a byte that belongs to no column.
-    hn::StoreU(hn::IfThenElseZero(hn::FirstN(d, n - i), hn::Mul(decode_e2m1(end.bytes), factor)), d,
-               out + i);
+    hn::StoreU(hn::IfThenElseZero(hn::FirstN(d, n - i), v), d, out + i);
   }
 }
 

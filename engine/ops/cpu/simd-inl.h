@@ -74,25 +74,24 @@ HWY_INLINE VF round_e2m1(VF v) {
 }
 
 // E4M3 and E2M1 codes widened to the bits of a half float are the value times 2^-8 and 2^-14,
-// subnormals included, so the conversion instruction decodes them. (The two NaN codes of E4M3 come
-// out as +-480.) The factor is not folded into block scales: their product could overflow.
+// subnormals included, so the conversion instruction decodes them without the slow path that float
+// subnormals take on some processors. (The two NaN codes of E4M3 come out as +-480.)
 inline constexpr float kE4m3Factor = 256.0f;
 inline constexpr float kE2m1Factor = 16384.0f;
 
-/// kLanes E4M3 codes as floats.
+/// kLanes E4M3 codes as floats times 1 / kE4m3Factor.
 HWY_INLINE VF decode_e4m3(const uint8_t* codes) {
   const DF d;
-  const hn::Rebind<uint16_t, DF> d16;
-  const hn::Rebind<uint8_t, DF> d8;
+  const hn::Rebind<int16_t, DF> d16;
+  const hn::Rebind<int8_t, DF> d8;
   const hn::Rebind<hwy::float16_t, DF> dh;
-  const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes));
-  const auto magnitude = hn::ShiftLeft<7>(hn::And(wide, hn::Set(d16, 0x7F)));
-  const auto sign = hn::ShiftLeft<8>(hn::And(wide, hn::Set(d16, 0x80)));
-  const auto value = hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
-  return hn::Mul(value, hn::Set(d, kE4m3Factor));
+  // Sign-extended and shifted, the sign is in bits 15 and 14; only the first belongs there.
+  const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes)));
+  const auto bits = hn::And(hn::ShiftLeft<7>(wide), hn::Set(d16, static_cast<int16_t>(0xBF80)));
+  return hn::PromoteTo(d, hn::BitCast(dh, bits));
 }
 
-/// kLanes E2M1 codes, two per byte and the low nibble first, as floats.
+/// kLanes E2M1 codes, two per byte and the low nibble first, as floats times 1 / kE2m1Factor.
 HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
   const DF d;
   const hn::Rebind<uint16_t, DF> d16;
@@ -100,11 +99,11 @@ HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
   const hn::Rebind<uint8_t, decltype(d32)> d8;
   const hn::Rebind<hwy::float16_t, DF> dh;
   const auto wide = hn::PromoteTo(d32, hn::LoadU(d8, bytes));
-  const auto codes = hn::BitCast(d16, hn::Or(wide, hn::ShiftLeft<12>(wide)));
-  const auto magnitude = hn::ShiftLeft<9>(hn::And(codes, hn::Set(d16, 7)));
-  const auto sign = hn::ShiftLeft<12>(hn::And(codes, hn::Set(d16, 8)));
-  const auto value = hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
-  return hn::Mul(value, hn::Set(d, kE2m1Factor));
+  // Each byte's nibbles become the two halves of 32 bits: magnitude to bits 11..9, sign to 15.
+  const auto pair = hn::BitCast(d16, hn::Or(wide, hn::ShiftLeft<12>(wide)));
+  const auto magnitude = hn::ShiftLeft<9>(hn::And(pair, hn::Set(d16, 7)));
+  const auto sign = hn::ShiftLeft<12>(hn::And(pair, hn::Set(d16, 8)));
+  return hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
 }
 
 /// kLanes BF16 values at any address.
