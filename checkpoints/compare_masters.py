@@ -1,10 +1,11 @@
 """Compares an exported checkpoint with the master weights and, through the training prototype, by its answers.
 
-    python3 checkpoints/compare_masters.py --masters DIR --checkpoint checkpoints/tiny [--answers N] [--seed S]
+    python3 checkpoints/compare_masters.py --masters DIR --checkpoint checkpoints/tiny [--answers N] [--golden]
 
 The prototype's own rounding functions and inference (infer.py, gen.py, tok.py in DIR; PyTorch) are the judge: every
-dequantised tensor must equal its rounding of the masters bit for bit, and N generated tasks of each kind are
-answered with the exported weights and, for comparison, with the masters. Nothing of this runs the project's engine.
+dequantised tensor must equal its rounding of the masters bit for bit, N generated tasks of each kind are answered
+with the exported weights, and its logits are held against the golden ones, which another program made. Nothing of
+this runs the project's engine.
 """
 
 import argparse
@@ -22,6 +23,9 @@ import pack
 import safetensors_io
 
 NEEDLE_LENGTHS = (512, 1024, 2048)
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "golden", "vectors", "tiny")
+GOLDEN_LONGEST = 2049  # the prototype's float32 CPU path takes minutes beyond
+GOLDEN_TOLERANCE = 1e-4  # of the largest logit; the prototype computes in float32, the golden logits in float64
 
 
 def decode(tensor, stored):
@@ -77,26 +81,49 @@ def exported_model(config, stored, masters, infer):
 
 
 def answers(model, infer, gen, tokenizer, n, seed):
-    """dict task -> (right, n), whole answers, teacher-forced; index top-k as configured, no run-time quantisation."""
+    """Prints, per task, the whole answers that are right (teacher-forced) and how often the MTP block agrees.
+
+    Index top-k as configured, no quantisation of activations or KV at run time.
+    """
     draw = random.Random(seed)
     pool = gen.fill_pool(draw, tokenizer, 3000)
-    engine = infer.Inf(model)
-    result = {}
-    for length in NEEDLE_LENGTHS:
-        cases = [gen.needle(draw, length, tokenizer, pool, 4, 1) for _ in range(n)]
-        result[f"needle {length}"] = sum(engine.em(cases)[2]), n
+    encode = lambda task: gen.enc_sample(tokenizer, task)
+    needle = lambda length: [gen.needle(draw, length, tokenizer, pool, 4, 1) for _ in range(n)]
     kinds = {
-        "tool call": gen.toolcall,
-        "arithmetic": gen.arith,
-        "a+-b": gen.plus,
-        "review": lambda r: gen.review(r)[0],
+        **{f"needle {length}": lambda length=length: needle(length) for length in NEEDLE_LENGTHS},
+        "tool call": lambda: [encode(gen.toolcall(draw)) for _ in range(n)],
+        "arithmetic": lambda: [encode(gen.arith(draw)) for _ in range(n)],
+        "a+-b": lambda: [encode(gen.plus(draw)) for _ in range(n)],
+        "review": lambda: [encode(gen.review(draw)[0]) for _ in range(n)],
+        "chat": lambda: [encode(gen.smoke(draw, i)) for i in range(len(gen.SMOKE))],
     }
+    engine = infer.Inf(model)
     for kind, make in kinds.items():
-        cases = [gen.enc_sample(tokenizer, make(draw)) for _ in range(n)]
-        result[kind] = sum(engine.em(cases)[2]), n
-    cases = [gen.enc_sample(tokenizer, gen.smoke(draw, i)) for i in range(len(gen.SMOKE))]
-    result["chat"] = sum(engine.em(cases)[2]), len(cases)
-    return result
+        cases = make()
+        _, agreement, right = engine.em(cases)
+        print(f"{kind:12} {sum(right)}/{len(cases)} right; MTP agrees on {agreement:.3f} of answer tokens", flush=True)
+
+
+def compare_golden(model, infer, torch):
+    """Prints the distance from the unrounded golden logits; returns how many cases exceed GOLDEN_TOLERANCE."""
+    failed = 0
+    with open(os.path.join(GOLDEN, "cases.json"), encoding="utf-8") as file:
+        cases = json.load(file)
+    for case in cases:
+        if case["length"] > GOLDEN_LONGEST:
+            continue
+        with open(os.path.join(GOLDEN, case["name"], "tokens.json"), encoding="ascii") as file:
+            ids = torch.tensor(json.load(file) + [0])  # the last one is only the MTP block's next token
+        golden, _ = safetensors_io.read(os.path.join(GOLDEN, case["name"], "golden.safetensors"))
+        parts = dict(zip(("", "mtp_"), infer.Inf(model).run(ids, len(ids) - 1)))
+        for prefix, logits in parts.items():
+            if f"f32/{prefix}logits" in golden:
+                want = golden[f"f32/{prefix}logits"][1]
+                got = logits[torch.from_numpy(golden[f"{prefix}positions"][1].copy())].numpy()
+                distance = np.abs(got - want).max() / np.abs(want).max()
+                failed += distance > GOLDEN_TOLERANCE
+                print(f"{case['name']:14} {prefix}logits {distance:.1e} of the largest from the golden ones", flush=True)
+    return failed
 
 
 def main():
@@ -105,6 +132,7 @@ def main():
     parser.add_argument("--checkpoint", required=True, metavar="DIR")
     parser.add_argument("--answers", type=int, default=0, metavar="N", help="tasks of each kind; 0: bits only")
     parser.add_argument("--seed", type=int, default=20001)
+    parser.add_argument("--golden", action="store_true", help="also compare with tests/golden/vectors/tiny")
     options = parser.parse_args()
 
     masters, _ = export.read_masters(options.masters)
@@ -112,17 +140,14 @@ def main():
     with open(os.path.join(options.checkpoint, "config.json"), encoding="utf-8") as file:
         config = json.load(file)
     torch, infer, gen, tok = import_prototype(options.masters)
-    differ = compare_bits(config, stored, masters, torch, infer)
+    failed = compare_bits(config, stored, masters, torch, infer)
+    model = exported_model(config, stored, masters, infer)
+    if options.golden:
+        failed += compare_golden(model, infer, torch)
     if options.answers:
         tokenizer = tok.Tok.load(os.path.join(options.masters, "tok.json"))
-        models = {
-            "exported": exported_model(config, stored, masters, infer),
-            "masters": infer.load(os.path.join(options.masters, "masters")),
-        }
-        for name, model in models.items():
-            figures = answers(model, infer, gen, tokenizer, options.answers, options.seed)
-            print(name, "; ".join(f"{task} {right}/{n}" for task, (right, n) in figures.items()), flush=True)
-    sys.exit(1 if differ else 0)
+        answers(model, infer, gen, tokenizer, options.answers, options.seed)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
