@@ -1,11 +1,9 @@
-// Attention, compressor and indexer of the CPU back end (model.md 3.3-3.6).
+// Attention and compressor of the CPU back end (model.md 3.3-3.5).
 #include <algorithm>
 #include <cmath>
 
 #include "engine/base/check.h"
 #include "engine/ops/cpu/backend.h"
-#include "engine/ops/cpu/top_rows.h"
-#include "engine/weights/codecs/bf16.h"
 
 namespace ds4::ops::cpu {
 namespace {
@@ -108,76 +106,6 @@ void CpuBackend::compress(const CompressorStep& step, bool index, Chunk chunk, F
     std::copy_n(floats(kv) + i * width, width, floats(step.tail.kv) + slot * width);
     std::copy_n(floats(score) + i * width, width, floats(step.tail.score) + slot * width);
   }
-}
-
-void CpuBackend::finish_index_queries(int heads, RowFormat keys, int n, Floats rotation,
-                                      Values iq) {
-  const int64_t dim = iq.cols / heads;
-  pool_.run(n, n * iq.cols * 10, [&](int64_t i, int) {
-    for (int64_t h = 0; h < heads; ++h) {
-      float* head = floats(iq) + i * iq.cols + h * dim;
-      rotate(head + dim - rotation.cols, rotation.cols, floats(rotation) + i * rotation.cols, false,
-             strict_);
-      hadamard(head, dim, strict_);
-      if (keys == RowFormat::kFp4) simulate_fp4(head, dim);
-    }
-  });
-}
-
-void CpuBackend::select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected,
-                             RowStore keys, Ids selected) {
-  const int64_t dim = keys.layout.dim;
-  const int64_t k = selected.cols;
-  DS4_CHECK(iq.cols == heads * dim && projected.cols == heads);
-  const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)) /
-                                        std::sqrt(static_cast<double>(heads)));
-  // Queries of a block share the decoding of each tile of keys.
-  constexpr int64_t kQueries = 32;
-  const int64_t blocks = (chunk.n + kQueries - 1) / kQueries;
-  const int64_t work = chunk.n * (chunk.end() / ratio) * heads * dim;
-  pool_.run(blocks, work, [&](int64_t block, int worker) {
-    const int64_t begin = block * kQueries;
-    const int64_t end = std::min<int64_t>(begin + kQueries, chunk.n);
-    const auto visible = [&](int64_t i) { return (chunk.first + i + 1) / ratio; };
-    std::vector<TopRows> best;
-    float* rows = worker_scratch(worker, kKeyTile * (padded(dim) + dim + 1) + kQueries * heads);
-    float* tile = rows + kKeyTile * padded(dim);
-    float* score = tile + kKeyTile * dim;
-    float* weight = score + kKeyTile;
-    for (int64_t i = begin; i < end; ++i) {
-      best.emplace_back(k);
-      for (int64_t h = 0; h < heads; ++h) {
-        const float w = floats(projected)[i * heads + h] * scale;
-        weight[(i - begin) * heads + h] = strict_ ? weights::bf16_round(w) : w;
-      }
-    }
-    // With at most k visible rows the selection is all of them, whatever their scores.
-    int64_t first_scored = begin;
-    while (first_scored < end && visible(first_scored) <= k) ++first_scored;
-    const int64_t n_keys = first_scored < end ? visible(end - 1) : 0;
-    for (int64_t key = 0; key < n_keys; key += kKeyTile) {
-      const int64_t count = std::min(kKeyTile, n_keys - key);
-      for (int64_t j = 0; j < count; ++j) {
-        decode_row(keys.layout, keys.row(key + j), rows + j * padded(dim));
-      }
-      transpose_keys(rows, count, dim, tile);
-      for (int64_t i = first_scored; i < end; ++i) {
-        const int64_t seen = std::min(count, visible(i) - key);
-        if (seen <= 0) continue;
-        score_keys(floats(iq) + i * iq.cols, weight + (i - begin) * heads, heads, dim, tile,
-                   strict_, score);
-        best[static_cast<size_t>(i - begin)].offer(score, key, seen);
-      }
-    }
-    for (int64_t i = begin; i < end; ++i) {
-      int32_t* out = ints(selected) + i * k;
-      if (i >= first_scored) {
-        best[static_cast<size_t>(i - begin)].finish(out);
-      } else {
-        for (int64_t j = 0; j < k; ++j) out[j] = j < visible(i) ? static_cast<int32_t>(j) : -1;
-      }
-    }
-  });
 }
 
 void CpuBackend::attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk,

@@ -15,9 +15,35 @@ namespace ds4::ops::cpu::HWY_NAMESPACE {
 
 void TransposeKeys(const float* rows, int64_t count, int64_t dim, float* out) {
   const int64_t stride = padded(dim);
+  int64_t whole = 0;  // rows done in groups of four
+#if HWY_TARGET != HWY_SCALAR
+  const hn::CappedTag<float, 4> d;
+  if (dim % 4 == 0 && hn::Lanes(d) == 4) {
+    whole = count / 4 * 4;
+    for (int64_t n = 0; n < whole; n += 4) {
+      const float* row = rows + n * stride;
+      for (int64_t i = 0; i < dim; i += 4) {
+        const auto a = hn::LoadU(d, row + i);
+        const auto b = hn::LoadU(d, row + stride + i);
+        const auto c = hn::LoadU(d, row + 2 * stride + i);
+        const auto e = hn::LoadU(d, row + 3 * stride + i);
+        const auto ab = hn::InterleaveLower(d, a, b);  // a0 b0 a1 b1
+        const auto ce = hn::InterleaveLower(d, c, e);
+        const auto ab_upper = hn::InterleaveUpper(d, a, b);  // a2 b2 a3 b3
+        const auto ce_upper = hn::InterleaveUpper(d, c, e);
+        float* to = out + i * kKeyTile + n;
+        hn::StoreU(hn::ConcatLowerLower(d, ce, ab), d, to);
+        hn::StoreU(hn::ConcatUpperUpper(d, ce, ab), d, to + kKeyTile);
+        hn::StoreU(hn::ConcatLowerLower(d, ce_upper, ab_upper), d, to + 2 * kKeyTile);
+        hn::StoreU(hn::ConcatUpperUpper(d, ce_upper, ab_upper), d, to + 3 * kKeyTile);
+      }
+    }
+  }
+#endif
+  if (whole == kKeyTile) return;
   for (int64_t i = 0; i < dim; ++i) {
     float* column = out + i * kKeyTile;
-    for (int64_t n = 0; n < count; ++n) column[n] = rows[n * stride + i];
+    for (int64_t n = whole; n < count; ++n) column[n] = rows[n * stride + i];
     std::fill(column + count, column + kKeyTile, 0.0f);
   }
 }

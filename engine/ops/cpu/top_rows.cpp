@@ -21,6 +21,13 @@ void TopRows::offer(const float* score, int64_t first, int64_t n) {
   if (static_cast<int64_t>(kept_.size()) >= 2 * k_ + 64) shrink();
 }
 
+void TopRows::merge(const TopRows& other) {
+  for (const Entry& entry : other.kept_) {
+    if (entry.score > bound_) kept_.push_back(entry);
+  }
+  shrink();
+}
+
 void TopRows::shrink() {
   if (static_cast<int64_t>(kept_.size()) <= k_) return;
   const auto last = kept_.begin() + (k_ - 1);

@@ -13,6 +13,8 @@ class TopRows {
 
   /// Offers score[i] for index first + i, i < n; `first` never decreases between calls.
   void offer(const float* score, int64_t first, int64_t n);
+  /// Takes over what `other` kept; its indices must lie above all of this one's.
+  void merge(const TopRows& other);
   /// Writes the kept indices in ascending order to out [k] and -1 behind them.
   void finish(int32_t* out);
 

@@ -42,6 +42,25 @@ TEST(TopRows, EqualsAFullSort) {
   }
 }
 
+TEST(TopRows, MergedSegmentsEqualOneStream) {
+  std::mt19937 random(6);
+  std::vector<float> score(3000);
+  for (float& s : score) s = static_cast<float>(random() % 40);
+  TopRows best(100);
+  std::vector<TopRows> segments(3, TopRows(100));
+  for (int at = 0; at < 3000; at += 50) {
+    best.offer(score.data() + at, at, 50);
+    segments[static_cast<size_t>(at / 1000)].offer(score.data() + at, at, 50);
+  }
+  segments[0].merge(segments[1]);
+  segments[0].merge(segments[2]);
+  std::vector<int32_t> whole(100), merged(100);
+  best.finish(whole.data());
+  segments[0].finish(merged.data());
+  EXPECT_EQ(whole, merged);
+  EXPECT_EQ(whole, sorted_best(score, 100));
+}
+
 TEST(TopRows, AscendingScoresReplaceEverything) {
   std::vector<float> score(10'000);
   std::iota(score.begin(), score.end(), 0.0f);
