@@ -4,7 +4,7 @@ import torch
 from . import ops, rope
 
 
-def overlaps(ratio, arith=None):
+def overlaps(ratio):
     """Whether blocks of this ratio also read the previous block's tokens."""
     return ratio == 4
 
@@ -20,6 +20,8 @@ def pool(arith, kv, score, ratio):
     score = score[:n * ratio].reshape(n, ratio, score.shape[-1])
     if overlaps(ratio):
         dim = kv.shape[-1] // 2
+        if "overlap_swapped" in arith.faults:
+            kv, score = kv.roll(dim, -1), score.roll(dim, -1)
         before_kv = torch.cat((torch.zeros_like(kv[:1, :, :dim]), kv[:-1, :, :dim]))[:n]
         before_score = torch.cat((torch.full_like(score[:1, :, :dim], -torch.inf), score[:-1, :, :dim]))[:n]
         if "no_overlap" in arith.faults:
@@ -35,7 +37,7 @@ def add_ape(arith, score, ape, first_position=0):
     """Gate scores of consecutive tokens plus the ape row of each token's position modulo the ratio."""
     if "no_ape" in arith.faults:
         return score
-    index = (torch.arange(score.shape[0]) + first_position) % ape.shape[0]
+    index = (torch.arange(score.shape[0]) + first_position + (1 if "ape_shifted" in arith.faults else 0)) % ape.shape[0]
     return score + ape.to(arith.dtype)[index]
 
 

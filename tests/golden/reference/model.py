@@ -45,6 +45,10 @@ class Model:
         """Model of a checkpoint directory in the official layout."""
         return cls(config_module.load(directory), Weights(read_checkpoint(directory)))
 
+    def has_mtp(self):
+        """Whether the checkpoint holds the classic MTP block."""
+        return self.weights.has("mtp.0.e_proj.weight")
+
     def layer(self, index):
         """Decode one backbone block."""
         prefix = f"layers.{index}."
@@ -77,7 +81,7 @@ class Model:
     def mtp_logits(self, arith, h, tokens, positions, block=256):
         """Logits of the classic MTP block at RoPE positions 0..T-2, pairing state i with token i+1 (spec 5.2)."""
         c, w = self.config, self.weights
-        if not w.has("mtp.0.e_proj.weight"):
+        if not self.has_mtp():
             raise ValueError("checkpoint has no classic MTP block (mtp.0.e_proj.weight)")
         following = tokens[:-1] if "mtp_unshifted" in arith.faults else tokens[1:]
         x = mtp_input(arith, self.embed(arith, following), h[:-1], w.values("mtp.0.enorm.weight"), w.values("mtp.0.hnorm.weight"),
