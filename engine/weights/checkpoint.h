@@ -33,7 +33,8 @@ class Checkpoint {
   /// Opens `directory`: model.safetensors if there is one, else the shards that
   /// model.safetensors.index.json names, else every *.safetensors file. An index must agree with
   /// the shards: a missing shard or tensor, a tensor in another shard or in two, and a shard name
-  /// that leaves the directory are refused. Throws Error(kCheckpoint) naming file and tensor.
+  /// that leaves the directory are refused; tensors of these shards that it omits are taken all the
+  /// same. Throws Error(kCheckpoint) naming file and tensor.
   static Checkpoint open(const std::filesystem::path& directory);
 
   const std::filesystem::path& directory() const { return directory_; }

@@ -147,5 +147,19 @@ TEST(LoadWeights, ReadsTheDefaultCheckpoint) {
   }
 }
 
+// Written by another program from the specification alone: single and sharded, odd sizes, BF16.
+TEST(LoadWeights, ReadsEveryGoldenModel) {
+  const auto models =
+      std::filesystem::path(DS4_SOURCE_DIR) / "tests" / "golden" / "vectors" / "models";
+  if (!std::filesystem::is_directory(models)) GTEST_SKIP() << "no golden models";
+  for (const auto& entry : std::filesystem::directory_iterator(models)) {
+    if (!entry.is_directory()) continue;
+    SCOPED_TRACE(entry.path().filename().string());
+    const ModelWeights weights = load_weights(entry.path());
+    EXPECT_EQ(weights.layers.size(), weights.config.compress_ratios.size());
+    EXPECT_EQ(weights.embed.rows, weights.config.vocab_size);
+  }
+}
+
 }  // namespace
 }  // namespace ds4::weights
