@@ -76,8 +76,11 @@ void CpuBackend::run(std::span<const MatmulJob> jobs) {
     work += (job.end - job.begin) * job.w->cols * (job.m + 1);
     widest = std::max(widest, padded(job.w->cols));
   }
-  // Few panels: rows are split too, at the price of decoding a panel more than once.
-  const int64_t row_block = panels < 4 * pool_.threads() ? 64 : 1 << 30;
+  // A panel meets as many rows at a time as stay in the second-level cache. With few panels rows
+  // are split further, to feed all threads, at the price of decoding a panel more than once.
+  constexpr int64_t kCachedFloats = 128 * 1024;
+  int64_t row_block = std::max<int64_t>(kCachedFloats / widest, 32);
+  if (panels < 4 * pool_.threads()) row_block = std::min<int64_t>(row_block, 64);
   struct Task {
     const MatmulJob* job;
     int64_t begin, end, row, rows;

@@ -6,10 +6,10 @@
 #include "hwy/foreach_target.h"
 // After foreach_target.
 #include <algorithm>
+#include <bit>
 
 #include "engine/ops/cpu/kernels.h"
 #include "engine/ops/cpu/simd-inl.h"
-#include "engine/weights/codecs/e8m0.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -99,6 +99,11 @@ struct F32 {
   }
 };
 
+// E8M0 without branches: 2^-127, code 0, is the one that the exponent bits alone do not give.
+HWY_INLINE float block_scale(uint8_t code) {
+  return std::bit_cast<float>(std::max(static_cast<uint32_t>(code) << 23, 0x00400000u));
+}
+
 template <class Format, int kRows>
 HWY_INLINE void direct_tile(const Matrix& w, const int64_t* rows, const float* const* x, float* y) {
   const DF d;
@@ -117,7 +122,7 @@ HWY_INLINE void direct_tile(const Matrix& w, const int64_t* rows, const float* c
   for (size_t begin = 0; begin < cols; begin += block) {
     if constexpr (kScaled) {
       for (int o = 0; o < 4; ++o) {
-        scale[o] = hn::Set(d, weights::e8m0_decode(*scales[o]++) * Format::kFactor);
+        scale[o] = hn::Set(d, block_scale(*scales[o]++) * Format::kFactor);
       }
     }
     const size_t end = std::min(begin + block, cols);
@@ -171,10 +176,11 @@ HWY_INLINE bool multiply_directly(const Matrix& w, int64_t begin, int64_t end,
   if (m > kDirectRows || w.cols % static_cast<int64_t>(kLanes) != 0) return false;
   if (w.scales) {
     const uint8_t* last = w.row_scales(end - 1) + w.scale_cols();
-    if (std::any_of(w.row_scales(begin), last,
-                    [](uint8_t scale) { return scale > kLargestFoldedScale; })) {
-      return false;
+    uint8_t largest = 0;
+    for (const uint8_t* at = w.row_scales(begin); at != last; ++at) {
+      largest = std::max(largest, *at);
     }
+    if (largest > kLargestFoldedScale) return false;
   }
   switch (w.format) {
     case Matrix::Format::kFp4:

@@ -10,8 +10,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "hwy/highway.h"
+
+// No kernel is built for Highway's plain-scalar target, which lacks half floats.
+#if HWY_TARGET != HWY_SCALAR
 
 HWY_BEFORE_NAMESPACE();
 namespace ds4::ops::cpu::HWY_NAMESPACE {
@@ -94,6 +98,25 @@ HWY_INLINE VF decode_e4m3(const uint8_t* codes) {
 /// kLanes E2M1 codes, two per byte and the low nibble first, as floats times 1 / kE2m1Factor.
 HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
   const DF d;
+#if HWY_MAX_BYTES >= 64
+  // Sixteen lanes hold the whole table: lane i shifts its half of the eight bytes by 4 * (i % 8).
+  static constexpr float kUnit = 1 / kE2m1Factor;
+  HWY_ALIGN static constexpr float kTable[16] = {
+      0,     0.5f * kUnit,  kUnit,  1.5f * kUnit,  2 * kUnit,  3 * kUnit,  4 * kUnit,  6 * kUnit,
+      -0.0f, -0.5f * kUnit, -kUnit, -1.5f * kUnit, -2 * kUnit, -3 * kUnit, -4 * kUnit, -6 * kUnit};
+  HWY_ALIGN static constexpr uint32_t kShifts[16] = {0, 4, 8, 12, 16, 20, 24, 28,
+                                                     0, 4, 8, 12, 16, 20, 24, 28};
+  const DU du;
+  const hn::RebindToSigned<DF> di;
+  const hn::Half<DU> dh;
+  uint32_t low;
+  uint32_t high;
+  std::memcpy(&low, bytes, 4);
+  std::memcpy(&high, bytes + 4, 4);
+  const auto words = hn::Combine(du, hn::Set(dh, high), hn::Set(dh, low));
+  const auto codes = hn::And(hn::Shr(words, hn::Load(du, kShifts)), hn::Set(du, 15));
+  return hn::TableLookupLanes(hn::Load(d, kTable), hn::IndicesFromVec(d, hn::BitCast(di, codes)));
+#else
   const hn::Rebind<uint16_t, DF> d16;
   const hn::Repartition<uint32_t, decltype(d16)> d32;
   const hn::Rebind<uint8_t, decltype(d32)> d8;
@@ -104,6 +127,7 @@ HWY_INLINE VF decode_e2m1(const uint8_t* bytes) {
   const auto magnitude = hn::ShiftLeft<9>(hn::And(pair, hn::Set(d16, 7)));
   const auto sign = hn::ShiftLeft<12>(hn::And(pair, hn::Set(d16, 8)));
   return hn::PromoteTo(d, hn::BitCast(dh, hn::Or(magnitude, sign)));
+#endif
 }
 
 /// kLanes BF16 values at any address.
@@ -129,4 +153,5 @@ HWY_INLINE float max_lanes(VF v) {
 
 }  // namespace ds4::ops::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
-#endif
+#endif  // HWY_TARGET != HWY_SCALAR
+#endif  // include guard
