@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,12 +28,15 @@ class Tokenizer {
   static std::shared_ptr<const Tokenizer> load(const std::filesystem::path& path);
   virtual ~Tokenizer() = default;
 
+  /// Never adds BOS. Bytes that are not UTF-8 are encoded one by one. Throws Error(kCheckpoint)
+  /// when the vocabulary lacks a byte of the text; vocabularies with all 256 bytes take any text.
   virtual std::vector<TokenId> encode(std::string_view text, AddedTokens added) const = 0;
   /// The bytes of a token; added tokens verbatim, unknown ids give an empty string.
   virtual std::string token_bytes(TokenId id) const = 0;
   /// Concatenated bytes; may end inside a UTF-8 sequence (see StreamDecoder).
   virtual std::string decode(std::span<const TokenId> ids) const = 0;
-  /// Id of an added or base token by its exact text, or -1.
+  /// Id of an added or base token by its exact text, or -1. Base tokens are spelled as in the file,
+  /// in stand-in characters (a blank is `Ġ`).
   virtual TokenId id_of(std::string_view token) const = 0;
   virtual int64_t vocab_size() const = 0;  // largest id + 1
   TokenId bos() const { return id_of("<｜begin▁of▁sentence｜>"); }
@@ -57,7 +61,12 @@ class StreamDecoder {
 /// Which texts the reasoning-effort levels stand for (model.md 6.4).
 enum class Release { kApril, k0731 };
 
+/// The release whose texts a checkpoint folder was made for, told from its
+/// encoding/encoding_dsv4.py (read, never run); nothing if it ships none.
+std::optional<Release> release_of_checkpoint(const std::filesystem::path& folder);
+
 /// The prompt string of a conversation (model.md 6.2-6.5), special tokens as text.
+/// With `has_context_prefix` neither BOS nor the effort text is written: they precede the context.
 /// Throws Error(kUsage) for messages the model has no rendering for.
 std::string render_prompt(const Conversation& conversation, Release release = Release::kApril);
 
@@ -67,7 +76,8 @@ enum class ParseMode {
 };
 
 /// Takes a completion apart. `text` is the raw completion; with or without the final EOS text
-/// (kStrict demands it). `thinking` tells whether the prompt ended in `<think>`.
+/// (kStrict demands it). `thinking` tells whether the prompt ended in `<think>`; in kTolerant a
+/// completion that opens with `<think>` itself counts as thinking too. Calls come without ids.
 ParsedCompletion parse_completion(std::string_view text, ThinkingMode thinking, ParseMode mode);
 
 /// Splits a streamed completion into reasoning, content and tool-call text as it arrives, holding

@@ -1,6 +1,7 @@
 #include "engine/text/chat_texts.h"
 
 #include "engine/base/error.h"
+#include "engine/base/files.h"
 
 namespace ds4::text {
 namespace {
@@ -74,3 +75,16 @@ std::string tools_block(const std::vector<std::string>& schemas) {
 }
 
 }  // namespace ds4::text
+
+namespace ds4 {
+
+std::optional<Release> release_of_checkpoint(const std::filesystem::path& folder) {
+  const auto file = folder / "encoding" / "encoding_dsv4.py";
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) return std::nullopt;
+  // Only the later encoder has a table of effort texts.
+  const bool has_table = read_file(file).find("REASONING_EFFORT_PROMPTS") != std::string::npos;
+  return has_table ? Release::k0731 : Release::kApril;
+}
+
+}  // namespace ds4

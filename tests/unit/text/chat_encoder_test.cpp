@@ -6,6 +6,7 @@
 
 #include "engine/api/text.h"
 #include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "tests/unit/text/fixtures.h"
 
 namespace ds4 {
@@ -141,6 +142,17 @@ TEST(ChatEncoder, EffortTextsDependOnTheRelease) {
   EXPECT_EQ(prefix("max", Release::k0731, on), beyond);
   EXPECT_EQ(prefix("max", Release::k0731, ThinkingMode::kChat), "");
   EXPECT_THROW(prefix("medium", Release::k0731, on), Error);
+}
+
+TEST(ChatEncoder, ReleaseIsToldFromTheCheckpoint) {
+  const text::testing_support::TemporaryFolder folder;
+  EXPECT_EQ(release_of_checkpoint(folder.path()), std::nullopt);
+  std::filesystem::create_directory(folder.path() / "encoding");
+  const auto file = folder.path() / "encoding" / "encoding_dsv4.py";
+  write_file_atomic(file, "REASONING_EFFORT_MAX = '...'\n");
+  EXPECT_EQ(release_of_checkpoint(folder.path()), Release::kApril);
+  write_file_atomic(file, "REASONING_EFFORT_PROMPTS = {}\n");
+  EXPECT_EQ(release_of_checkpoint(folder.path()), Release::k0731);
 }
 
 TEST(ChatEncoder, FixedTextsAreThoseOfTheModelsDefinition) {
