@@ -11,7 +11,11 @@ constexpr char kNothing[] = "–";
 }
 
 std::string format_value(const std::string& unit, double value) {
-  if (unit == "s") return format_seconds(value);
+  if (unit == "s") {
+    // Three digits below a second too: a first token can come within microseconds.
+    if (value < 1e-3) return format_number(value * 1e6) + " µs";
+    return value < 1 ? format_number(value * 1e3) + " ms" : format_seconds(value);
+  }
   if (unit == "B") return format_bytes(std::llround(value));
   if (!unit.empty()) return format_number(value) + " " + unit;
   // Scores: fixed decimals keep a column comparable.

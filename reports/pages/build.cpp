@@ -31,10 +31,16 @@ std::string gate_name(const GateResult& result) {
 }  // namespace
 
 const Figure* PageContext::figure(const Selection& selection, const std::string& name) {
-  std::optional<Figure> made = make_figure(run, selection, name);
-  if (!made) return nullptr;
-  page.figures.push_back(std::move(*made));
-  return &page.figures.back();
+  std::string key = selection.cell_key + '\n' + selection.suite + '\n' + name;
+  for (const auto& [tag, value] : selection.tags) key += '\n' + tag + '\n' + value;
+  const auto [place, is_new] = made.emplace(key, nullptr);
+  if (is_new) {
+    if (std::optional<Figure> figure = make_figure(run, selection, name)) {
+      page.figures.push_back(std::move(*figure));
+      place->second = &page.figures.back();
+    }
+  }
+  return place->second;
 }
 
 std::vector<std::string> PageContext::scores_of(const std::string& suite) const {
@@ -63,7 +69,7 @@ Section verdict_section(PageContext& context) {
     if (context.many_cells()) row.push_back({gate.cell_label});
     row.push_back({gate.reason});
     table.rows.push_back(std::move(row));
-    if (gate.figure) context.page.figures.push_back(*gate.figure);
+    context.figure({gate.cell_key, gate.suite, gate.gate.tags}, gate.gate.figure);
   }
   section.tables.push_back(std::move(table));
   return section;

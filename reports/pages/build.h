@@ -1,6 +1,7 @@
 // The parts of build_page(): one function per section. Only for the .cpp files of this folder.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,13 @@ struct PageContext {
   const Judging& judging;
   Page& page;
 
-  /// Makes a figure and lists it in the page, so that every shown number can be traced.
+  /// The figure, made and listed in the page once, so that every shown number can be traced.
   const Figure* figure(const Selection& selection, const std::string& name);
   /// Score names of a suite, the headline first; those of the profile, else those stored.
   std::vector<std::string> scores_of(const std::string& suite) const;
   bool many_cells() const { return run.cells.size() > 1; }
+
+  std::map<std::string, const Figure*> made = {};  // by what it is about and its name
 };
 
 Section verdict_section(PageContext& context);

@@ -49,7 +49,7 @@ void append_block(std::string& out, const char* label, const std::string& text, 
 std::string opened(const StoredAttempt& attempt, bool full) {
   std::string out = clean_line(attempt.suite + "/" + attempt.case_id) + ", attempt " +
                     std::to_string(attempt.number) + " (row " + std::to_string(attempt.id) +
-                    "): " + grade_of(attempt) + "\n";
+                    "), cell " + clean_line(attempt.cell_key) + ": " + grade_of(attempt) + "\n";
   out += "  " + std::to_string(attempt.prompt_tokens) + " prompt tokens";
   if (attempt.cached_tokens > 0) {
     out += " (" + std::to_string(attempt.cached_tokens) + " from a cache)";

@@ -1,10 +1,7 @@
 // The store on files that are damaged, foreign, newer, older, full or not writable.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 #include <unistd.h>
-
-#include <fstream>
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"

@@ -1,0 +1,182 @@
+// Figures: what enters a number, what is counted beside it, and which rows are named.
+#include "reports/figures/figure.h"
+
+#include <gtest/gtest.h>
+
+#include "reports/figures/format.h"
+#include "tests/unit/reports/example_data.h"
+
+namespace ds4::reports {
+namespace {
+
+const Selection kNeedle{"k1", "needle", {}};
+
+TEST(FigureDeathTest, CannotBeMadeWithoutRows) {
+  FigureData data;
+  data.value = 1;
+  data.n = 1;
+  EXPECT_DEATH(Figure{data}, "no rows behind it");
+}
+
+TEST(ScoreFigure, IsTheMeanOverCasesWithAVerdict) {
+  ExampleRun run(5);
+  run.attempt(0, "correct", 1);
+  run.attempt(1, "wrong", 0);
+  run.attempt(2, "correct", 1);
+  run.attempt(3, "invalid");
+  const auto figure = score_figure(run.data, kNeedle, "exact");
+  ASSERT_TRUE(figure);
+  EXPECT_NEAR(*(*figure)->value, 2.0 / 3, 1e-12);
+  EXPECT_EQ((*figure)->n, 3);
+  EXPECT_EQ((*figure)->n_invalid, 1);
+  EXPECT_EQ((*figure)->attempt_ids, (std::vector<int64_t>{1, 2, 3, 4}));
+  EXPECT_NEAR((*figure)->interval->lo, wilson_interval(2, 3)->lo, 1e-12);
+}
+
+TEST(ScoreFigure, AveragesRepeatsOfACaseFirst) {
+  ExampleRun run(2);
+  run.attempt(0, "correct", 1, 1);
+  run.attempt(0, "correct", 1, 2);
+  run.attempt(0, "wrong", 0, 3);
+  run.attempt(1, "wrong", 0, 1);
+  const auto figure = score_figure(run.data, kNeedle, "exact");
+  EXPECT_NEAR(*(*figure)->value, (2.0 / 3 + 0) / 2, 1e-12);
+  EXPECT_EQ((*figure)->n, 2);
+}
+
+TEST(ScoreFigure, ARepeatWithAVerdictMakesTheCaseValid) {
+  ExampleRun run(1);
+  run.attempt(0, "invalid", 0, 1);
+  run.attempt(0, "correct", 1, 2);
+  const auto figure = score_figure(run.data, kNeedle, "exact");
+  EXPECT_EQ((*figure)->n, 1);
+  EXPECT_EQ((*figure)->n_invalid, 0);
+}
+
+TEST(ScoreFigure, OfInvalidAnswersOnlyHasNoValue) {
+  ExampleRun run(2);
+  run.attempt(0, "invalid");
+  run.attempt(1, "invalid");
+  const auto figure = score_figure(run.data, kNeedle, "exact");
+  ASSERT_TRUE(figure);
+  EXPECT_FALSE((*figure)->value.has_value());
+  EXPECT_FALSE((*figure)->interval.has_value());
+  EXPECT_EQ((*figure)->n, 0);
+  EXPECT_EQ((*figure)->n_invalid, 2);
+  EXPECT_EQ(format_value(**figure), "–");
+}
+
+TEST(ScoreFigure, LeavesOutScoresThatDoNotApply) {
+  ExampleRun run(2);
+  run.attempt(0, "correct", 1);
+  run.attempt(1, "correct", 1).score->values = {{"near", 1}};
+  EXPECT_EQ((*score_figure(run.data, kNeedle, "exact"))->n, 1);
+  EXPECT_EQ((*score_figure(run.data, kNeedle, "near"))->n, 2);
+  EXPECT_FALSE(score_figure(run.data, kNeedle, "unheard"));
+}
+
+TEST(ScoreFigure, IgnoresErrorsAndUngradedAttempts) {
+  ExampleRun run(3);
+  run.attempt(0, "correct", 1).status = "error";
+  run.attempt(1, "");
+  EXPECT_FALSE(score_figure(run.data, kNeedle, "exact"));
+  run.attempt(2, "correct", 1);
+  EXPECT_EQ((*score_figure(run.data, kNeedle, "exact"))->n, 1);
+}
+
+TEST(ScoreFigure, SelectsByCellSuiteAndTags) {
+  ExampleRun run(3);
+  run.attempt(0, "correct", 1);
+  run.attempt(1, "wrong", 0).tags = {{"length", "2048"}, {"depth", "0.50"}};
+  run.attempt(2, "wrong", 0).cell_key = "k2";
+  EXPECT_EQ(*(*score_figure(run.data, {"k1", "needle", {{"length", "512"}}}, "exact"))->value, 1);
+  EXPECT_EQ(*(*score_figure(run.data, {"k1", "", {{"length", "2048"}}}, "exact"))->value, 0);
+  EXPECT_EQ((*score_figure(run.data, {"k2", "needle", {}}, "exact"))->n, 1);
+  EXPECT_FALSE(score_figure(run.data, {"k1", "smoke", {}}, "exact"));
+  EXPECT_EQ(tag_values(run.data, kNeedle, "length"), (std::vector<std::string>{"512", "2048"}));
+}
+
+TEST(AttemptMetric, FollowsTheGlossary) {
+  AttemptRow attempt = example_attempt("k1", "needle", "c0");  // 100 tokens, 0.5 s, then 0.1 s each
+  EXPECT_DOUBLE_EQ(*attempt_metric(attempt, "ttft"), 0.5);
+  EXPECT_DOUBLE_EQ(*attempt_metric(attempt, "prefill_rate"), 200);
+  EXPECT_NEAR(*attempt_metric(attempt, "decode_rate"), 10, 1e-9);
+  attempt.cached_tokens = 60;
+  EXPECT_DOUBLE_EQ(*attempt_metric(attempt, "prefill_rate"), 80)
+      << "cached tokens were not computed";
+  attempt.cached_tokens = 100;
+  EXPECT_FALSE(attempt_metric(attempt, "prefill_rate"));
+  attempt.events = {{0.5, 2}, {0.7, 3}, {0.9, 3}};  // several tokens at once
+  EXPECT_NEAR(*attempt_metric(attempt, "decode_rate"), 15, 1e-9);
+  attempt.events = {{0.5, 1}};
+  EXPECT_FALSE(attempt_metric(attempt, "decode_rate")) << "one token has no rate";
+  attempt.events = {{0.5, 1}, {0.5, 1}};
+  EXPECT_FALSE(attempt_metric(attempt, "decode_rate")) << "no time passed";
+  attempt.first_token_s = -1;
+  for (const char* metric : {"ttft", "prefill_rate", "decode_rate"}) {
+    EXPECT_FALSE(attempt_metric(attempt, metric)) << metric;
+  }
+}
+
+TEST(MetricFigure, IsTheMedianOverAttempts) {
+  ExampleRun run(4);
+  for (int i = 0; i < 3; ++i) run.attempt(i, "correct").first_token_s = 0.1 * (i + 1);
+  run.attempt(3, "correct").first_token_s = -1;
+  const auto figure = metric_figure(run.data, kNeedle, "ttft");
+  ASSERT_TRUE(figure);
+  EXPECT_DOUBLE_EQ(*(*figure)->value, 0.2);
+  EXPECT_EQ((*figure)->n, 3);
+  EXPECT_EQ((*figure)->unit, "s");
+  EXPECT_EQ((*figure)->attempt_ids, (std::vector<int64_t>{1, 2, 3})) << "only those that count";
+  EXPECT_TRUE((*figure)->interval.has_value());
+}
+
+TEST(MetricFigure, OfOneAttemptHasNoInterval) {
+  ExampleRun run(1);
+  run.attempt(0, "correct");
+  EXPECT_FALSE((*metric_figure(run.data, kNeedle, "ttft"))->interval.has_value());
+}
+
+TEST(MetricFigure, PeaksAreTheLargestAndOthersTheMedianOfLaunches) {
+  ExampleRun run(1);
+  run.launch("crash").sample("load_time", 3).sample("peak_memory", 5e8);
+  run.launch("ok").sample("load_time", 1).sample("peak_memory", 2e8).sample("peak_memory", 9e8);
+  const auto peak = metric_figure(run.data, {"k1", "", {}}, "peak_memory");
+  EXPECT_EQ(*(*peak)->value, 9e8);
+  EXPECT_EQ((*peak)->n, 2);
+  EXPECT_EQ((*peak)->launches, (std::vector<int>{1, 2}));
+  EXPECT_EQ(*(*metric_figure(run.data, {"k1", "", {}}, "load_time"))->value, 2);
+  EXPECT_FALSE(metric_figure(run.data, {"k1", "", {}}, "planned_memory"));
+}
+
+TEST(CellStatus, CountsCasesByTheirNewestAnswer) {
+  ExampleRun run(4);
+  EXPECT_EQ(cell_status(run.data, run.data.cells[0]).outcome, "not run");
+  run.launch("crash").launch("ok");
+  run.attempt(0, "wrong", 0, 1);
+  run.attempt(0, "correct", 1, 2);
+  run.attempt(1, "invalid");
+  run.attempt(2, "correct", 1).status = "error";
+  const CellStatus status = cell_status(run.data, run.data.cells[0]);
+  EXPECT_EQ(status.outcome, "ok");
+  EXPECT_EQ(status.n_launches, 2);
+  EXPECT_EQ(status.seconds, 4);
+  EXPECT_EQ(status.n_planned, 4);
+  EXPECT_EQ(status.n_ok, 2);
+  EXPECT_EQ(status.n_missing(), 2);
+  EXPECT_EQ(status.n_correct, 1);
+  EXPECT_EQ(status.n_invalid, 1);
+  EXPECT_FALSE(status.complete());
+}
+
+TEST(Format, FollowsTheUnit) {
+  EXPECT_EQ(format_value("", 0.98765), "0.988");
+  EXPECT_EQ(format_value("s", 0.01234), "12.3 ms");
+  EXPECT_EQ(format_value("s", 0.0000123), "12.3 µs");
+  EXPECT_EQ(format_value("s", 12.34), "12.3 s");
+  EXPECT_EQ(format_value("tok/s", 2113.4), "2,113 tok/s");
+  EXPECT_EQ(format_value("B", 3514), "3.43 KiB");
+}
+
+}  // namespace
+}  // namespace ds4::reports

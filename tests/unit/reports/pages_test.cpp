@@ -1,0 +1,248 @@
+// Pages built from a store and rendered in every format, with hostile model output in them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "engine/base/error.h"
+#include "reports/pages/page.h"
+#include "reports/pages/render.h"
+#include "reports/pages/show.h"
+#include "tests/unit/reports/example_data.h"
+
+namespace ds4::reports {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class PagesTest : public testing::Test {
+ protected:
+  // A run with a gate kept, a wrong answer, an invalid one and hostile texts everywhere.
+  void SetUp() override {
+    run_.launch("ok").sample("peak_memory", 1e9).sample("load_time", 0.25);
+    for (int i = 0; i < 3; ++i) run_.attempt(i, "correct", 1);
+    StoredAttempt& wrong = run_.attempt(3, "wrong", 0);
+    wrong.text = "</script><script>alert(1)</script>\033[31mred \xff|" + std::string(9000, 'z');
+    wrong.score->extracted = "<b>|`";
+    wrong.score->explanation = "not \"equal\"\033]0;title\a";
+    wrong.tags = {{"length", "2048"}, {"depth", "0.50"}};
+    run_.attempt(4, "invalid");
+    run_.data.run.resolved_profile = example_profile(example_gate(R"("min":0.5)"));
+    run_.data.run.profile_name = "<name>|";
+  }
+
+  Page build() {
+    store_ = Store::open(folder_.path() / ("results" + std::to_string(++n_) + ".db"));
+    run_.write(*store_);
+    return build_page(*store_, run_.data.run.id);
+  }
+
+  ExampleRun run_{5};
+  TemporaryFolder folder_;
+  std::unique_ptr<Store> store_;
+  int n_ = 0;
+};
+
+TEST_F(PagesTest, HasTheSectionsInOrder) {
+  const Page page = build();
+  std::vector<std::string> ids;
+  for (const Section& section : page.sections) ids.push_back(section.id);
+  EXPECT_EQ(ids, (std::vector<std::string>{"verdict", "run", "speed", "memory", "long-context",
+                                           "quality", "outcomes", "method"}));
+  EXPECT_EQ(page.verdict.decision, Decision::kPass);
+}
+
+TEST_F(PagesTest, EveryRowHasACellForEveryColumn) {
+  for (const Section& section : build().sections) {
+    for (const Table& table : section.tables) {
+      EXPECT_FALSE(table.caption.empty());
+      for (const auto& row : table.rows) EXPECT_EQ(row.size(), table.columns.size()) << section.id;
+    }
+  }
+}
+
+TEST_F(PagesTest, ListsEachFigureOnceAndWithItsRows) {
+  const Page page = build();
+  std::set<std::string> seen;
+  ASSERT_FALSE(page.figures.empty());
+  for (const Figure& figure : page.figures) {
+    EXPECT_TRUE(!figure->attempt_ids.empty() || !figure->launches.empty());
+    std::string key = figure->about.cell_key + figure->about.suite + "/" + figure->name;
+    for (const auto& [tag, value] : figure->about.tags) key += "/" + tag + value;
+    EXPECT_TRUE(seen.insert(key).second) << key;
+  }
+}
+
+TEST_F(PagesTest, HtmlIsOneFileThatAsksForNothing) {
+  const std::string html = render_html(build());
+  EXPECT_THAT(html, StartsWith("<!doctype html>\n<html lang=\"en\">"));
+  EXPECT_THAT(html, HasSubstr("default-src 'none'"));
+  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("src=\"")));
+  EXPECT_THAT(html, Not(HasSubstr("url(")));
+  EXPECT_THAT(html, Not(HasSubstr("@import")));
+  EXPECT_THAT(html, Not(HasSubstr("http:")));
+  EXPECT_THAT(html, Not(HasSubstr("https:")));
+  EXPECT_THAT(html, HasSubstr("prefers-color-scheme: dark"));
+  EXPECT_THAT(html, HasSubstr("@media print"));
+}
+
+TEST_F(PagesTest, HtmlIsWellFormed) {
+  const std::string html = render_html(build());
+  // Every element is closed in order; only void elements stand alone.
+  std::vector<std::string> open;
+  const std::regex tag("<(/?)([a-z][a-z0-9]*)((?:[^<>\"]|\"[^\"]*\")*)>");
+  for (auto it = std::sregex_iterator(html.begin(), html.end(), tag); it != std::sregex_iterator();
+       ++it) {
+    const std::string name = (*it)[2];
+    if (name == "meta") continue;
+    if ((*it)[1].length() == 0) {
+      open.push_back(name);
+    } else {
+      ASSERT_FALSE(open.empty());
+      ASSERT_EQ(open.back(), name);
+      open.pop_back();
+    }
+  }
+  EXPECT_TRUE(open.empty());
+  // No `<` is left that is not a tag.
+  const std::string rest = std::regex_replace(html, tag, "");
+  EXPECT_EQ(std::count(rest.begin(), rest.end(), '<'), 1) << "the doctype";
+}
+
+TEST_F(PagesTest, HtmlIsAccessible) {
+  const std::string html = render_html(build());
+  EXPECT_EQ(html.find("<th>"), std::string::npos) << "every heading cell has a scope";
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\""));
+  EXPECT_THAT(html, HasSubstr("<main>"));
+  EXPECT_THAT(html, HasSubstr("<h1>&lt;name&gt;|</h1>"));
+  EXPECT_THAT(html, HasSubstr("PASS"));
+  std::set<std::string> ids;
+  const std::regex id("id=\"([^\"]*)\"");
+  for (auto it = std::sregex_iterator(html.begin(), html.end(), id); it != std::sregex_iterator();
+       ++it) {
+    EXPECT_TRUE(ids.insert((*it)[1]).second) << (*it)[1];
+  }
+}
+
+TEST_F(PagesTest, HostileOutputIsShownNotObeyed) {
+  const Page page = build();
+  const std::string html = render_html(page);
+  EXPECT_THAT(html, HasSubstr("&lt;/script&gt;&lt;script&gt;alert(1)"));
+  EXPECT_THAT(html, HasSubstr("bytes left out"));
+  EXPECT_LT(html.size(), 60'000u);
+  for (const std::string& text :
+       {html, render_markdown(page), render_terminal(page, false), render_json(page)}) {
+    EXPECT_THAT(text, Not(HasSubstr("\033")));
+    EXPECT_THAT(text, Not(HasSubstr("\xff")));
+    EXPECT_THAT(text, Not(HasSubstr("\a")));
+  }
+  EXPECT_THAT(render_markdown(page), HasSubstr("# &lt;name&gt;\\|: ✓ PASS"));
+}
+
+TEST_F(PagesTest, TerminalTablesAlignAndColourOnlyOnRequest) {
+  const Page page = build();
+  const std::string plain = render_terminal(page, false);
+  EXPECT_THAT(plain, Not(HasSubstr("\033")));
+  EXPECT_THAT(plain, HasSubstr("✓ PASS  <name>|, run aaaaaaaa:"));
+  const std::string coloured = render_terminal(page, true);
+  EXPECT_THAT(coloured, HasSubstr("\033[32m✓ PASS\033[0m"));
+  EXPECT_EQ(std::regex_replace(coloured, std::regex("\033\\[[0-9]*m"), ""), plain)
+      << "colour adds nothing but colour";
+  for (size_t start = 0; start < plain.size();) {
+    const size_t end = plain.find('\n', start);
+    EXPECT_FALSE(plain[end - 1] == ' ' && end > start)
+        << "trailing blanks in: " << plain.substr(start, end - start);
+    start = end + 1;
+  }
+}
+
+TEST_F(PagesTest, JsonNamesTheRowsBehindEveryFigure) {
+  const auto json = nlohmann::json::parse(render_json(build()));
+  EXPECT_EQ(json.at("format"), 1);
+  EXPECT_EQ(json.at("verdict").at("decision"), "pass");
+  EXPECT_EQ(json.at("verdict").at("exit_code"), 0);
+  EXPECT_EQ(json.at("verdict").at("gates").size(), 1u);
+  EXPECT_EQ(json.at("cells").at(0).at("cases_answered"), 5);
+  bool found = false;
+  for (const auto& figure : json.at("figures")) {
+    EXPECT_FALSE(figure.at("attempts").empty() && figure.at("launches").empty());
+    if (figure.at("name") == "exact" && figure.at("tags").empty()) {
+      found = true;
+      EXPECT_DOUBLE_EQ(figure.at("value"), 0.75);
+      EXPECT_EQ(figure.at("n"), 4);
+      EXPECT_EQ(figure.at("n_invalid"), 1);
+      EXPECT_EQ(figure.at("attempts"), (std::vector<int>{1, 2, 3, 4, 5}));
+    }
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST_F(PagesTest, TheSameRowsGiveTheSameBytes) {
+  const Page first = build(), second = build();
+  EXPECT_EQ(render_html(first), render_html(second));
+  EXPECT_EQ(render_markdown(first), render_markdown(second));
+  EXPECT_EQ(render_json(first), render_json(second));
+  EXPECT_EQ(render_terminal(first, true), render_terminal(second, true));
+}
+
+TEST_F(PagesTest, OpensTheAnswersThatAreNotCorrectFirst) {
+  for (const Section& section : build().sections) {
+    if (section.id != "quality") continue;
+    ASSERT_EQ(section.items.size(), 5u);
+    EXPECT_THAT(section.items[0].title, HasSubstr("needle/c3: wrong"));
+    EXPECT_THAT(section.items[1].title, HasSubstr("needle/c4: invalid"));
+    EXPECT_THAT(section.items[2].title, HasSubstr("correct"));
+  }
+}
+
+TEST_F(PagesTest, NeverHidesAFailure) {
+  run_ = ExampleRun(3);
+  run_.launch("crash");
+  run_.attempt(0, "correct", 1);
+  StoredAttempt& failed = run_.attempt(1, "");
+  failed.status = "error";
+  failed.error = "stopped after 10m";
+  run_.data.run.resolved_profile = example_profile(example_gate(R"("min":0.5)"));
+  const Page page = build();
+  const std::string html = render_html(page), terminal = render_terminal(page, false);
+  for (const char* text :
+       {"killed by SIGSEGV", "stopped after 10m", "2 of 3 cases have no answer"}) {
+    EXPECT_THAT(html, HasSubstr(text));
+    EXPECT_THAT(terminal, HasSubstr(text));
+  }
+  EXPECT_THAT(html, HasSubstr("the last words"));
+  EXPECT_THAT(terminal, HasSubstr("✗ FAIL"));
+}
+
+TEST_F(PagesTest, RendersARunWithoutAnything) {
+  run_ = ExampleRun(0);
+  run_.data.cells.clear();
+  const Page page = build();
+  EXPECT_EQ(page.verdict.decision, Decision::kInconclusive);
+  EXPECT_THAT(render_html(page), HasSubstr("The run has no cells."));
+  EXPECT_FALSE(render_markdown(page).empty());
+  EXPECT_FALSE(render_terminal(page, false).empty());
+  EXPECT_THROW(build_page(*store_, "no such run"), Error);
+}
+
+TEST_F(PagesTest, ShowListsAndOpensAttempts) {
+  const auto& attempts = run_.data.attempts;
+  const std::string list = render_attempts(attempts, "", false);
+  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 5);
+  EXPECT_THAT(list, HasSubstr("needle/c3  wrong       not \"equal\"␛]0;title␇"));
+  const std::string opened = render_attempts(attempts, "needle/c3", false);
+  EXPECT_THAT(opened, HasSubstr("  prompt:\n    the prompt\n"));
+  EXPECT_THAT(opened, HasSubstr("</script><script>alert(1)</script>␛[31mred"));
+  EXPECT_THAT(opened, HasSubstr("bytes left out"));
+  EXPECT_THAT(opened, Not(HasSubstr("\033")));
+  EXPECT_THAT(render_attempts(attempts, "needle/c3", true), Not(HasSubstr("bytes left out")));
+  EXPECT_EQ(render_attempts(attempts, "needle/zzz", false), "");
+}
+
+}  // namespace
+}  // namespace ds4::reports

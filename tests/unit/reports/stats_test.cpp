@@ -1,0 +1,102 @@
+// Statistics against published or hand-computed values.
+#include "reports/stats/stats.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+namespace ds4::reports {
+namespace {
+
+TEST(Median, OfOddAndEvenCounts) {
+  EXPECT_FALSE(median({}).has_value());
+  EXPECT_EQ(*median(std::vector<double>{7}), 7);
+  EXPECT_EQ(*median(std::vector<double>{3, 1, 2}), 2);
+  EXPECT_EQ(*median(std::vector<double>{4, 1, 3, 2}), 2.5);
+  EXPECT_EQ(*median(std::vector<double>{1e308, 1.7e308}), 1.35e308) << "no overflow";
+}
+
+TEST(Wilson, AgreesWithKnownIntervals) {
+  struct Known {
+    double right;
+    int64_t n;
+    double lo, hi;
+  };
+  // Percent with two decimals, from the closed formula; 15/15 also in Wilson's own form z²/(n+z²).
+  for (const Known& k : {Known{1187, 1319, 88.25, 91.50}, Known{1253, 1319, 93.68, 96.05},
+                         Known{150, 164, 86.18, 94.85}, Known{164, 164, 97.71, 100},
+                         Known{15, 15, 79.61, 100}, Known{0, 15, 0, 20.39}}) {
+    const Interval interval = *wilson_interval(k.right, k.n);
+    EXPECT_NEAR(100 * interval.lo, k.lo, 0.005) << k.right << "/" << k.n;
+    EXPECT_NEAR(100 * interval.hi, k.hi, 0.005) << k.right << "/" << k.n;
+  }
+}
+
+TEST(Wilson, StaysWithinZeroAndOneAndHasNothingForNothing) {
+  EXPECT_FALSE(wilson_interval(0, 0).has_value());
+  for (int64_t n = 1; n < 200; ++n) {
+    for (int64_t k = 0; k <= n; ++k) {
+      const Interval interval = *wilson_interval(static_cast<double>(k), n);
+      const double p = static_cast<double>(k) / static_cast<double>(n);
+      EXPECT_LE(0, interval.lo);
+      EXPECT_LE(interval.lo, p + 1e-12);
+      EXPECT_GE(interval.hi, p - 1e-12);
+      EXPECT_LE(interval.hi, 1);
+    }
+  }
+  // Sums of thirds may exceed n by a rounding error.
+  EXPECT_NO_FATAL_FAILURE(wilson_interval(1.0 / 3 + 1.0 / 3 + 1.0 / 3, 1));
+}
+
+TEST(Bootstrap, NeedsTwoValues) {
+  EXPECT_FALSE(bootstrap_median_interval({}).has_value());
+  EXPECT_FALSE(bootstrap_median_interval(std::vector<double>{1}).has_value());
+  const Interval two = *bootstrap_median_interval(std::vector<double>{1, 2});
+  EXPECT_EQ(two.lo, 1);
+  EXPECT_EQ(two.hi, 2);
+  const Interval equal = *bootstrap_median_interval(std::vector<double>(9, 4.5));
+  EXPECT_EQ(equal.lo, 4.5);
+  EXPECT_EQ(equal.hi, 4.5);
+}
+
+TEST(Bootstrap, AgreesWithTheIntervalByOrderStatistics) {
+  // For 1..101 the binomial ranks give [41, 61]; the bootstrap must come within a rank or two.
+  std::vector<double> values(101);
+  std::iota(values.begin(), values.end(), 1.0);
+  const Interval interval = *bootstrap_median_interval(values);
+  EXPECT_NEAR(interval.lo, 41, 2);
+  EXPECT_NEAR(interval.hi, 61, 2);
+}
+
+TEST(Bootstrap, IsTheSameEveryTimeAndInAnyOrder) {
+  std::vector<double> values(37);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<double>(i) * 3.7);
+  const Interval first = *bootstrap_median_interval(values);
+  std::reverse(values.begin(), values.end());
+  const Interval second = *bootstrap_median_interval(values);
+  EXPECT_EQ(first.lo, second.lo);
+  EXPECT_EQ(first.hi, second.hi);
+}
+
+TEST(McNemar, AgreesWithKnownValues) {
+  struct Known {
+    int64_t b, c;
+    double exact, mid;
+  };
+  for (const Known& k : {Known{10, 25, 0.0167, 0.0113}, Known{30, 43, 0.160, 0.130},
+                         Known{5, 14, 0.0636, 0.0414}, Known{1, 8, 0.0391, 0.0215}}) {
+    EXPECT_NEAR(mcnemar(k.b, k.c).exact_p, k.exact, 0.0005) << k.b << "," << k.c;
+    EXPECT_NEAR(mcnemar(k.b, k.c).mid_p, k.mid, 0.0005) << k.b << "," << k.c;
+    EXPECT_EQ(mcnemar(k.b, k.c).exact_p, mcnemar(k.c, k.b).exact_p) << "either way round";
+  }
+  EXPECT_EQ(mcnemar(0, 0).exact_p, 1);
+  EXPECT_EQ(mcnemar(4, 4).exact_p, 1);
+  EXPECT_NEAR(mcnemar(0, 1).exact_p, 1, 1e-12);
+  EXPECT_GT(mcnemar(5000, 5000).mid_p, 0.99);
+}
+
+}  // namespace
+}  // namespace ds4::reports
