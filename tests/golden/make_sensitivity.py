@@ -45,8 +45,11 @@ def largest(got, want):
     return {"max": round(float(difference.max()), 7), "median": round(float(difference.median()), 7)}
 
 
-def applies(fault, kinds):
-    """Whether a model with layers of these ratios has the mechanism at all."""
+def applies(fault, config):
+    """Whether a model of this configuration has the mechanism at all."""
+    kinds = set(config.compress_ratios[:config.num_hidden_layers])
+    if fault in ("bias_in_weights", "no_bias"):
+        return config.num_hash_layers < config.num_hidden_layers
     if fault in ("no_csa", "no_overlap", "overlap_swapped", "index_no_relu", "index_first_rows", "no_hadamard", "index_unrounded", "topk_minus_1"):
         return 4 in kinds
     if fault in ("no_ape", "ape_shifted", "comp_rope_last", "visible_off_by_one", "no_yarn", "one_theta"):
@@ -64,10 +67,9 @@ def measure(name):
         tokens = torch.tensor(json.load(file))
     positions = torch.from_numpy(golden["positions"].data.copy())
     result = {}
-    kinds = set(clean.compress_ratios[:clean.num_hidden_layers])
     for fault in list(FAULTS) + list(CONFIG_FAULTS) + OTHER_FAULTS:
         part = "mtp_logits" if fault == "mtp_unshifted" else "logits"
-        if f"f32/{part}" not in golden or not applies(fault, kinds):
+        if f"f32/{part}" not in golden or not applies(fault, clean):
             continue
         change = CONFIG_FAULTS.get(fault, ("", {}))[1]
         change = {change: getattr(clean, change) - 1} if isinstance(change, str) else change
