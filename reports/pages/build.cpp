@@ -59,15 +59,22 @@ Section verdict_section(PageContext& context) {
   const Verdict& verdict = context.page.verdict;
   if (verdict.gates.empty()) return section;
   Table table{"Each gate of the profile, held against what was measured.", {}, {}};
-  table.columns = {{""}, {"gate"}};
+  table.columns = {{"verdict"}, {"gate"}};
   if (context.many_cells()) table.columns.push_back({"cell"});
-  table.columns.push_back({"measured and judged"});
+  table.columns.insert(
+      table.columns.end(),
+      {{"bound", true}, {"measured", true}, {"95 %", true}, {"n", true}, {"remark"}});
   for (const GateResult& gate : verdict.gates) {
     std::vector<TableCell> row = {
         {std::string(sign(gate.decision)) + " " + word(gate.decision), tone_of(gate.decision)},
         {gate_name(gate)}};
     if (context.many_cells()) row.push_back({gate.cell_label});
-    row.push_back({gate.reason});
+    row.push_back({gate.bound});
+    const FigureData* figure = gate.figure ? &**gate.figure : nullptr;
+    row.push_back(figure ? TableCell{format_value(*figure)} : nothing());
+    row.push_back(figure ? TableCell{format_interval(*figure)} : nothing());
+    row.push_back({std::to_string(figure ? figure->n : 0)});
+    row.push_back({gate.remark, Tone::kMuted});
     table.rows.push_back(std::move(row));
     context.figure({gate.cell_key, gate.suite, gate.gate.tags}, gate.gate.figure);
   }

@@ -35,9 +35,8 @@ void append_table(std::string& out, const Table& table) {
   out += "<div class=\"scroll\"><table>\n<caption>" + escape_html(table.caption) +
          "</caption>\n<thead><tr>";
   for (const TableColumn& column : table.columns) {
-    const std::string title = column.title.empty() ? "verdict" : column.title;
     out += "<th scope=\"col\"" + classes(column.number ? "number" : "", "") + ">" +
-           escape_html(title) + "</th>";
+           escape_html(column.title) + "</th>";
   }
   out += "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {

@@ -31,7 +31,7 @@ const char* colour_code(Tone tone) {
 }
 
 std::string painted(const std::string& text, Tone tone, bool colour) {
-  if (!colour || tone == Tone::kPlain) return text;
+  if (!colour || tone == Tone::kPlain || text.empty()) return text;
   return colour_code(tone) + text + "\033[0m";
 }
 
@@ -54,6 +54,7 @@ void append_table(std::string& out, const Table& table, bool colour) {
       text += " " + (number ? padding : "") + painted(cell, tone_of(shown[i]), colour) +
               (number || last ? "" : padding) + (last ? "" : " ");
     }
+    while (text.ends_with(' ')) text.pop_back();
     out += text + "\n";
   };
   line([&](size_t c) { return table.columns[c].title; }, [](size_t) { return Tone::kMuted; });

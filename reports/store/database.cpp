@@ -69,8 +69,11 @@ void Database::open_or_throw(Mode mode) {
   if (mode == Mode::kReadOnly) {
     // A WAL database needs its -shm file even to be read; in a folder that cannot be written there
     // is none. Without a -wal file nothing is pending, so the file may be read as it stands.
+    const auto no_shm = [](int result) {
+      return (result & 0xff) == SQLITE_CANTOPEN || (result & 0xff) == SQLITE_READONLY;
+    };
     int code = sqlite3_exec(db_, "SELECT count(*) FROM sqlite_schema", nullptr, nullptr, nullptr);
-    if ((code & 0xff) == SQLITE_CANTOPEN && !std::filesystem::exists(path_.string() + "-wal")) {
+    if (no_shm(code) && !std::filesystem::exists(path_.string() + "-wal")) {
       close();
       std::string uri = "file:";
       for (const char c : path_.string()) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "probes/metric.h"
 #include "reports/figures/format.h"
 
 namespace ds4::reports {
@@ -66,11 +67,20 @@ class GateJudge {
       : run_(run), cell_(cell), status_(status) {}
 
   GateResult judge(const Gate& gate, const std::string& suite) const {
+    GateResult result = decide(gate, suite);
+    if (result.remark.empty() && result.unmeasured) result.remark = result.reason;
+    return result;
+  }
+
+ private:
+  GateResult decide(const Gate& gate, const std::string& suite) const {
     GateResult result;
     result.gate = gate;
     result.cell_key = cell_.key;
     result.cell_label = cell_.label;
     result.suite = suite;
+    const probes::Metric* metric = probes::find_metric(gate.figure);
+    result.bound = bound_text(gate, metric ? std::string(metric->unit) : "");
     const Selection selection{cell_.key, suite, gate.tags};
     result.figure = make_figure(run_, selection, gate.figure);
     // A worker's own metrics (memory, load time) need no answer of a case.
@@ -89,7 +99,6 @@ class GateJudge {
     return result;
   }
 
- private:
   // Cases without an answer: a failure of what we measure breaks the gate; an interrupted run only
   // leaves it open. Returns true when the figure may still decide.
   bool decide_missing(const Missing& missing, GateResult& result) const {
@@ -110,7 +119,6 @@ class GateJudge {
 
   void decide_by_value(const FigureData& figure, int n_missing, GateResult& result) const {
     const Gate& gate = result.gate;
-    const std::string bound = bound_text(gate, figure.unit);
     std::string n = ", n = " + std::to_string(figure.n);
     if (figure.n_invalid > 0) n += ", " + std::to_string(figure.n_invalid) + " invalid";
     if (n_missing > 0) n += ", " + std::to_string(n_missing) + " not measured";
@@ -125,31 +133,29 @@ class GateJudge {
       const bool worst = keeps(gate, figure.total / all);
       const bool best = keeps(gate, (figure.total + static_cast<double>(n_unknown)) / all);
       const bool here = figure.value && keeps(gate, *figure.value);
-      if (worst != best || (figure.value && here != worst)) {
+      if (!figure.value || worst != best || here != worst) {
         result.unmeasured = n_missing > 0 || !figure.value;
         result.decision = Decision::kInconclusive;
-        result.reason = measured + ": the " + std::to_string(n_unknown) +
-                        " cases without a verdict could decide " + bound + " either way";
-        return;
-      }
-      if (!figure.value) {
-        result.decision = worst ? Decision::kPass : Decision::kFail;
-        result.reason = measured;
+        result.remark = "the " + std::to_string(n_unknown) +
+                        " cases without a verdict could decide it either way";
+        result.reason = measured + " against " + result.bound + ": " + result.remark;
         return;
       }
     }
     if (figure.n < gate.min_n) {
       result.decision = Decision::kInconclusive;
-      result.reason = measured + ": fewer than the " + std::to_string(gate.min_n) +
-                      " measurements the gate asks for";
+      result.remark =
+          "fewer than the " + std::to_string(gate.min_n) + " measurements the gate asks for";
+      result.reason = measured + " against " + result.bound + ": " + result.remark;
       return;
     }
     const bool kept = keeps(gate, *figure.value);
     result.decision = kept ? Decision::kPass : Decision::kFail;
-    result.reason = measured + (kept ? " keeps " : " breaks ") + bound;
+    result.reason = measured + (kept ? " keeps " : " breaks ") + result.bound;
     if (figure.interval &&
         (keeps(gate, figure.interval->lo) != kept || keeps(gate, figure.interval->hi) != kept)) {
-      result.reason += "; the interval reaches across the bound";
+      result.remark = "the interval reaches across the bound";
+      result.reason += "; " + result.remark;
     }
   }
 

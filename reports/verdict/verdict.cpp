@@ -135,6 +135,7 @@ Verdict judge(const RunData& run, const Judging& judging) {
       result.suite = gate.suite;
       result.unmeasured = true;
       result.reason = "no cell has a case with this suite and these tags (" + gate.source + ")";
+      result.remark = result.reason;
       verdict.gates.push_back(std::move(result));
     }
   }

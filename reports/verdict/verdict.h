@@ -40,7 +40,9 @@ struct GateResult {
   std::string cell_key, cell_label;
   std::string suite;  // the one judged; "" = the whole cell
   Decision decision = Decision::kInconclusive;
-  std::string reason;
+  std::string reason;  // one sentence with the measured value and the bound
+  std::string bound;   // "≥ 0.980"
+  std::string remark;  // what the value and the bound alone do not say; "" when nothing
   std::optional<Figure> figure;
   bool unmeasured = false;  // decided by what is missing, not by a number
 };
