@@ -1,0 +1,64 @@
+// The texts of suites and shipped profiles against the code that reads them.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "profiles/schema/profile.h"
+#include "support.h"
+
+namespace ds4::suites {
+namespace {
+
+TEST(Definitions, DefaultsPlanAndMatchTheKeysOfTheTests) {
+  for (const Suite* suite : all_suites()) {
+    const Definition& definition = profiles::suite_definition(*suite);
+    EXPECT_EQ(definition.name, suite->name());
+    EXPECT_FALSE(definition.description.empty());
+    EXPECT_FALSE(suite->plan(definition.defaults).empty()) << suite->name();
+    const Parameters known = default_parameters(suite->name());
+    for (const auto& [name, value] : definition.defaults) {
+      ASSERT_TRUE(known.contains(name)) << suite->name() << " " << name;
+      EXPECT_EQ(value.index(), known.at(name).index()) << suite->name() << " " << name;
+    }
+    EXPECT_EQ(definition.defaults.size(), known.size());
+  }
+}
+
+TEST(Definitions, ScoresGivenAreScoresDeclared) {
+  for (const Suite* suite : all_suites()) {
+    const Definition& definition = profiles::suite_definition(*suite);
+    const std::set<std::string> declared(definition.scores.begin(), definition.scores.end());
+    std::set<std::string> given;
+    for (const CaseSpec& spec : suite->plan(definition.defaults)) {
+      const Case made = suite->build(definition.defaults, spec, word_counter());
+      const Score score = suite->score(made.expected, content_answer("no"));
+      for (const auto& [name, value] : score.values) given.insert(name);
+      EXPECT_TRUE(score.values.contains(definition.scores.front())) << spec.id;
+    }
+    EXPECT_EQ(given, declared) << suite->name();
+  }
+}
+
+TEST(ShippedProfiles, PlanWithinTheirBudget) {
+  const std::string folder = std::string(DS4_SOURCE_DIR) + "/profiles/";
+  for (const auto& [name, budget] :
+       {std::pair("tiny", 150000), std::pair("tiny-needle", 4000000)}) {
+    const profiles::Profile profile = profiles::load_profile(folder + name + ".toml");
+    int64_t needle_tokens = 0;
+    for (const auto& section : profile.suites) {
+      const auto cases = find_suite(section.name)->plan(section.parameters);
+      EXPECT_FALSE(cases.empty());
+      for (const CaseSpec& spec : cases) {
+        if (section.name != "needle") continue;
+        const int64_t length = std::stoll(spec.tags.at("length"));
+        needle_tokens += length;
+        EXPECT_LE(length, profile.engine.context_length);
+      }
+    }
+    EXPECT_LE(needle_tokens, budget) << name;
+    EXPECT_FALSE(profile.gates.empty());
+  }
+}
+
+}  // namespace
+}  // namespace ds4::suites
