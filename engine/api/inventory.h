@@ -38,4 +38,9 @@ struct Inventory {
 /// Reads config.json and every shard header; no tensor data. Throws Error(kCheckpoint).
 Inventory take_inventory(const std::filesystem::path& checkpoint);
 
+/// sha256 over config.json and the bytes of every shard: reads the whole checkpoint once, then keeps
+/// each shard's hash in `cache_file` (JSON) for as long as size and time of writing stay the same.
+std::string checkpoint_sha256(const std::filesystem::path& checkpoint,
+                              const std::filesystem::path& cache_file);
+
 }  // namespace ds4

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "engine/api/inventory.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/hash.h"
@@ -65,3 +66,12 @@ std::string content_sha256(const Checkpoint& checkpoint, const fs::path& cache_f
 }
 
 }  // namespace ds4::weights
+
+namespace ds4 {
+
+std::string checkpoint_sha256(const std::filesystem::path& checkpoint,
+                              const std::filesystem::path& cache_file) {
+  return weights::content_sha256(weights::Checkpoint::open(checkpoint), cache_file);
+}
+
+}  // namespace ds4

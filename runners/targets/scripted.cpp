@@ -1,5 +1,5 @@
 // The scripted target plays any behaviour from a JSON file: answers, delays, errors, hangs, crashes. Tests
-// of the harness are written with it; docs/method.md documents the format.
+// of the harness are written with it; docs/suites.md documents the format.
 #include <signal.h>
 
 #include <chrono>

@@ -1,0 +1,59 @@
+// What resume refuses: a run of another commit or on another checkpoint, unless forced.
+#include <gmock/gmock.h>
+
+#include "tests/e2e/sweep.h"
+
+namespace ds4::test_support {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kSmoke = "[[suite]]\nname = \"smoke\"\n";
+
+// The newest run once more under a new id, with its cells, after `change`.
+template <typename Change>
+std::string copy_run(const Sweep& sweep, const Change& change) {
+  const auto store = reports::Store::open(sweep.db());
+  reports::RunRow run = store->run("latest");
+  const auto cells = store->cells(run.id);
+  run.id = "aaaaaaaa-0000-4000-8000-000000000000";
+  run.finished_at = "";
+  change(run);
+  store->add_run(run, cells);
+  return run.id;
+}
+
+TEST(Resume, RefusesAnotherCommitUnlessForced) {
+  const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSmoke);
+  sweep.run();
+  const std::string id = copy_run(sweep, [](reports::RunRow& run) { run.commit = "0123456789abcdef"; });
+  const CommandResult refused = run_command(sweep.command({"resume", id, "--no-progress"}));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("0123456789ab"));
+  EXPECT_THAT(refused.err, HasSubstr("--force"));
+  EXPECT_EQ(run_command(sweep.command({"resume", id, "--force", "--no-progress"})).exit_code, 0);
+}
+
+TEST(Resume, RefusesAnotherCheckpointUnlessForced) {
+  const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSmoke);
+  sweep.run();
+  const std::string id = copy_run(sweep, [](reports::RunRow& run) {
+    run.checkpoint_path = DS4_SOURCE_DIR "/checkpoints/tiny";
+    run.checkpoint_identity = "not the identity it has now";
+  });
+  const CommandResult refused = run_command(sweep.command({"resume", id, "--no-progress"}));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("checkpoints/tiny"));
+  EXPECT_EQ(run_command(sweep.command({"resume", id, "--force", "--no-progress"})).exit_code, 0);
+}
+
+TEST(Resume, UnknownRunIsNamed) {
+  const Sweep sweep(R"({"rules": []})", kSmoke);
+  sweep.run();
+  const CommandResult result = run_command(sweep.command({"resume", "zzzz"}));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("zzzz"));
+}
+
+}  // namespace
+}  // namespace ds4::test_support
