@@ -12,6 +12,7 @@ import re
 import numpy as np
 
 import official
+import layout
 import safetensors_io
 import tokenizer_json
 from config import CONFIG
@@ -51,9 +52,12 @@ def remap(table, kept):
     return out
 
 
-def write_shards(folder, tensors):
-    """Shards of at most 16 MiB and their index."""
-    parts, index, total = official.shards(tensors), {}, 0
+def write_shards(folder, tensors, config):
+    """Shards of at most 16 MiB, cut in the order of the layers, and their index."""
+    order = [stored.name for tensor in layout.tensors(config) for stored in layout.stored(tensor)]
+    if set(order) != set(tensors):
+        raise SystemExit(f"not the tensors that config.py describes: {sorted(set(order) ^ set(tensors))[:3]} ...")
+    parts, index, total = official.shards({name: tensors[name] for name in order}), {}, 0
     for i, names in enumerate(parts, 1):
         file = f"model-{i:05d}-of-{len(parts):05d}.safetensors"
         total += safetensors_io.write(os.path.join(folder, file), {n: tensors[n] for n in names})
@@ -78,7 +82,7 @@ def main():
             plan = json.load(f)["kept"]
         tensors = pruned(tensors, plan)
         config["n_routed_experts"] = len(next(iter(plan.values())))
-    total = write_shards(options.out, tensors)
+    total = write_shards(options.out, tensors, config)
     with open(os.path.join(HERE, "merges.json"), encoding="utf-8") as f:
         merges = [(bytes.fromhex(a), bytes.fromhex(b)) for a, b in json.load(f)]
     write_json(os.path.join(options.out, "config.json"), config)
