@@ -1,5 +1,6 @@
 // The null target answers at once with one token: what is measured is the harness itself.
 #include "engine/base/clock.h"
+#include "runners/targets/byte_count.h"
 #include "runners/targets/registry.h"
 
 namespace ds4::runners {
@@ -14,13 +15,8 @@ class NullTarget final : public Target {
             .description = "null target: no model"};
   }
 
-  // One token a byte: prompts can then be sized exactly.
   int64_t count_tokens(const Conversation& conversation) override {
-    int64_t bytes = 0;
-    for (const Message& message : conversation.messages) {
-      bytes += static_cast<int64_t>(message.content.size());
-    }
-    return bytes;
+    return count_bytes(conversation);
   }
 
   Response submit(const Request& request,

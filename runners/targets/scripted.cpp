@@ -10,6 +10,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "runners/targets/byte_count.h"
 #include "runners/targets/registry.h"
 
 namespace ds4::runners {
@@ -51,11 +52,7 @@ class ScriptedTarget final : public Target {
   }
 
   int64_t count_tokens(const Conversation& conversation) override {
-    int64_t bytes = 0;
-    for (const Message& message : conversation.messages) {
-      bytes += static_cast<int64_t>(message.content.size());
-    }
-    return bytes;
+    return count_bytes(conversation);
   }
 
   Response submit(const Request& request,

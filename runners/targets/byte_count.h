@@ -1,0 +1,18 @@
+// One token a byte: how targets without a tokenizer count, so that prompts can be sized exactly.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/base/chat.h"
+
+namespace ds4::runners {
+
+inline int64_t count_bytes(const Conversation& conversation) {
+  int64_t bytes = 0;
+  for (const Message& message : conversation.messages) {
+    bytes += static_cast<int64_t>(message.content.size());
+  }
+  return bytes;
+}
+
+}  // namespace ds4::runners
