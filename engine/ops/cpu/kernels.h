@@ -60,7 +60,7 @@ void rotate(float* x, int64_t rope_dim, const float* table, bool inverse, bool s
 void mix_streams(const float* h, const float* weight, int streams, int64_t cols, bool strict,
                  float* out);
 /// h[k] = bf(post[k] * y + sum_j comb[j * streams + k] * h[j]) in place; streams <= kMaxStreams.
-inline constexpr int kMaxStreams = 16;
+inline constexpr int kMaxStreams = 64;
 void update_streams(const float* y, const float* post, const float* comb, int streams, int64_t cols,
                     bool strict, float* h);
 /// a = bf(weight * silu(min(gate, limit)) * clamp(up, -limit, limit)).
