@@ -1,5 +1,6 @@
 // The reference's reading of a tool-call block: every byte between the tags is prescribed.
 #include <algorithm>
+#include <unordered_set>
 
 #include "engine/text/dsml.h"
 #include "engine/text/markers.h"
@@ -73,8 +74,9 @@ class StrictReader {
     call.name = head->substr(kName.size(), head->size() - kName.size() - kEnd.size());
 
     std::vector<DsmlParameter> parameters;
+    std::unordered_set<std::string> names;
     while (take(kParameterOpen)) {
-      if (!parameter(parameters)) return std::nullopt;
+      if (!parameter(parameters, names)) return std::nullopt;
       if (!take(">\n")) return fail("a parameter must be followed by `>` and a newline");
     }
     if (!take(kInvokeClose)) return fail("expected a parameter or the end of the invoke");
@@ -82,7 +84,8 @@ class StrictReader {
     return call;
   }
 
-  bool parameter(std::vector<DsmlParameter>& parameters) {
+  // Appends one parameter; `names` are those before it.
+  bool parameter(std::vector<DsmlParameter>& parameters, std::unordered_set<std::string>& names) {
     const size_t close = text_.find(kParameterClose, at_);
     if (close == std::string_view::npos) return fail("a parameter is not closed"), false;
     const std::string_view content = text_.substr(at_, close - at_);
@@ -95,8 +98,7 @@ class StrictReader {
       const bool is_string = flag.starts_with("true\">");
       if (!is_string && !flag.starts_with("false\">")) continue;
       const std::string name(content.substr(kName.size(), end - kName.size()));
-      const auto same = [&](const DsmlParameter& other) { return other.name == name; };
-      if (std::any_of(parameters.begin(), parameters.end(), same)) {
+      if (!names.insert(name).second) {
         return fail("parameter `" + name + "` appears twice"), false;
       }
       const std::string_view value = flag.substr(is_string ? 6 : 7);
