@@ -90,7 +90,7 @@ TEST(RealTokenizer, TakesAMegabyteOfAnything) {
     while (text.size() < (1 << 20)) text += unit;
     const std::clock_t begin = std::clock();
     const auto ids = tokenizer->encode(text, AddedTokens::kParse);
-    EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 30) << unit;
+    EXPECT_LT((std::clock() - begin) / CLOCKS_PER_SEC, 120) << unit;
     EXPECT_EQ(tokenizer->decode(ids), text);
   }
 }
