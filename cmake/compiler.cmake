@@ -12,7 +12,8 @@ target_compile_options(ds4_compiler INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   $<$<BOOL:${DS4_WERROR}>:-Werror>)
 if(DS4_SANITIZE)
-  target_compile_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
   target_link_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE})
 endif()
 
