@@ -79,20 +79,20 @@ HWY_INLINE void all_tiles(const float* const* x, int64_t m, const float* const* 
 struct Fp4 {
   static constexpr int64_t kBlock = weights::kFp4Block;
   static constexpr float kFactor = kE2m1Factor;
-  static VF at(const uint8_t* row, size_t c) { return decode_e2m1(row + c / 2); }
+  static HWY_INLINE VF at(const uint8_t* row, size_t c) { return decode_e2m1(row + c / 2); }
 };
 struct Fp8 {
   static constexpr int64_t kBlock = weights::kFp8Block;
   static constexpr float kFactor = kE4m3Factor;
-  static VF at(const uint8_t* row, size_t c) { return decode_e4m3(row + c); }
+  static HWY_INLINE VF at(const uint8_t* row, size_t c) { return decode_e4m3(row + c); }
 };
 struct Bf16 {
   static constexpr int64_t kBlock = 0;  // no scales
-  static VF at(const uint8_t* row, size_t c) { return decode_bf16(row + 2 * c); }
+  static HWY_INLINE VF at(const uint8_t* row, size_t c) { return decode_bf16(row + 2 * c); }
 };
 struct F32 {
   static constexpr int64_t kBlock = 0;
-  static VF at(const uint8_t* row, size_t c) {
+  static HWY_INLINE VF at(const uint8_t* row, size_t c) {
     const DF d;
     const hn::Repartition<uint8_t, DF> d8;
     return hn::BitCast(d, hn::LoadU(d8, row + 4 * c));
