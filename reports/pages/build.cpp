@@ -118,7 +118,7 @@ Section method_section(PageContext& context) {
 }
 
 Page build_page(Store& store, const std::string& run_id) {
-  const RunData run = load_run(store, run_id, true);
+  const RunData run = load_run(store, run_id, false);
   const Judging judging = judging_of(run.run);
   Page page;
   page.run = run.run;
@@ -126,7 +126,7 @@ Page build_page(Store& store, const std::string& run_id) {
   page.cells = run.cells;
   for (const CellRow& cell : run.cells) page.statuses.push_back(cell_status(run, cell));
   page.launches = run.launches;
-  PageContext context{run, judging, page};
+  PageContext context{run, judging, store, page};
   for (const auto build :
        {verdict_section, run_section, speed_section, memory_section, long_context_section,
         quality_section, outcomes_section, method_section}) {

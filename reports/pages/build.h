@@ -14,6 +14,7 @@ namespace ds4::reports {
 struct PageContext {
   const RunData& run;
   const Judging& judging;
+  Store& store;  // for the texts of the items that open
   Page& page;
 
   /// The figure, made and listed in the page once, so that every shown number can be traced.

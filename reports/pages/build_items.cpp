@@ -71,7 +71,9 @@ void add_quality_items(PageContext& context, Section& section) {
       for (const StoredAttempt* attempt : attempts) {
         if (n_taken == limit) break;
         if (rank(*attempt) == 3 && ++n_correct > kCorrectExamples) break;
-        section.items.push_back(open_up(*attempt, context));
+        StoredAttempt with_texts = *attempt;
+        context.store.load_texts(with_texts);
+        section.items.push_back(open_up(with_texts, context));
         ++n_taken;
       }
       n_shown += n_taken;

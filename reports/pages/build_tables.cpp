@@ -1,6 +1,6 @@
 // Sections of numbers: speed, memory, long context and quality.
 #include <algorithm>
-#include <cmath>
+#include <set>
 
 #include "engine/base/units.h"
 #include "probes/metric.h"
@@ -61,6 +61,19 @@ void speed_row(PageContext& context, Table& table, const CellRow& cell, const Se
   table.rows.push_back(std::move(row));
 }
 
+// Planned cases of a suite that have no answer.
+int64_t missing_cases(const RunData& run, const CellRow& cell, const std::string& suite) {
+  std::set<std::string> answered;
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key == cell.key && attempt.suite == suite && attempt.status == "ok") {
+      answered.insert(attempt.case_id);
+    }
+  }
+  return std::count_if(cell.cases.begin(), cell.cases.end(), [&](const PlannedCase& planned) {
+    return planned.suite == suite && !answered.contains(planned.case_id);
+  });
+}
+
 // One row per suite of a cell and score; all scores or the headline alone.
 Table scores_table(PageContext& context, bool headline_only) {
   Table table{headline_only ? "The headline score of each suite: mean over cases with a verdict."
@@ -75,6 +88,7 @@ Table scores_table(PageContext& context, bool headline_only) {
   table.in_terminal = headline_only;
   for (const CellRow& cell : context.run.cells) {
     for (const std::string& suite : suites_of(context.run, cell.key)) {
+      const int64_t n_missing = missing_cases(context.run, cell, suite);
       for (const std::string& score : context.scores_of(suite)) {
         const Selection selection{cell.key, suite, {}};
         const Figure* figure = context.figure(selection, score);
@@ -84,15 +98,6 @@ Table scores_table(PageContext& context, bool headline_only) {
         row.push_back({std::to_string(figure ? (*figure)->n : 0)});
         const int64_t n_invalid = figure ? (*figure)->n_invalid : 0;
         row.push_back({std::to_string(n_invalid), n_invalid > 0 ? Tone::kUnsure : Tone::kPlain});
-        int64_t n_missing = 0;
-        for (const PlannedCase& planned : cell.cases) {
-          if (planned.suite != suite) continue;
-          n_missing += std::none_of(
-              context.run.attempts.begin(), context.run.attempts.end(), [&](const auto& attempt) {
-                return attempt.cell_key == cell.key && attempt.suite == suite &&
-                       attempt.case_id == planned.case_id && attempt.status == "ok";
-              });
-        }
         row.push_back({std::to_string(n_missing), n_missing > 0 ? Tone::kBad : Tone::kPlain});
         table.rows.push_back(std::move(row));
         if (headline_only) break;

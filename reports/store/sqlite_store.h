@@ -25,10 +25,10 @@ class SqliteStore final : public Store {
   std::vector<LaunchRow> launches(const std::string& run_id) override;
   std::vector<LaunchSample> launch_samples(const std::string& run_id) override;
   std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;
+  void load_texts(StoredAttempt& attempt) override;
 
  private:
   void insert_score(const ScoreRow& score, int64_t attempt_id);
-  void load_texts(StoredAttempt& attempt);
   void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
 
   Database database_;

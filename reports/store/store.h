@@ -120,6 +120,8 @@ class Store {
   virtual std::vector<LaunchSample> launch_samples(const std::string& run_id) = 0;
   /// Attempts in running order; prompts and outputs are loaded only when `with_texts`.
   virtual std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) = 0;
+  /// Fills in the texts of an attempt that was read without them.
+  virtual void load_texts(StoredAttempt& attempt) = 0;
 };
 
 }  // namespace ds4::reports
