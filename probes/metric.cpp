@@ -11,14 +11,18 @@ constexpr std::array kMetrics{
     Metric{"ttft", "s", kLowerIsBetter, "time from submitting a request to its first token"},
     Metric{"prefill_rate", "tok/s", kHigherIsBetter, "prompt tokens computed per second of TTFT"},
     Metric{"decode_rate", "tok/s", kHigherIsBetter, "tokens after the first per second after it"},
-    Metric{"load_time", "s", kLowerIsBetter, "time from starting to open the target until it is ready"},
+    Metric{"load_time", "s", kLowerIsBetter,
+           "time from starting to open the target until it is ready"},
     Metric{"peak_memory", "B", kLowerIsBetter, "largest resident memory of the worker process"},
-    Metric{"planned_memory", "B", kNeither, "memory the engine planned before it allocated anything"},
+    Metric{"planned_memory", "B", kNeither,
+           "memory the engine planned before it allocated anything"},
 };
 
 }  // namespace
 
-std::span<const Metric> all_metrics() { return kMetrics; }
+std::span<const Metric> all_metrics() {
+  return kMetrics;
+}
 
 const Metric* find_metric(std::string_view name) {
   for (const Metric& metric : kMetrics) {

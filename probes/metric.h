@@ -9,8 +9,8 @@ namespace ds4::probes {
 enum class Direction { kHigherIsBetter, kLowerIsBetter, kNeither };
 
 struct Metric {
-  std::string_view name;         // "ttft", "decode_rate"
-  std::string_view unit;         // "s", "tok/s", "B"
+  std::string_view name;  // "ttft", "decode_rate"
+  std::string_view unit;  // "s", "tok/s", "B"
   Direction direction;
   std::string_view description;  // one sentence; docs/glossary.md has the definition
 };

@@ -1,4 +1,5 @@
-// One measured value, as it is stored: never an average, always with a unit and the time it was taken.
+// One measured value, as it is stored: never an average, always with a unit and the time it was
+// taken.
 #pragma once
 
 #include <string>

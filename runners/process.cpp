@@ -146,8 +146,10 @@ ChildProcess::Wait ChildProcess::wait_line(milliseconds timeout, std::string& li
     if (protocol_fd_ < 0) return Wait::kEnded;
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
     if (left.count() <= 0) return Wait::kTimeout;
-    std::array<pollfd, 3> fds{{{protocol_fd_, POLLIN, 0}, {log_fd_, POLLIN, 0}, {input_fd_, POLLOUT, 0}}};
-    const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left.count(), 60000)));
+    std::array<pollfd, 3> fds{
+        {{protocol_fd_, POLLIN, 0}, {log_fd_, POLLIN, 0}, {input_fd_, POLLOUT, 0}}};
+    const int ready =
+        ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left.count(), 60000)));
     if (ready < 0 && errno == EINTR) return Wait::kInterrupted;
     if (fds[1].revents) drain_log();
     if (fds[2].revents) feed_input();

@@ -1,4 +1,5 @@
-// A child process of ours: started from this executable, dies with us, read line by line with a deadline.
+// A child process of ours: started from this executable, dies with us, read line by line with a
+// deadline.
 #pragma once
 
 #include <sys/types.h>
@@ -32,8 +33,8 @@ class ChildProcess {
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   enum class Wait { kLine, kTimeout, kInterrupted, kEnded };
-  /// Waits until a protocol line is complete, `timeout` passes, a signal handler ran (EINTR), or the
-  /// child closed the pipe. On kLine `line` holds it without its newline.
+  /// Waits until a protocol line is complete, `timeout` passes, a signal handler ran (EINTR), or
+  /// the child closed the pipe. On kLine `line` holds it without its newline.
   Wait wait_line(std::chrono::milliseconds timeout, std::string& line);
 
   void kill();
@@ -51,9 +52,9 @@ class ChildProcess {
 
   pid_t pid_ = -1;
   int input_fd_ = -1, protocol_fd_ = -1, log_fd_ = -1;
-  std::string input_;      // not yet written
-  std::string buffer_;     // protocol bytes read
-  size_t scanned_ = 0;     // bytes of buffer_ known to hold no newline
+  std::string input_;   // not yet written
+  std::string buffer_;  // protocol bytes read
+  size_t scanned_ = 0;  // bytes of buffer_ known to hold no newline
   std::string log_;
   std::optional<Exit> exit_;
 };

@@ -120,7 +120,9 @@ std::optional<Message> message_from(const json& j) {
 std::string encode(const Message& message) {
   const json j = std::visit(
       Overloaded{
-          [](const PhaseMessage& m) { return json{{"type", "phase"}, {"phase", m.phase}}; },
+          [](const PhaseMessage& m) {
+            return json{{"type", "phase"}, {"phase", m.phase}};
+          },
           [](const ReadyMessage& m) {
             return json{{"type", "ready"}, {"description", m.description}, {"cases", m.cases}};
           },
@@ -128,9 +130,8 @@ std::string encode(const Message& message) {
             return json{{"type", "case"}, {"suite", m.suite}, {"case", m.case_id}};
           },
           [](const ProgressMessage& m) {
-            return json{{"type", "progress"},
-                        {"prompt", m.prompt_done},
-                        {"completion", m.completion_done}};
+            return json{
+                {"type", "progress"}, {"prompt", m.prompt_done}, {"completion", m.completion_done}};
           },
           [](const AttemptMessage& m) {
             json attempt{{"type", "attempt"}, {"attempt", attempt_json(m.attempt)}};
@@ -144,7 +145,9 @@ std::string encode(const Message& message) {
             return json{
                 {"type", "error"}, {"what", m.what}, {"hint", m.hint}, {"exit_code", m.exit_code}};
           },
-          [](const DoneMessage&) { return json{{"type", "done"}}; },
+          [](const DoneMessage&) {
+            return json{{"type", "done"}};
+          },
       },
       message);
   return j.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -1,5 +1,5 @@
-// What a worker tells its supervisor: one JSON object a line, and the one JSON document it is given.
-// Both ends of the pipe are here, so that the format has one home.
+// What a worker tells its supervisor: one JSON object a line, and the one JSON document it is
+// given. Both ends of the pipe are here, so that the format has one home.
 #pragma once
 
 #include <optional>
@@ -48,8 +48,8 @@ struct ErrorMessage {  // set-up failed; the worker ends
 };
 struct DoneMessage {};
 
-using Message = std::variant<PhaseMessage, ReadyMessage, CaseMessage, ProgressMessage, AttemptMessage,
-                             SamplesMessage, ErrorMessage, DoneMessage>;
+using Message = std::variant<PhaseMessage, ReadyMessage, CaseMessage, ProgressMessage,
+                             AttemptMessage, SamplesMessage, ErrorMessage, DoneMessage>;
 
 /// One line without the newline. Invalid UTF-8 in texts becomes U+FFFD.
 std::string encode(const Message& message);

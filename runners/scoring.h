@@ -1,5 +1,5 @@
-// Grading a stored attempt: used by the worker right after an answer and by `rescore` years later, on
-// exactly the same columns.
+// Grading a stored attempt: used by the worker right after an answer and by `rescore` years later,
+// on exactly the same columns.
 #pragma once
 
 #include <string>

@@ -16,8 +16,8 @@ volatile bool g_interrupted = false;
 
 namespace {
 
-// A worker enforces `limits.case_timeout` itself while it is healthy; the supervisor steps in this much
-// later, when the worker is deaf.
+// A worker enforces `limits.case_timeout` itself while it is healthy; the supervisor steps in this
+// much later, when the worker is deaf.
 constexpr double kDeafness_s = 5;
 
 void on_interrupt(int) {
@@ -30,8 +30,13 @@ class Launch {
  public:
   Launch(reports::Store& store, const std::string& run_id, const Assignment& assignment, int number,
          RunState& state, const Observer& observer)
-      : store_(store), run_id_(run_id), assignment_(assignment), state_(state), observer_(observer),
-        start_(monotonic_seconds()), case_start_(start_) {
+      : store_(store),
+        run_id_(run_id),
+        assignment_(assignment),
+        state_(state),
+        observer_(observer),
+        start_(monotonic_seconds()),
+        case_start_(start_) {
     row_.cell_key = assignment.cell.key;
     row_.number = number;
     row_.started_at = utc_now();

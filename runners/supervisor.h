@@ -1,5 +1,6 @@
-// The supervisor: starts one worker per cell, enforces deadlines, and is the only writer of the store.
-// Nothing a worker does can end it: crashes, hangs and nonsense on the pipe become stored outcomes.
+// The supervisor: starts one worker per cell, enforces deadlines, and is the only writer of the
+// store. Nothing a worker does can end it: crashes, hangs and nonsense on the pipe become stored
+// outcomes.
 #pragma once
 
 #include <functional>
@@ -28,8 +29,8 @@ extern volatile bool g_interrupted;
 /// Makes SIGINT and SIGTERM set g_interrupted; a second one ends this process at once (exit 130).
 void install_interrupt_handler();
 
-/// Runs the missing cases of one cell in a worker and stores every attempt as it ends, then the launch.
-/// Returns the launch as stored.
+/// Runs the missing cases of one cell in a worker and stores every attempt as it ends, then the
+/// launch. Returns the launch as stored.
 reports::LaunchRow run_cell(reports::Store& store, const std::string& run_id,
                             const Assignment& assignment, int launch_number, RunState& state,
                             const Observer& observer);

@@ -90,16 +90,16 @@ class Worker {
     const double start = monotonic_seconds();
     double last_progress = start;
     bool late = false;
-    Response response = target_->submit(
-        {c.conversation, c.limits}, [&](int64_t prompt_done, int64_t completion_done) {
-          const double now = monotonic_seconds();
-          if (now - last_progress > kProgressInterval_s) {
-            last_progress = now;
-            send(ProgressMessage{prompt_done, completion_done});
-          }
-          late = now - start > profile_.case_timeout_s;
-          return !late;
-        });
+    Response response = target_->submit({c.conversation, c.limits},
+                                        [&](int64_t prompt_done, int64_t completion_done) {
+                                          const double now = monotonic_seconds();
+                                          if (now - last_progress > kProgressInterval_s) {
+                                            last_progress = now;
+                                            send(ProgressMessage{prompt_done, completion_done});
+                                          }
+                                          late = now - start > profile_.case_timeout_s;
+                                          return !late;
+                                        });
     if (late) {
       response.error = "stopped after " + format_seconds(profile_.case_timeout_s) +
                        ", the limit `limits.case_timeout`";

@@ -1,5 +1,5 @@
-// The worker: one cell in a process of its own. Opens the target, runs the cases that are missing, and
-// tells its supervisor about it, line by line (protocol.h).
+// The worker: one cell in a process of its own. Opens the target, runs the cases that are missing,
+// and tells its supervisor about it, line by line (protocol.h).
 #pragma once
 
 #include <cstdio>
@@ -8,9 +8,9 @@
 
 namespace ds4::runners {
 
-/// Runs an assignment, writing protocol lines to `out`. Returns the process's exit code: 0 when every
-/// case was tried, else the code of the error that was reported. A target's errors about one case are
-/// attempts with status "error"; they do not end the worker.
+/// Runs an assignment, writing protocol lines to `out`. Returns the process's exit code: 0 when
+/// every case was tried, else the code of the error that was reported. A target's errors about one
+/// case are attempts with status "error"; they do not end the worker.
 int run_worker(const Assignment& assignment, std::FILE* out);
 
 /// A conversation as the text that is stored and shown as the prompt of an attempt.

@@ -24,10 +24,10 @@ struct Inventory {
   int64_t n_shards = 0;
   int64_t n_tensors = 0;
   int64_t tensor_bytes = 0;
-  int64_t bytes_per_token = 0;         // sum of the components, MTP excluded
-  double kv_bytes_per_token_fp8 = 0;   // growing caches, FP8 rows + FP4 indexer keys (model.md 4.3)
+  int64_t bytes_per_token = 0;        // sum of the components, MTP excluded
+  double kv_bytes_per_token_fp8 = 0;  // growing caches, FP8 rows + FP4 indexer keys (model.md 4.3)
   double kv_bytes_per_token_bf16 = 0;
-  int64_t kv_fixed_bytes_fp8 = 0;      // raw windows of all backbone layers
+  int64_t kv_fixed_bytes_fp8 = 0;  // raw windows of all backbone layers
   std::vector<Component> components;
   std::vector<DtypeTotal> dtypes;
   std::vector<int> experts_per_layer;
@@ -38,8 +38,9 @@ struct Inventory {
 /// Reads config.json and every shard header; no tensor data. Throws Error(kCheckpoint).
 Inventory take_inventory(const std::filesystem::path& checkpoint);
 
-/// sha256 over config.json and the bytes of every shard: reads the whole checkpoint once, then keeps
-/// each shard's hash in `cache_file` (JSON) for as long as size and time of writing stay the same.
+/// sha256 over config.json and the bytes of every shard: reads the whole checkpoint once, then
+/// keeps each shard's hash in `cache_file` (JSON) for as long as size and time of writing stay the
+/// same.
 std::string checkpoint_sha256(const std::filesystem::path& checkpoint,
                               const std::filesystem::path& cache_file);
 

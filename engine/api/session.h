@@ -15,8 +15,8 @@
 namespace ds4 {
 
 enum class Device { kCpu, kCuda };
-enum class KvDtype { kFp8, kBf16 };      // kFp8: packed rows, exactly the reference (model.md 4.3)
-enum class IndexDtype { kFp4, kBf16 };   // indexer keys and queries on the FP4 grid, or BF16
+enum class KvDtype { kFp8, kBf16 };     // kFp8: packed rows, exactly the reference (model.md 4.3)
+enum class IndexDtype { kFp4, kBf16 };  // indexer keys and queries on the FP4 grid, or BF16
 enum class Precision { kReference, kF32 };  // kF32 (CPU): no rounding point and no simulation
 
 struct EngineSettings {
@@ -35,16 +35,17 @@ struct ModelInfo {
   int n_layers = 0;
   int hidden_size = 0;
   int64_t vocab_size = 0;
-  int64_t context_limit = 0;      // max_position_embeddings
+  int64_t context_limit = 0;  // max_position_embeddings
   std::vector<int> experts_per_layer;
   bool has_mtp = false;
-  std::string identity;           // sha256 over tensor headers and sizes, hexadecimal
+  std::string identity;  // sha256 over tensor headers and sizes, hexadecimal
 };
 
 /// Bytes by owner, before anything is allocated.
 struct MemoryEstimate {
   struct Part {
-    std::string owner;  // "weights", "raw KV", "compressed KV", "indexer keys", "tails", "activations"
+    std::string
+        owner;  // "weights", "raw KV", "compressed KV", "indexer keys", "tails", "activations"
     int64_t bytes = 0;
   };
   std::vector<Part> parts;

@@ -1,5 +1,5 @@
-// The vocabulary of a conversation, shared by the engine's chat encoder, the suites and every target.
-// Plain data; no rendering (engine/text/chat_encoder) and no JSON parsing here.
+// The vocabulary of a conversation, shared by the engine's chat encoder, the suites and every
+// target. Plain data; no rendering (engine/text/chat_encoder) and no JSON parsing here.
 #pragma once
 
 #include <optional>
@@ -45,7 +45,7 @@ struct Conversation {
   std::vector<Message> messages;
   ThinkingMode thinking = ThinkingMode::kChat;
   bool drop_thinking = true;
-  std::string reasoning_effort;  // "", "low", "high", "max"
+  std::string reasoning_effort;     // "", "low", "high", "max"
   bool has_context_prefix = false;  // an already encoded context precedes: no BOS
 };
 

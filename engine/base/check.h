@@ -12,10 +12,10 @@ namespace ds4 {
 }  // namespace ds4
 
 // Always on: use at API boundaries and launchers. The optional detail is a std::string expression.
-#define DS4_CHECK(expression, ...)                                                          \
-  do {                                                                                      \
-    if (!(expression))                                                                      \
-      ::ds4::check_failed(__FILE__, __LINE__, #expression, ::std::string{__VA_ARGS__});     \
+#define DS4_CHECK(expression, ...)                                                      \
+  do {                                                                                  \
+    if (!(expression))                                                                  \
+      ::ds4::check_failed(__FILE__, __LINE__, #expression, ::std::string{__VA_ARGS__}); \
   } while (false)
 
 // Debug builds only: use in hot loops.

@@ -1,6 +1,6 @@
-// ds4::Error: a problem the user or the machine has, thrown at set-up and I/O and caught once at the
-// top. Wrong answers, time-outs and crashes of a worker are not errors but outcomes; bugs of ours are
-// DS4_CHECK (check.h).
+// ds4::Error: a problem the user or the machine has, thrown at set-up and I/O and caught once at
+// the top. Wrong answers, time-outs and crashes of a worker are not errors but outcomes; bugs of
+// ours are DS4_CHECK (check.h).
 #pragma once
 
 #include <stdexcept>

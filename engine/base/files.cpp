@@ -43,8 +43,9 @@ std::string read_file(const std::filesystem::path& path, int64_t max_bytes) {
   if (file.fd < 0) throw_errno(path, "open");
   const int64_t size = file_size(path, file.fd);
   if (size > max_bytes) {
-    throw Error(ErrorCode::kIo, path.string() + ": " + std::to_string(size) +
-                                    " bytes is more than the limit of " + std::to_string(max_bytes),
+    throw Error(ErrorCode::kIo,
+                path.string() + ": " + std::to_string(size) + " bytes is more than the limit of " +
+                    std::to_string(max_bytes),
                 "Check that this is the file you meant.");
   }
   std::string bytes(static_cast<size_t>(size), '\0');

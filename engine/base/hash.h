@@ -1,4 +1,5 @@
-// SHA-256, the one hash of the project: cell keys, checkpoint identities, stored prompts, downloads.
+// SHA-256, the one hash of the project: cell keys, checkpoint identities, stored prompts,
+// downloads.
 #pragma once
 
 #include <filesystem>

@@ -43,9 +43,17 @@ int64_t parse_bytes(std::string_view text) {
   constexpr const char* kExample = "90GiB, 512MiB or 4096";
   const auto [value, unit] = split_quantity(text, kExample);
   static constexpr std::array<std::pair<std::string_view, double>, 11> kUnits{{
-      {"", 1},           {"B", 1},          {"KiB", 0x1p10}, {"MiB", 0x1p20},
-      {"GiB", 0x1p30},   {"TiB", 0x1p40},   {"kB", 1e3},     {"KB", 1e3},
-      {"MB", 1e6},       {"GB", 1e9},       {"TB", 1e12},
+      {"", 1},
+      {"B", 1},
+      {"KiB", 0x1p10},
+      {"MiB", 0x1p20},
+      {"GiB", 0x1p30},
+      {"TiB", 0x1p40},
+      {"kB", 1e3},
+      {"KB", 1e3},
+      {"MB", 1e6},
+      {"GB", 1e9},
+      {"TB", 1e12},
   }};
   for (const auto& [name, factor] : kUnits) {
     if (unit == name && value * factor < 9e18) return std::llround(value * factor);
@@ -104,6 +112,8 @@ std::string format_number(double value, int digits) {
   return separate_thousands(text);
 }
 
-std::string format_count(int64_t count) { return separate_thousands(std::to_string(count)); }
+std::string format_count(int64_t count) {
+  return separate_thousands(std::to_string(count));
+}
 
 }  // namespace ds4

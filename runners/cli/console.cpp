@@ -59,11 +59,11 @@ void Progress::live_line(const runners::RunState& state) {
   const double now = monotonic_seconds();
   if (drawn_ && now - last_draw_s_ < kRedraw_s) return;
   last_draw_s_ = now;
-  std::string line = "cell " + std::to_string(state.cell) + "/" + std::to_string(state.n_cells) + " " +
-                     state.cell_label + ": ";
+  std::string line = "cell " + std::to_string(state.cell) + "/" + std::to_string(state.n_cells) +
+                     " " + state.cell_label + ": ";
   if (state.phase == "cases") {
-    line += "case " + std::to_string(state.cases_done + 1) + "/" + std::to_string(state.n_cases) + " " +
-            state.suite + "/" + state.case_id;
+    line += "case " + std::to_string(state.cases_done + 1) + "/" + std::to_string(state.n_cases) +
+            " " + state.suite + "/" + state.case_id;
     if (state.prompt_done > 0) line += ", prompt " + std::to_string(state.prompt_done);
     if (state.completion_done > 0) line += ", answer " + std::to_string(state.completion_done);
     line += eta(state);

@@ -9,8 +9,8 @@
 
 namespace ds4::cli {
 
-/// Whether text for a stream (STDOUT_FILENO, STDERR_FILENO) may be coloured: a terminal, and neither
-/// NO_COLOR, TERM=dumb nor --no-color.
+/// Whether text for a stream (STDOUT_FILENO, STDERR_FILENO) may be coloured: a terminal, and
+/// neither NO_COLOR, TERM=dumb nor --no-color.
 bool use_colour(int fd, const Common& common);
 
 /// Shows what a run is doing on stderr. Pass observer() to runners::execute().

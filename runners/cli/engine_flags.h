@@ -13,7 +13,8 @@ inline void add_engine_flags(CLI::App* verb, std::string& checkpoint, EngineSett
   static const std::map<std::string, KvDtype> kKv{{"fp8", KvDtype::kFp8}, {"bf16", KvDtype::kBf16}};
   static const std::map<std::string, IndexDtype> kIndex{{"fp4", IndexDtype::kFp4},
                                                         {"bf16", IndexDtype::kBf16}};
-  static const std::map<std::string, Device> kDevice{{"cpu", Device::kCpu}, {"cuda", Device::kCuda}};
+  static const std::map<std::string, Device> kDevice{{"cpu", Device::kCpu},
+                                                     {"cuda", Device::kCuda}};
   verb->add_option("--checkpoint", checkpoint, "Checkpoint folder")->required();
   verb->add_option("--kv", settings.kv_dtype, "KV rows: fp8 (the reference) or bf16")
       ->transform(CLI::CheckedTransformer(kKv));

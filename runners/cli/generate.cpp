@@ -24,8 +24,11 @@ struct GenerateOptions {
 class Talk {
  public:
   explicit Talk(const GenerateOptions& options)
-      : options_(options), tokenizer_(Tokenizer::load(options.checkpoint)),
-        engine_(Engine::load(options.checkpoint, options.settings)), session_(engine_->new_session()) {
+      : options_(options),
+        tokenizer_(Tokenizer::load(options.checkpoint)),
+        release_(release_of_checkpoint(options.checkpoint).value_or(Release::kApril)),
+        engine_(Engine::load(options.checkpoint, options.settings)),
+        session_(engine_->new_session()) {
     conversation_.thinking = options.thinking ? ThinkingMode::kThinking : ThinkingMode::kChat;
     if (!options.system.empty()) add("system", options.system);
   }
@@ -33,7 +36,8 @@ class Talk {
   // Streams the answer to stdout and speed to stderr; keeps it as part of the conversation.
   void answer(const std::string& prompt) {
     add("user", prompt);
-    const auto tokens = tokenizer_->encode(render_prompt(conversation_), AddedTokens::kParse);
+    const auto tokens =
+        tokenizer_->encode(render_prompt(conversation_, release_), AddedTokens::kParse);
     const double start = monotonic_seconds();
     session_->extend_to(tokens);
     StreamDecoder decoder(tokenizer_);
@@ -54,15 +58,17 @@ class Talk {
     }
     emit(decoder.finish() + "\n");
     const double end = monotonic_seconds();
-    const ParsedCompletion parsed = parse_completion(text, conversation_.thinking, ParseMode::kTolerant);
+    const ParsedCompletion parsed =
+        parse_completion(text, conversation_.thinking, ParseMode::kTolerant);
     Message message;
     message.role = "assistant";
     message.content = parsed.content;
     message.reasoning_content = parsed.reasoning;
     message.tool_calls = parsed.tool_calls;
     conversation_.messages.push_back(message);
-    std::fprintf(stderr, "[prompt %zu tokens (%lld reused), TTFT %.3f s; answer %lld tokens", tokens.size(),
-                 static_cast<long long>(session_->reused()), first - start, static_cast<long long>(n));
+    std::fprintf(stderr, "[prompt %zu tokens (%lld reused), TTFT %.3f s; answer %lld tokens",
+                 tokens.size(), static_cast<long long>(session_->reused()), first - start,
+                 static_cast<long long>(n));
     if (n > 1) std::fprintf(stderr, ", %.1f tok/s", static_cast<double>(n - 1) / (end - first));
     std::fputs("]\n", stderr);
   }
@@ -77,6 +83,7 @@ class Talk {
 
   const GenerateOptions& options_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  const Release release_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Session> session_;
   Conversation conversation_;
@@ -103,7 +110,8 @@ void add_generate(CLI::App& app, Common&) {
   verb->footer(
       "Examples:\n"
       "  ds4-sweep generate --checkpoint checkpoints/tiny \"What is 12 + 30?\"\n"
-      "  ds4-sweep generate --checkpoint DIR --temperature 1 --seed 7     a conversation; end with Ctrl-D");
+      "  ds4-sweep generate --checkpoint DIR --temperature 1 --seed 7     a conversation; end with "
+      "Ctrl-D");
   verb->add_option("PROMPT", options->prompt, "What to ask; without it, lines of standard input");
   add_engine_flags(verb, options->checkpoint, options->settings);
   verb->add_option("--system", options->system, "System message");
@@ -112,7 +120,8 @@ void add_generate(CLI::App& app, Common&) {
       ->capture_default_str();
   verb->add_option("--max-tokens", options->max_tokens, "Tokens of an answer at most")
       ->capture_default_str();
-  verb->add_option("--temperature", options->sampling.temperature, "0 = greedy")->capture_default_str();
+  verb->add_option("--temperature", options->sampling.temperature, "0 = greedy")
+      ->capture_default_str();
   verb->add_option("--top-p", options->sampling.top_p, "Nucleus sampling")->capture_default_str();
   verb->add_option("--seed", options->sampling.seed, "Seed of the draws")->capture_default_str();
   verb->callback([options] { run_generate(*options); });

@@ -13,10 +13,13 @@ void add_inspect(CLI::App& app, Common& common) {
   auto folder = std::make_shared<std::string>();
   auto whole = std::make_shared<bool>(false);
   CLI::App* verb = app.add_subcommand("inspect", "Inventory of a checkpoint, from headers alone");
-  verb->footer("Examples:\n  ds4-sweep inspect checkpoints/tiny\n  ds4-sweep inspect DIR --json\n  ds4-sweep inspect DIR --sha256");
+  verb->footer(
+      "Examples:\n  ds4-sweep inspect checkpoints/tiny\n  ds4-sweep inspect DIR --json\n  "
+      "ds4-sweep inspect DIR --sha256");
   verb->add_option("DIR", *folder, "Checkpoint folder (config.json and *.safetensors)")->required();
   verb->add_flag("--json", common.json, "Print as JSON");
-  verb->add_flag("--sha256", *whole, "Print the sha256 of all bytes instead; cached in runs/sha256.json");
+  verb->add_flag("--sha256", *whole,
+                 "Print the sha256 of all bytes instead; cached in runs/sha256.json");
   verb->callback([folder, whole, &common] {
     if (*whole) {
       std::filesystem::create_directories("runs");

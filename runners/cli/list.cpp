@@ -20,8 +20,8 @@ Rows list_suites(const Common&) {
   Rows rows;
   for (const suites::Suite* suite : suites::all_suites()) {
     const suites::Definition& definition = profiles::suite_definition(*suite);
-    rows.emplace_back(definition.name,
-                      definition.description + " (version " + std::to_string(definition.version) + ")");
+    rows.emplace_back(definition.name, definition.description + " (version " +
+                                           std::to_string(definition.version) + ")");
   }
   return rows;
 }
@@ -92,7 +92,8 @@ void add_list(CLI::App& app, Common& common) {
       const Rows rows = k.rows(common);
       if (common.json) {
         nlohmann::json list = nlohmann::json::array();
-        for (const auto& [name, text] : rows) list.push_back({{"name", name}, {"description", text}});
+        for (const auto& [name, text] : rows)
+          list.push_back({{"name", name}, {"description", text}});
         std::puts(list.dump(2).c_str());
         return;
       }

@@ -1,5 +1,5 @@
-// `logits`: f32 logits of a token sequence to a safetensors file, the door for comparing us with another
-// implementation. Needs config and weights only, no tokenizer.
+// `logits`: f32 logits of a token sequence to a safetensors file, the door for comparing us with
+// another implementation. Needs config and weights only, no tokenizer.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstring>
@@ -23,8 +23,8 @@ struct LogitsOptions {
 
 // A JSON list of ids, or ids separated by white space or commas.
 std::vector<TokenId> read_tokens(const std::string& source) {
-  std::string text = source == "-" ? std::string{std::istreambuf_iterator<char>(std::cin), {}}
-                                   : read_file(source);
+  std::string text =
+      source == "-" ? std::string{std::istreambuf_iterator<char>(std::cin), {}} : read_file(source);
   for (char& c : text) {
     if (std::strchr(",[]\n\r\t", c) && c != '\0') c = ' ';
   }
@@ -34,8 +34,8 @@ std::vector<TokenId> read_tokens(const std::string& source) {
     char* end = nullptr;
     const long value = std::strtol(at, &end, 10);
     if (end == at || (*end != ' ' && *end != '\0') || value < 0 || value > INT32_MAX) {
-      throw Error(ErrorCode::kUsage, source + ": `" + std::string(at, std::strcspn(at, " ")) +
-                                         "` is not a token id",
+      throw Error(ErrorCode::kUsage,
+                  source + ": `" + std::string(at, std::strcspn(at, " ")) + "` is not a token id",
                   "Give a JSON list of ids, or ids separated by blanks.");
     }
     tokens.push_back(static_cast<TokenId>(value));
@@ -50,9 +50,8 @@ std::string to_safetensors(const std::vector<float>& logits, const std::vector<i
   const size_t logit_bytes = logits.size() * sizeof(float);
   const size_t position_bytes = positions.size() * sizeof(int64_t);
   nlohmann::ordered_json header;
-  header["positions"] = {{"dtype", "I64"},
-                         {"shape", {positions.size()}},
-                         {"data_offsets", {0, position_bytes}}};
+  header["positions"] = {
+      {"dtype", "I64"}, {"shape", {positions.size()}}, {"data_offsets", {0, position_bytes}}};
   header["logits"] = {{"dtype", "F32"},
                       {"shape", {positions.size(), vocab}},
                       {"data_offsets", {position_bytes, position_bytes + logit_bytes}}};
@@ -96,8 +95,10 @@ void add_logits(CLI::App& app, Common&) {
   CLI::App* verb = app.add_subcommand("logits", "Write the logits of a token sequence to a file");
   verb->footer(
       "Examples:\n"
-      "  echo '[0, 3, 17]' | ds4-sweep logits --checkpoint checkpoints/tiny --tokens - --out l.safetensors\n"
-      "  ds4-sweep logits --checkpoint DIR --tokens ids.json --precision f32 --all-positions --out l.safetensors");
+      "  echo '[0, 3, 17]' | ds4-sweep logits --checkpoint checkpoints/tiny --tokens - --out "
+      "l.safetensors\n"
+      "  ds4-sweep logits --checkpoint DIR --tokens ids.json --precision f32 --all-positions --out "
+      "l.safetensors");
   add_engine_flags(verb, options->checkpoint, options->settings);
   static const std::map<std::string, Precision> kPrecision{{"reference", Precision::kReference},
                                                            {"f32", Precision::kF32}};
@@ -107,7 +108,8 @@ void add_logits(CLI::App& app, Common&) {
   verb->add_option("--tokens", options->tokens, "JSON list or text of ids; `-` is standard input")
       ->required();
   verb->add_flag("--all-positions", options->all_positions, "Every position instead of the last");
-  verb->add_option("--out", options->out, "Safetensors file to write: logits, positions")->required();
+  verb->add_option("--out", options->out, "Safetensors file to write: logits, positions")
+      ->required();
   verb->callback([options] { run_logits(*options); });
 }
 

@@ -1,5 +1,5 @@
-// ds4-sweep: parse, run the verb, turn errors into messages and exit codes. The only catch of ds4::Error
-// besides the worker's top frame.
+// ds4-sweep: parse, run the verb, turn errors into messages and exit codes. The only catch of
+// ds4::Error besides the worker's top frame.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -39,9 +39,8 @@ void print_error(const ds4::Error& e) {
 int main(int argc, char** argv) {
   CLI::App app{"Measures and validates DeepSeek-V4-Flash on one machine.", "ds4-sweep"};
   app.footer(kFooter);
-  app.set_version_flag("--version",
-                       std::string("ds4-sweep ") + ds4::kVersion + " (" + ds4::kCommit +
-                           (ds4::kDirty ? ", modified" : "") + ")");
+  app.set_version_flag("--version", std::string("ds4-sweep ") + ds4::kVersion + " (" +
+                                        ds4::kCommit + (ds4::kDirty ? ", modified" : "") + ")");
   app.require_subcommand(1);
   Common common;
   common.command_line = join_arguments(argc, argv);
@@ -72,7 +71,8 @@ int main(int argc, char** argv) {
     print_error(e);
     return ds4::exit_code(e.code());
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "ds4-sweep: unexpected: %s\n  This is a bug; please report it.\n", e.what());
+    std::fprintf(stderr, "ds4-sweep: unexpected: %s\n  This is a bug; please report it.\n",
+                 e.what());
     return 5;
   }
 }

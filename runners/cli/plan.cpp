@@ -17,7 +17,8 @@ MemoryEstimate estimate(const profiles::Profile& profile) {
   if (profile.target != "engine") return {};
   EngineSettings settings;
   settings.kv_dtype = profile.engine.kv_dtype == "bf16" ? KvDtype::kBf16 : KvDtype::kFp8;
-  settings.index_dtype = profile.engine.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
+  settings.index_dtype =
+      profile.engine.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
   settings.context_length = profile.engine.context_length;
   settings.prefill_chunk = static_cast<int>(profile.engine.prefill_chunk);
   settings.threads = static_cast<int>(profile.engine.threads);
@@ -45,7 +46,8 @@ void add_plan(CLI::App& app, Common& common) {
   auto path = std::make_shared<std::string>();
   auto set = std::make_shared<std::vector<std::string>>();
   CLI::App* verb = app.add_subcommand("plan", "Print cells, cases and planned memory; run nothing");
-  verb->footer("Examples:\n  ds4-sweep plan profiles/tiny.toml\n  ds4-sweep plan profiles/tiny.toml --json");
+  verb->footer(
+      "Examples:\n  ds4-sweep plan profiles/tiny.toml\n  ds4-sweep plan profiles/tiny.toml --json");
   verb->add_option("PROFILE", *path, "Profile file (TOML)")->required();
   verb->add_option("--set", *set, "Override a key of the profile: key=value");
   verb->add_flag("--json", common.json, "Print as JSON");

@@ -18,8 +18,9 @@ struct Format {
   const char* name;
   std::string (*render)(const reports::Page&);
 };
-constexpr Format kFormats[] = {
-    {"html", reports::render_html}, {"md", reports::render_markdown}, {"json", reports::render_json}};
+constexpr Format kFormats[] = {{"html", reports::render_html},
+                               {"md", reports::render_markdown},
+                               {"json", reports::render_json}};
 
 struct ReportOptions {
   std::string run = "latest", output;
@@ -35,7 +36,8 @@ void write_formats(const reports::Page& page, const ReportOptions& options) {
         continue;
       }
       std::filesystem::create_directories(options.output);
-      const auto path = std::filesystem::path(options.output) / (std::string("report.") + format.name);
+      const auto path =
+          std::filesystem::path(options.output) / (std::string("report.") + format.name);
       write_file_atomic(path, format.render(page));
       std::puts(path.c_str());
     }
@@ -54,7 +56,9 @@ void add_report(CLI::App& app, Common& common) {
       "  ds4-sweep report 3f2a --format md -o -      Markdown to standard output");
   verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")
       ->capture_default_str();
-  verb->add_option("--db", common.db, "Database file")->envname("DS4_SWEEP_DB")->capture_default_str();
+  verb->add_option("--db", common.db, "Database file")
+      ->envname("DS4_SWEEP_DB")
+      ->capture_default_str();
   verb->add_option("-o,--output", options->output, "Folder to write to; `-` is standard output");
   verb->add_option("--format", options->formats, "html, md, json (default: all)")
       ->delimiter(',')

@@ -1,4 +1,5 @@
-// `rescore`: grades the stored answers of a run again with the scorers of this build. Older scores stay.
+// `rescore`: grades the stored answers of a run again with the scorers of this build. Older scores
+// stay.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -13,7 +14,9 @@ void add_rescore(CLI::App& app, Common& common) {
   CLI::App* verb = app.add_subcommand("rescore", "Grade stored answers again with today's scorers");
   verb->footer("Example:\n  ds4-sweep rescore latest");
   verb->add_option("RUN", *run, "Run id, a unique beginning of it, or `latest`")->required();
-  verb->add_option("--db", common.db, "Database file")->envname("DS4_SWEEP_DB")->capture_default_str();
+  verb->add_option("--db", common.db, "Database file")
+      ->envname("DS4_SWEEP_DB")
+      ->capture_default_str();
   verb->callback([run, &common] {
     const auto store = reports::Store::open(common.db);
     int n = 0, changed = 0;

@@ -63,7 +63,8 @@ void execute_and_report(reports::Store& store, const std::string& run_id, const 
     }
   }
   if (runners::g_interrupted) {
-    std::fprintf(stderr, "interrupted; everything measured is stored. To finish: ds4-sweep resume %s\n",
+    std::fprintf(stderr,
+                 "interrupted; everything measured is stored. To finish: ds4-sweep resume %s\n",
                  run_id.substr(0, 8).c_str());
     common.exit_code = kInterruptedExit;
   } else {
@@ -72,8 +73,11 @@ void execute_and_report(reports::Store& store, const std::string& run_id, const 
 }
 
 void add_run_flags(CLI::App* verb, RunOptions& options, Common& common) {
-  verb->add_option("--db", common.db, "Database file")->envname("DS4_SWEEP_DB")->capture_default_str();
-  verb->add_option("-o,--output", options.output, "Folder for the reports (default: beside the database)");
+  verb->add_option("--db", common.db, "Database file")
+      ->envname("DS4_SWEEP_DB")
+      ->capture_default_str();
+  verb->add_option("-o,--output", options.output,
+                   "Folder for the reports (default: beside the database)");
   verb->add_flag("--json", common.json, "Print the result as one JSON object");
   verb->add_flag("-q,--quiet", common.quiet, "No progress");
   verb->add_flag("--no-color", common.no_color, "No colours");
@@ -107,7 +111,8 @@ void add_resume(CLI::App& app, Common& common) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* verb = app.add_subcommand("resume", "Run what an interrupted run is missing");
   verb->footer("Examples:\n  ds4-sweep resume latest\n  ds4-sweep resume 3f2a91c0 --force");
-  verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")->required();
+  verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")
+      ->required();
   verb->add_flag("--force", options->force, "Even if the commit or the checkpoint is another one");
   add_run_flags(verb, *options, common);
   verb->callback([options, &common] {

@@ -16,12 +16,15 @@ void add_show(CLI::App& app, Common& common) {
   verb->footer(
       "Examples:\n"
       "  ds4-sweep show latest                     one line per case\n"
-      "  ds4-sweep show latest needle/2048         the cases of that name, with head and tail of texts\n"
+      "  ds4-sweep show latest needle/2048         the cases of that name, with head and tail of "
+      "texts\n"
       "  ds4-sweep show latest arithmetic --full   whole prompts and answers");
   verb->add_option("RUN", *run, "Run id, a unique beginning of it, or `latest`")->required();
   verb->add_option("CASE", *filter, "Beginning of suite/case");
   verb->add_flag("--full", *full, "Whole texts instead of 2 KB of each");
-  verb->add_option("--db", common.db, "Database file")->envname("DS4_SWEEP_DB")->capture_default_str();
+  verb->add_option("--db", common.db, "Database file")
+      ->envname("DS4_SWEEP_DB")
+      ->capture_default_str();
   verb->callback([run, filter, full, &common] {
     const auto store = reports::Store::open_read_only(common.db);
     const auto attempts = store->attempts(store->run(*run).id, true);

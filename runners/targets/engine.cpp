@@ -1,5 +1,5 @@
-// The embedded engine as a target: renders, tokenises, runs the session, parses. The only harness file
-// that includes the engine's interface for inference.
+// The embedded engine as a target: renders, tokenises, runs the session, parses. The only harness
+// file that includes the engine's interface for inference.
 #include <algorithm>
 #include <optional>
 
@@ -35,12 +35,14 @@ class EngineTarget final : public Target {
 
   Capabilities open(const std::function<void(const std::string&)>& on_phase) override {
     if (profile_.checkpoint.empty()) {
-      throw Error(ErrorCode::kProfile, profile_.path.string() + ": no `checkpoint` for target `engine`",
+      throw Error(ErrorCode::kProfile,
+                  profile_.path.string() + ": no `checkpoint` for target `engine`",
                   "Add `checkpoint = \"DIR\"`.");
     }
     on_phase("load");
     const EngineSettings settings = engine_settings(profile_.engine);
     tokenizer_ = Tokenizer::load(profile_.checkpoint);
+    release_ = release_of_checkpoint(profile_.checkpoint).value_or(Release::kApril);
     planned_bytes_ = estimate_memory(profile_.checkpoint, settings).total_bytes();
     engine_ = Engine::load(profile_.checkpoint, settings);
     session_ = engine_->new_session();
@@ -77,10 +79,11 @@ class EngineTarget final : public Target {
     const bool complete = session_->extend_to(
         tokens, [&](int64_t tokens_done) { return on_progress(tokens_done, 0); });
     response.cached_tokens = session_->reused();
-    response.answer.finish_reason = complete ? decode(request, elapsed, on_progress, response) : "cancelled";
+    response.answer.finish_reason =
+        complete ? decode(request, elapsed, on_progress, response) : "cancelled";
     response.end_s = elapsed();
-    const ParsedCompletion parsed = parse_completion(
-        response.answer.text, request.conversation.thinking, ParseMode::kTolerant);
+    const ParsedCompletion parsed =
+        parse_completion(response.answer.text, request.conversation.thinking, ParseMode::kTolerant);
     response.answer.reasoning = parsed.reasoning;
     response.answer.content = parsed.content;
     response.answer.tool_calls = parsed.tool_calls;
@@ -98,7 +101,7 @@ class EngineTarget final : public Target {
 
  private:
   std::vector<TokenId> encode(const Conversation& conversation) const {
-    return tokenizer_->encode(render_prompt(conversation), AddedTokens::kParse);
+    return tokenizer_->encode(render_prompt(conversation, release_), AddedTokens::kParse);
   }
 
   // Draws tokens until EOS, a stop string, the limit or a cancel; returns the finish reason.
@@ -139,6 +142,7 @@ class EngineTarget final : public Target {
 
   profiles::Profile profile_;
   std::shared_ptr<const Tokenizer> tokenizer_;
+  Release release_ = Release::kApril;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Session> session_;
   int64_t planned_bytes_ = 0;

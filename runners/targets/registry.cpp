@@ -18,7 +18,9 @@ constexpr std::array kKinds{
 
 }  // namespace
 
-std::span<const TargetKind> target_kinds() { return kKinds; }
+std::span<const TargetKind> target_kinds() {
+  return kKinds;
+}
 
 std::unique_ptr<Target> make_target(const profiles::Profile& profile) {
   for (const TargetKind& kind : kKinds) {

@@ -1,5 +1,5 @@
-// The scripted target plays any behaviour from a JSON file: answers, delays, errors, hangs, crashes. Tests
-// of the harness are written with it; docs/suites.md documents the format.
+// The scripted target plays any behaviour from a JSON file: answers, delays, errors, hangs,
+// crashes. Tests of the harness are written with it; docs/suites.md documents the format.
 #include <signal.h>
 
 #include <chrono>
@@ -18,7 +18,9 @@ namespace {
 
 using nlohmann::json;
 
-void sleep_ms(int64_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+void sleep_ms(int64_t ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+}
 
 // "segv", "abort", "kill" or an exit code: ends this process that way.
 void end_process(const json& how) {

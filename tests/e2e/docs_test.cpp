@@ -1,5 +1,5 @@
-// Documentation keeps up: every verb and flag of --help stands in docs/cli.md, every suite, target and
-// metric in the docs.
+// Documentation keeps up: every verb and flag of --help stands in docs/cli.md, every suite, target
+// and metric in the docs.
 #include <gmock/gmock.h>
 
 #include <regex>

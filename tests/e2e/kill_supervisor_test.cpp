@@ -1,5 +1,5 @@
-// kill -9 of the supervisor at random moments: the worker dies with it, the database stays readable, no
-// committed attempt is lost, resume finishes, nothing is repeated.
+// kill -9 of the supervisor at random moments: the worker dies with it, the database stays
+// readable, no committed attempt is lost, resume finishes, nothing is repeated.
 #include <signal.h>
 
 #include <fstream>

@@ -1,5 +1,5 @@
-// kill -9 of the worker at random moments: no committed attempt is lost, resume finishes, nothing is
-// repeated.
+// kill -9 of the worker at random moments: no committed attempt is lost, resume finishes, nothing
+// is repeated.
 #include <signal.h>
 
 #include <fstream>
@@ -16,7 +16,8 @@ constexpr const char* kProfile = "[[suite]]\nname = \"smoke\"\n";
 
 // The only child of a process, or 0.
 pid_t child_of(pid_t pid) {
-  std::ifstream children("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
+  std::ifstream children("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) +
+                         "/children");
   pid_t child = 0;
   children >> child;
   return child;

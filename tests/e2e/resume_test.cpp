@@ -26,7 +26,8 @@ std::string copy_run(const Sweep& sweep, const Change& change) {
 TEST(Resume, RefusesAnotherCommitUnlessForced) {
   const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSmoke);
   sweep.run();
-  const std::string id = copy_run(sweep, [](reports::RunRow& run) { run.commit = "0123456789abcdef"; });
+  const std::string id =
+      copy_run(sweep, [](reports::RunRow& run) { run.commit = "0123456789abcdef"; });
   const CommandResult refused = run_command(sweep.command({"resume", id, "--no-progress"}));
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("0123456789ab"));

@@ -67,12 +67,13 @@ TEST(Run, JsonIsOneObjectAndReportsAreWritten) {
 
 TEST(Run, CrashHangAndErrorBecomeOutcomesAndTheSweepGoesOn) {
   // Three cells: one crashes in a case, one hangs, one is well.
-  const Sweep sweep(R"({"rules": [
+  const Sweep sweep(
+      R"({"rules": [
         {"seed": 1, "contains": "Japan", "print": "about to fail\n", "end": "segv"},
         {"seed": 2, "contains": "Japan", "hang": true},
         {"text": "OK"}]})",
-                    std::string("[limits]\ncase_timeout = \"1s\"\n[sweep]\n\"engine.seed\" = [1, 2, 3]\n") +
-                        kSmoke);
+      std::string("[limits]\ncase_timeout = \"1s\"\n[sweep]\n\"engine.seed\" = [1, 2, 3]\n") +
+          kSmoke);
   const CommandResult result = sweep.run();
   EXPECT_EQ(result.exit_code, 4) << result.err;
   const auto store = sweep.store();
@@ -97,8 +98,8 @@ TEST(Run, SetUpErrorIsStoredWithItsRemedy) {
 }
 
 TEST(Run, FailedRequestsAreTriedAgainByResume) {
-  const Sweep sweep(R"({"rules": [{"contains": "Japan", "error": "connection reset"}, {"text": "x"}]})",
-                    kSmoke);
+  const Sweep sweep(
+      R"({"rules": [{"contains": "Japan", "error": "connection reset"}, {"text": "x"}]})", kSmoke);
   sweep.run();
   const size_t first = sweep.answered().size();
   sweep.rewrite_script(R"({"rules": [{"text": "Tokyo"}]})");

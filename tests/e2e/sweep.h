@@ -19,7 +19,8 @@ class Sweep {
     write_file_atomic(folder_ / "script.json", script);
     write_file_atomic(folder_ / "profile.toml",
                       "name = \"e2e\"\ndescription = \"a scripted sweep\"\ntarget = \"scripted\"\n"
-                      "script = \"script.json\"\n" + profile_tail);
+                      "script = \"script.json\"\n" +
+                          profile_tail);
   }
 
   std::vector<std::string> command(std::vector<std::string> arguments) const {
@@ -28,7 +29,9 @@ class Sweep {
     return arguments;
   }
   CommandResult run() const { return run_command(command({"run", profile(), "--no-progress"})); }
-  CommandResult resume() const { return run_command(command({"resume", "latest", "--no-progress"})); }
+  CommandResult resume() const {
+    return run_command(command({"resume", "latest", "--no-progress"}));
+  }
 
   std::string profile() const { return folder_ / "profile.toml"; }
   std::filesystem::path db() const { return folder_ / "results.db"; }
@@ -44,7 +47,8 @@ class Sweep {
     const auto s = store();
     std::map<std::string, int> n;
     for (const auto& attempt : s->attempts(s->run("latest").id, false)) {
-      if (attempt.status == "ok") ++n[attempt.cell_key + " " + attempt.suite + "/" + attempt.case_id];
+      if (attempt.status == "ok")
+        ++n[attempt.cell_key + " " + attempt.suite + "/" + attempt.case_id];
     }
     return n;
   }

@@ -42,7 +42,9 @@ class TargetConformance : public testing::TestWithParam<const char*> {
   std::vector<std::string> phases_;
 };
 
-TEST_P(TargetConformance, DescribesItself) { EXPECT_FALSE(capabilities_.description.empty()); }
+TEST_P(TargetConformance, DescribesItself) {
+  EXPECT_FALSE(capabilities_.description.empty());
+}
 
 TEST_P(TargetConformance, CountsWhatItThenSees) {
   if (!capabilities_.exact_token_counts) GTEST_SKIP() << "the target only estimates";
