@@ -50,6 +50,10 @@ struct Best {
   double us = 0.0;
 };
 
+void keep_faster(const Best& candidate, Best* best) {
+  if (best->variant == nullptr || candidate.us < best->us) *best = candidate;
+}
+
 bool runs_here(const Variant& v, int compute_capability) {
   return v.design != Design::kE4m3 || compute_capability >= 89;
 }
@@ -164,6 +168,43 @@ int run_small(int compute_capability) {
   return checks.failed == 0 ? 0 : 1;
 }
 
+// Every GEMV of a decode step, layer after layer, in one graph; a printed row per row count.
+void time_step(const std::vector<Stage>& stages, const std::vector<std::vector<Best>>& chosen,
+               const char* label, bool early_start, double ceiling, std::FILE* tsv) {
+  for (std::size_t r = 0; r < std::size(kRows); ++r) {
+    const int rows = kRows[r];
+    double bytes = 0.0;
+    double alone_us = 0.0;
+    std::size_t most = 0;
+    bool complete = true;
+    for (std::size_t s = 0; s < stages.size(); ++s) {
+      complete = complete && chosen[s][r].variant != nullptr;
+      bytes += static_cast<double>(stages[s].bytes_per_launch(rows)) * stages[s].shape().per_step;
+      alone_us += chosen[s][r].us * stages[s].shape().per_step;
+      most = std::max(most, stages[s].out_floats(rows));
+    }
+    if (!complete) continue;  // a failed check is reported where it happened
+    DeviceBytes out(most * sizeof(float));
+    const double us = time_graph(1, 9, [&](cudaStream_t stream) {
+      for (int layer = 0; layer < kLayers; ++layer) {
+        for (std::size_t s = 0; s < stages.size(); ++s) {
+          if (layer >= stages[s].shape().per_step) continue;
+          const Best& pick = chosen[s][r];
+          stages[s].launch(*pick.variant, pick.k_warps, rows, layer, out.as<float>(), stream,
+                           early_start);
+        }
+      }
+    });
+    const double rate = bytes / us * 1e-3;
+    std::printf("%2d %-12s %9.1f %8.3f %6.0f %5.1f %14.1f\n", rows, label, us, bytes * 1e-9, rate,
+                100.0 * rate / ceiling, alone_us);
+    if (tsv != nullptr) {
+      std::fprintf(tsv, "step\t%d\t%s\t0\t%.1f\t%.1f\t%.2f\t0\n", rows, label, us, rate,
+                   100.0 * rate / ceiling);
+    }
+  }
+}
+
 int run_full(int compute_capability, std::FILE* tsv) {
   constexpr std::size_t kMinBytes = 800u << 20;  // over ten times the largest L2 of today's GPUs
   double ceiling;
@@ -181,6 +222,7 @@ int run_full(int compute_capability, std::FILE* tsv) {
 
   Checks checks;
   std::vector<std::vector<Best>> best(stages.size(), std::vector<Best>(std::size(kRows)));
+  std::vector<std::vector<Best>> best_mma = best;
   std::printf("%-16s %2s %-20s %2s %9s %6s %5s %9s\n", "stage", "M", "design", "kw", "us", "GB/s",
               "%", "error");
   for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -217,47 +259,19 @@ int run_full(int compute_capability, std::FILE* tsv) {
         const double rate = stage.bytes_per_launch(rows) / fastest.us * 1e-3;
         std::printf("%-16s %2d %-20s %2d %9.2f %6.0f %5.1f %9.2g\n", stage.shape().name, rows,
                     v.name, fastest.k_warps, fastest.us, rate, 100.0 * rate / ceiling, its_error);
-        if (best[s][r].variant == nullptr || fastest.us < best[s][r].us) best[s][r] = fastest;
+        keep_faster(fastest, &best[s][r]);
+        if (v.design != Design::kFma) keep_faster(fastest, &best_mma[s][r]);
       }
     }
     std::fflush(stdout);
   }
 
-  std::printf(
-      "\nall GEMVs of one step, one graph, fastest design each (no attention, norms, small "
-      "stages)\n");
-  std::printf("%2s %9s %8s %6s %5s %14s\n", "M", "us", "GB", "GB/s", "%", "sum of alone us");
-  for (std::size_t r = 0; r < std::size(kRows); ++r) {
-    const int rows = kRows[r];
-    double bytes = 0.0;
-    double alone_us = 0.0;
-    std::size_t most = 0;
-    bool complete = true;
-    for (std::size_t s = 0; s < stages.size(); ++s) {
-      complete = complete && best[s][r].variant != nullptr;
-      bytes += static_cast<double>(stages[s].bytes_per_launch(rows)) * stages[s].shape().per_step;
-      alone_us += best[s][r].us * stages[s].shape().per_step;
-      most = std::max(most, stages[s].out_floats(rows));
-    }
-    if (!complete) continue;
-    DeviceBytes out(most * sizeof(float));
-    const double us = time_graph(1, 9, [&](cudaStream_t stream) {
-      for (int layer = 0; layer < kLayers; ++layer) {
-        for (std::size_t s = 0; s < stages.size(); ++s) {
-          if (layer >= stages[s].shape().per_step) continue;
-          stages[s].launch(*best[s][r].variant, best[s][r].k_warps, rows, layer, out.as<float>(),
-                           stream);
-        }
-      }
-    });
-    const double rate = bytes / us * 1e-3;
-    std::printf("%2d %9.1f %8.3f %6.0f %5.1f %14.1f\n", rows, us, bytes * 1e-9, rate,
-                100.0 * rate / ceiling, alone_us);
-    if (tsv != nullptr) {
-      std::fprintf(tsv, "step\t%d\tfastest\t0\t%.1f\t%.1f\t%.2f\t0\n", rows, us, rate,
-                   100.0 * rate / ceiling);
-    }
-  }
+  std::printf("\nall GEMVs of one step in one graph (no attention, norms, small stages)\n");
+  std::printf("%2s %-12s %9s %8s %6s %5s %14s\n", "M", "designs", "us", "GB", "GB/s", "%",
+              "sum of alone us");
+  time_step(stages, best, "fastest", false, ceiling, tsv);
+  time_step(stages, best_mma, "mma", false, ceiling, tsv);
+  if (compute_capability >= 90) time_step(stages, best_mma, "mma early", true, ceiling, tsv);
   std::printf("full shapes: %d checks, %d failed\n", checks.done, checks.failed);
   return checks.failed == 0 ? 0 : 1;
 }

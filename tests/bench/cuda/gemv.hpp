@@ -49,6 +49,8 @@ struct Args {
   int n, k;
   int n_jobs, first_matrix, n_cols;
   int k_warps;  // mma designs: warps of a block that share a 16-row tile and split k (1, 2, 4, 8)
+  bool early_start;  // mma designs, sm_90+: launched while the previous kernel drains; only weights
+                     // are read before it has finished (programmatic dependent launch)
 };
 
 /// Element type and order of x inside each group of 128, as a design reads it.

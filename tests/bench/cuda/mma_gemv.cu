@@ -8,6 +8,19 @@ namespace {
 
 constexpr int kTileRows = 16;
 
+// From here on the previous kernel's writes are visible and its readers done; free when repeated.
+__device__ __forceinline__ void wait_for_previous_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void let_next_kernel_start() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 template <class Policy, Format format, bool fragment_order>
 __global__ void __launch_bounds__(kBlockWarps * 32, 2) mma_gemv_kernel(Args a) {
   __shared__ float partial[kBlockWarps][kTileRows][kMaxCols + 1];
@@ -19,6 +32,7 @@ __global__ void __launch_bounds__(kBlockWarps * 32, 2) mma_gemv_kernel(Args a) {
   const int tiles_per_block = kBlockWarps / a.k_warps;
   const int tile = blockIdx.x * tiles_per_block + warp / a.k_warps;
   const int groups = a.k / kGroup;
+  if (a.early_start) let_next_kernel_start();
   const int job = blockIdx.y;
   const Work work = work_of(a, job);
   float acc[4] = {};
@@ -62,6 +76,7 @@ __global__ void __launch_bounds__(kBlockWarps * 32, 2) mma_gemv_kernel(Args a) {
           }
         }
       }
+      if (a.early_start && first == warp % a.k_warps) wait_for_previous_kernel();
 #pragma unroll
       for (int ahead = 0; ahead < Policy::kAhead; ++ahead) {
         const int group = first + ahead * a.k_warps;
@@ -98,6 +113,7 @@ __global__ void __launch_bounds__(kBlockWarps * 32, 2) mma_gemv_kernel(Args a) {
     }
   }
 
+  if (a.early_start) wait_for_previous_kernel();  // also warps that had no slice
   partial[warp][g][2 * t] = acc[0];
   partial[warp][g][2 * t + 1] = acc[1];
   partial[warp][g + 8][2 * t] = acc[2];
@@ -124,11 +140,19 @@ void launch(const Variant& variant, const Args& args, cudaStream_t stream) {
   const int tiles = args.n / kTileRows;
   const int tiles_per_block = kBlockWarps / args.k_warps;
   const dim3 grid((tiles + tiles_per_block - 1) / tiles_per_block, args.n_jobs);
-  if (variant.layout == Layout::kNative) {
-    mma_gemv_kernel<Policy, format, false><<<grid, kBlockWarps * 32, 0, stream>>>(args);
-  } else {
-    mma_gemv_kernel<Policy, format, true><<<grid, kBlockWarps * 32, 0, stream>>>(args);
-  }
+  const auto kernel = variant.layout == Layout::kNative ? mma_gemv_kernel<Policy, format, false>
+                                                        : mma_gemv_kernel<Policy, format, true>;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = dim3(kBlockWarps * 32);
+  config.stream = stream;
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &early;
+  config.numAttrs = args.early_start ? 1 : 0;
+  // The caller reads the error with cudaGetLastError, as after any launch.
+  static_cast<void>(cudaLaunchKernelEx(&config, kernel, args));
 }
 
 }  // namespace

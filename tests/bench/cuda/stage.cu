@@ -148,7 +148,7 @@ Args Stage::args(Layout layout, int rows, int region) const {
 }
 
 void Stage::launch(const Variant& variant, int k_warps, int rows, int region, float* out,
-                   cudaStream_t stream) const {
+                   cudaStream_t stream, bool early_start) const {
   Args a = args(variant.layout, rows, region);
   const XOrder order = x_order(shape_.format, shape_.quantised_x, variant);
   a.x = arranged_x_.at({static_cast<int>(order.type), static_cast<int>(order.order)}).as();
@@ -157,6 +157,7 @@ void Stage::launch(const Variant& variant, int k_warps, int rows, int region, fl
   a.x_scale = x_has_scale ? nullptr : x_scale_.as<float>();
   a.out = out;
   a.k_warps = k_warps;
+  a.early_start = early_start;
   if (variant.design == Design::kFma) {
     const int most_pairs = (pairs(rows) + a.n_jobs - 1) / a.n_jobs;
     launch_fma(shape_.format, shape_.quantised_x, shape_.dense_jobs != 0 ? rows : most_pairs, a,

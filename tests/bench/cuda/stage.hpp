@@ -38,7 +38,7 @@ class Stage {
   std::size_t out_floats(int rows) const;
   /// Launches `variant` on region `region` (any number; wraps around) into `out`.
   void launch(const Variant& variant, int k_warps, int rows, int region, float* out,
-              cudaStream_t stream) const;
+              cudaStream_t stream, bool early_start = false) const;
   void launch_reference(int rows, int region, double* out) const;
   const std::uint8_t* native_weights() const { return weights_.at(Layout::kNative).as(); }
 
