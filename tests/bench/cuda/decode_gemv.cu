@@ -223,7 +223,7 @@ int run_full(int compute_capability, std::FILE* tsv) {
   Checks checks;
   std::vector<std::vector<Best>> best(stages.size(), std::vector<Best>(std::size(kRows)));
   std::vector<std::vector<Best>> best_mma = best;
-  std::printf("%-16s %2s %-20s %2s %9s %6s %5s %9s\n", "stage", "M", "design", "kw", "us", "GB/s",
+  std::printf("%-16s %2s %-24s %2s %9s %6s %5s %9s\n", "stage", "M", "design", "kw", "us", "GB/s",
               "%", "error");
   for (std::size_t s = 0; s < stages.size(); ++s) {
     const Stage& stage = stages[s];
@@ -257,7 +257,7 @@ int run_full(int compute_capability, std::FILE* tsv) {
         }
         if (fastest.variant == nullptr) continue;
         const double rate = stage.bytes_per_launch(rows) / fastest.us * 1e-3;
-        std::printf("%-16s %2d %-20s %2d %9.2f %6.0f %5.1f %9.2g\n", stage.shape().name, rows,
+        std::printf("%-16s %2d %-24s %2d %9.2f %6.0f %5.1f %9.2g\n", stage.shape().name, rows,
                     v.name, fastest.k_warps, fastest.us, rate, 100.0 * rate / ceiling, its_error);
         keep_faster(fastest, &best[s][r]);
         if (v.design != Design::kFma) keep_faster(fastest, &best_mma[s][r]);

@@ -62,6 +62,7 @@ struct XOrder {
 struct Variant {
   Design design;
   Layout layout;
+  bool pipelined;  // mma designs: the next weights load while these multiply
   const char* name;
 };
 

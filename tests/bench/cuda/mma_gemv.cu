@@ -21,10 +21,19 @@ __device__ __forceinline__ void let_next_kernel_start() {
 #endif
 }
 
-template <class Policy, Format format, bool fragment_order>
+// What one warp has in flight: weights and their scales for `ahead` groups.
+template <class Policy, int ahead>
+struct Step {
+  uint4 weights[ahead][Policy::kUnits];
+  std::uint32_t row0[ahead], row1[ahead];
+};
+
+// Pipelined: two half steps, one loading while the other multiplies; else one full step at a time.
+template <class Policy, Format format, bool fragment_order, bool pipelined>
 __global__ void __launch_bounds__(kBlockWarps * 32, 2) mma_gemv_kernel(Args a) {
   __shared__ float partial[kBlockWarps][kTileRows][kMaxCols + 1];
   constexpr int kUnits = Policy::kUnits;
+  constexpr int kAhead = !pipelined ? Policy::kAhead : Policy::kAhead > 1 ? Policy::kAhead / 2 : 1;
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   const int g = lane / 4;
@@ -38,77 +47,95 @@ __global__ void __launch_bounds__(kBlockWarps * 32, 2) mma_gemv_kernel(Args a) {
   float acc[4] = {};
 
   if (tile * kTileRows < a.n) {
-    const std::uint8_t* w = a.w + work.matrix * a.w_stride;
-    // Distance of a lane's units: between groups, between chunks of a group, between the two
-    // halves.
+    // Distance of a lane's units: between groups, chunks of a group, the two halves.
     const std::size_t group_bytes = fragment_order ? kUnits * 512 : kUnits * 32;
     const std::size_t chunk_bytes = fragment_order ? 1024 : 64;
     const std::size_t row_bytes = static_cast<std::size_t>(groups) * kUnits * 32;
     const std::size_t half_bytes = fragment_order ? 512 : 8 * row_bytes;
+    const std::uint8_t* w = a.w + work.matrix * a.w_stride;
     w += fragment_order ? tile * kTileRows * row_bytes + lane * 16
                         : (tile * kTileRows + g) * row_bytes + t * 16;
     const std::uint8_t* scale = a.scale + work.matrix * a.scale_stride;
-    const bool has_x = g < work.n_cols;
-    const char* x = static_cast<const char*>(a.x);
-    if (has_x)
-      x += (static_cast<std::size_t>(x_row_of(a, job, g)) * groups * 4 + t) * Policy::kXUnits * 16;
-    const bool has_col0 = 2 * t < work.n_cols;
-    const bool has_col1 = 2 * t + 1 < work.n_cols;
-    const float* col0 = nullptr;
-    const float* col1 = nullptr;
-    if (a.x_scale != nullptr) {
-      if (has_col0) col0 = a.x_scale + static_cast<std::size_t>(x_row_of(a, job, 2 * t)) * groups;
-      if (has_col1)
-        col1 = a.x_scale + static_cast<std::size_t>(x_row_of(a, job, 2 * t + 1)) * groups;
-    }
+    const std::uint32_t* scale_words = reinterpret_cast<const std::uint32_t*>(scale);
+    if constexpr (format == Format::kFp8) scale += tile * kTileRows / kGroup * groups;
+    scale_words += fragment_order ? static_cast<std::size_t>(tile) * groups * kTileRows + g
+                                  : static_cast<std::size_t>(tile * kTileRows + g) * groups;
 
-#pragma unroll 1
-    for (int first = warp % a.k_warps; first < groups; first += a.k_warps * Policy::kAhead) {
-      uint4 weights[Policy::kAhead][kUnits];
+    // Past the last group: zero weights under the last group's scales, so no branch is needed.
+    const auto load = [&](Step<Policy, kAhead>& step, int first) {
 #pragma unroll
-      for (int ahead = 0; ahead < Policy::kAhead; ++ahead) {
-        const int group = first + ahead * a.k_warps;
-        if (group < groups) {
+      for (int i = 0; i < kAhead; ++i) {
+        const int group = first + i * a.k_warps;
+        const bool inside = group < groups;
+        const std::uint8_t* from = w + group * group_bytes;
 #pragma unroll
-          for (int u = 0; u < kUnits; ++u) {
-            weights[ahead][u] =
-                load_once(w + group * group_bytes + (u / 2) * chunk_bytes + (u % 2) * half_bytes);
-          }
+        for (int u = 0; u < kUnits; ++u) {
+          step.weights[i][u] = inside ? load_once(from + u / 2 * chunk_bytes + u % 2 * half_bytes)
+                                      : uint4{0, 0, 0, 0};
         }
       }
-      if (a.early_start && first == warp % a.k_warps) wait_for_previous_kernel();
 #pragma unroll
-      for (int ahead = 0; ahead < Policy::kAhead; ++ahead) {
-        const int group = first + ahead * a.k_warps;
-        if (group < groups) {
-          uint4 xv[Policy::kXUnits];
-#pragma unroll
-          for (int i = 0; i < Policy::kXUnits; ++i) {
-            xv[i] = has_x
-                        ? __ldg(reinterpret_cast<const uint4*>(x + static_cast<std::size_t>(group) *
-                                                                       4 * Policy::kXUnits * 16) +
-                                i)
-                        : uint4{0, 0, 0, 0};
-          }
-          GroupScales s{0, 0, 1.0f, 1.0f};
-          if constexpr (format == Format::kFp8) {
-            s.row0 = __ldg(scale + (tile * kTileRows / kGroup) * groups + group);
-          } else if constexpr (format == Format::kFp4) {
-            const std::uint32_t* words = reinterpret_cast<const std::uint32_t*>(scale);
-            if constexpr (fragment_order) {
-              words += (static_cast<std::size_t>(tile) * groups + group) * kTileRows + g;
-              s.row0 = __ldg(words);
-              s.row1 = __ldg(words + 8);
-            } else {
-              words += static_cast<std::size_t>(tile * kTileRows + g) * groups + group;
-              s.row0 = __ldg(words);
-              s.row1 = __ldg(words + 8 * groups);
-            }
-          }
-          if (col0 != nullptr) s.col0 = __ldg(col0 + group);
-          if (col1 != nullptr) s.col1 = __ldg(col1 + group);
-          Policy::accumulate(weights[ahead], xv, s, t, acc);
+      for (int i = 0; i < kAhead; ++i) {
+        const int group = min(first + i * a.k_warps, groups - 1);
+        if constexpr (format == Format::kFp8) {
+          step.row0[i] = __ldg(scale + group);
+        } else if constexpr (format == Format::kFp4) {
+          const std::uint32_t* from = scale_words + (fragment_order ? group * kTileRows : group);
+          step.row0[i] = __ldg(from);
+          step.row1[i] = __ldg(from + (fragment_order ? 8 : 8 * groups));
         }
+      }
+    };
+    const int stride = a.k_warps * kAhead;
+    int first = warp % a.k_warps;
+    Step<Policy, kAhead> even;
+    load(even, first);
+    if (a.early_start) wait_for_previous_kernel();
+
+    // Lanes beyond the last column read column 0 again: columns never mix, theirs is not stored.
+    const auto column = [&](int col) {
+      return static_cast<std::size_t>(x_row_of(a, job, col < work.n_cols ? col : 0));
+    };
+    constexpr int kXGroupBytes = 4 * Policy::kXUnits * 16;
+    const char* x = static_cast<const char*>(a.x) + column(g) * groups * kXGroupBytes +
+                    t * Policy::kXUnits * 16;
+    const float* col0 = nullptr;
+    const float* col1 = nullptr;
+    if constexpr (Policy::kXScale) {
+      col0 = a.x_scale + column(2 * t) * groups;
+      col1 = a.x_scale + column(2 * t + 1) * groups;
+    }
+    const auto multiply = [&](const Step<Policy, kAhead>& step, int from) {
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int group = min(from + i * a.k_warps, groups - 1);
+        uint4 xv[Policy::kXUnits];
+        const uint4* at = reinterpret_cast<const uint4*>(x + group * kXGroupBytes);
+#pragma unroll
+        for (int u = 0; u < Policy::kXUnits; ++u) xv[u] = __ldg(at + u);
+        GroupScales s{step.row0[i], step.row1[i], 1.0f, 1.0f};
+        if constexpr (Policy::kXScale) {
+          s.col0 = __ldg(col0 + group);
+          s.col1 = __ldg(col1 + group);
+        }
+        Policy::accumulate(step.weights[i], xv, s, t, acc);
+      }
+    };
+
+    if constexpr (pipelined) {
+      Step<Policy, kAhead> odd;
+#pragma unroll 1
+      for (; first < groups; first += 2 * stride) {
+        load(odd, first + stride);
+        multiply(even, first);
+        load(even, first + 2 * stride);
+        multiply(odd, first + stride);
+      }
+    } else {
+#pragma unroll 1
+      for (; first < groups; first += stride) {
+        if (first != warp % a.k_warps) load(even, first);
+        multiply(even, first);
       }
     }
   }
@@ -140,8 +167,11 @@ void launch(const Variant& variant, const Args& args, cudaStream_t stream) {
   const int tiles = args.n / kTileRows;
   const int tiles_per_block = kBlockWarps / args.k_warps;
   const dim3 grid((tiles + tiles_per_block - 1) / tiles_per_block, args.n_jobs);
-  const auto kernel = variant.layout == Layout::kNative ? mma_gemv_kernel<Policy, format, false>
-                                                        : mma_gemv_kernel<Policy, format, true>;
+  const bool native = variant.layout == Layout::kNative;
+  const auto kernel = native ? (variant.pipelined ? mma_gemv_kernel<Policy, format, false, true>
+                                                  : mma_gemv_kernel<Policy, format, false, false>)
+                             : (variant.pipelined ? mma_gemv_kernel<Policy, format, true, true>
+                                                  : mma_gemv_kernel<Policy, format, true, false>);
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = dim3(kBlockWarps * 32);

@@ -60,6 +60,7 @@ struct Fp8Policy {
   static constexpr int kUnits = 4;
   static constexpr int kXUnits = feed == Fp8Feed::kE4m3 ? 2 : 4;
   static constexpr int kAhead = 2;  // groups in flight per warp
+  static constexpr bool kXScale = feed != Fp8Feed::kBitsBf16 && feed != Fp8Feed::kCvtBf16;
 
   __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
                                     const GroupScales& s, int /*t*/, float (&acc)[4]) {
@@ -119,6 +120,7 @@ struct Fp4PrescalePolicy {
   static constexpr int kUnits = 2;
   static constexpr int kXUnits = 4;
   static constexpr int kAhead = 4;
+  static constexpr bool kXScale = false;
 
   __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
                                     const GroupScales& s, int t, float (&acc)[4]) {
@@ -155,6 +157,7 @@ struct Fp4WordsPolicy {
   static constexpr int kUnits = 2;
   static constexpr int kXUnits = e4m3 ? 2 : 4;
   static constexpr int kAhead = 4;
+  static constexpr bool kXScale = true;
 
   __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
                                     const GroupScales& s, int /*t*/, float (&acc)[4]) {
@@ -195,6 +198,7 @@ struct Bf16Policy {
   static constexpr int kUnits = 8;
   static constexpr int kXUnits = 4;
   static constexpr int kAhead = 1;
+  static constexpr bool kXScale = false;
 
   __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
                                     const GroupScales& /*s*/, int /*t*/, float (&acc)[4]) {

@@ -8,7 +8,10 @@ function hex(s,   i, v) {
   return v
 }
 function bytes_per_lane(name,   cols) {
-  if (name !~ /fma_gemv/) return 128             # kAhead x kUnits x 16 bytes in every mma policy
+  if (name !~ /fma_gemv/) {                      # groups x kUnits x 16 bytes, by policy
+    if (name !~ /10Bf16Policy/) return 128
+    return name ~ /Lb1EEEv/ ? 256 : 128          # pipelined: two steps of one group
+  }
   match(name, /Li[0-9]+ELi[0-9]+E/)              # cols, then rows of the warp
   split(substr(name, RSTART, RLENGTH), cols, /Li|E/)
   return 2 * 16 * cols[4]                        # the loop is unrolled twice
@@ -26,11 +29,15 @@ function kinds(lo, hi,   i, op, out) {
   for (i = 1; i <= n_top; ++i) if (seen[top[i]] > 0) out = out " " top[i] ":" seen[top[i]]
   return out
 }
+function multiplies(lo, hi,   i) {
+  for (i = lo; i <= hi; i += 16) if (code[i] ~ /MMA|^FFMA/) return 1
+  return 0
+}
 function report(   i, best, lo, hi) {
   if (kernel == "" || kernel !~ /_gemv_kernel/) return
   best = -1
   for (i = 1; i <= n_jumps; ++i) {
-    if (from[i] - to[i] > best) { best = from[i] - to[i]; lo = to[i]; hi = from[i] }
+    if (from[i] - to[i] > best && multiplies(to[i], from[i])) { best = from[i] - to[i]; lo = to[i]; hi = from[i] }
   }
   if (best <= 16) { printf "%s\t%s\tno loop\n", arch, kernel; return }
   count = best / 16 + 1

@@ -14,16 +14,25 @@ constexpr int kRowCounts[] = {1, 2, 3, 4, 8};
 
 const std::vector<Variant>& variants() {
   static const std::vector<Variant> list = {
-      {Design::kFma, Layout::kNative, "fma native"},
-      {Design::kBits, Layout::kNative, "mma-bits native"},
-      {Design::kBits, Layout::kUnits, "mma-bits repacked"},
-      {Design::kCvt, Layout::kNative, "mma-cvt native"},
-      {Design::kCvt, Layout::kUnits, "mma-cvt repacked"},
-      {Design::kE4m3, Layout::kNative, "mma-e4m3 native"},
-      {Design::kE4m3, Layout::kUnits, "mma-e4m3 repacked"},
-      {Design::kPrescale, Layout::kNative, "mma-prescale native"},
-      {Design::kBits, Layout::kWords, "mma-bits words"},
-      {Design::kE4m3, Layout::kWords, "mma-e4m3 words"},
+      {Design::kFma, Layout::kNative, false, "fma native"},
+      {Design::kBits, Layout::kNative, false, "mma-bits native"},
+      {Design::kBits, Layout::kNative, true, "mma-bits native pipe"},
+      {Design::kBits, Layout::kUnits, false, "mma-bits repacked"},
+      {Design::kBits, Layout::kUnits, true, "mma-bits repacked pipe"},
+      {Design::kCvt, Layout::kNative, false, "mma-cvt native"},
+      {Design::kCvt, Layout::kNative, true, "mma-cvt native pipe"},
+      {Design::kCvt, Layout::kUnits, false, "mma-cvt repacked"},
+      {Design::kCvt, Layout::kUnits, true, "mma-cvt repacked pipe"},
+      {Design::kE4m3, Layout::kNative, false, "mma-e4m3 native"},
+      {Design::kE4m3, Layout::kNative, true, "mma-e4m3 native pipe"},
+      {Design::kE4m3, Layout::kUnits, false, "mma-e4m3 repacked"},
+      {Design::kE4m3, Layout::kUnits, true, "mma-e4m3 repacked pipe"},
+      {Design::kPrescale, Layout::kNative, false, "mma-prescale native"},
+      {Design::kPrescale, Layout::kNative, true, "mma-prescale native pipe"},
+      {Design::kBits, Layout::kWords, false, "mma-bits words"},
+      {Design::kBits, Layout::kWords, true, "mma-bits words pipe"},
+      {Design::kE4m3, Layout::kWords, false, "mma-e4m3 words"},
+      {Design::kE4m3, Layout::kWords, true, "mma-e4m3 words pipe"},
   };
   return list;
 }
