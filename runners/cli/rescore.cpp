@@ -20,9 +20,10 @@ void add_rescore(CLI::App& app, Common& common) {
   verb->callback([run, &common] {
     const auto store = reports::Store::open(common.db);
     int n = 0, changed = 0;
-    for (const reports::StoredAttempt& attempt : store->attempts(store->run(*run).id, true)) {
+    for (reports::StoredAttempt& attempt : store->attempts(store->run(*run).id, false)) {
       const suites::Suite* suite = suites::find_suite(attempt.suite);
       if (!suite || attempt.status != "ok") continue;
+      store->load_texts(attempt);
       reports::ScoreRow score = runners::grade(*suite, attempt);
       score.attempt_id = attempt.id;
       ++n;

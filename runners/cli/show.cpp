@@ -27,7 +27,12 @@ void add_show(CLI::App& app, Common& common) {
       ->capture_default_str();
   verb->callback([run, filter, full, &common] {
     const auto store = reports::Store::open_read_only(common.db);
-    const auto attempts = store->attempts(store->run(*run).id, true);
+    auto attempts = store->attempts(store->run(*run).id, false);
+    for (reports::StoredAttempt& attempt : attempts) {
+      const bool opened =
+          !filter->empty() && (attempt.suite + "/" + attempt.case_id).starts_with(*filter);
+      if (opened) store->load_texts(attempt);  // a long run's prompts are many megabytes
+    }
     const std::string text = reports::render_attempts(attempts, *filter, *full);
     if (text.empty()) {
       throw Error(ErrorCode::kUsage, "no case of that run begins with `" + *filter + "`",
