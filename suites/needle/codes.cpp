@@ -18,7 +18,7 @@ bool is_code_character(char c) {
 CodeMatch match_code(std::string_view answer, std::string_view value,
                      const std::vector<std::string>& others) {
   const auto length = static_cast<int64_t>(value.size());
-  const int64_t limit = std::max<int64_t>(1, length / 4);
+  const int64_t limit = near_miss_limit(value);
   CodeMatch exact, confused, near;
   near.distance = limit + 1;
   for (size_t at = 0; at < answer.size();) {

@@ -17,9 +17,15 @@ struct CodeMatch {
   bool at_end = false;   // it is the answer's last token: possibly cut there
 };
 
+/// The most edits of a near miss: a quarter of the length, but at least one.
+constexpr int64_t near_miss_limit(std::string_view value) {
+  const auto quarter = static_cast<int64_t>(value.size()) / 4;
+  return quarter > 1 ? quarter : 1;
+}
+
 /// Code-shaped tokens are runs of ASCII letters and digits whose length differs from the value's by
-/// at most d = max(1, length / 4). Exact: the value stands in the answer as a whole token, in its
-/// case, and none of `others` (values of other facts) does. Confused: one of `others` does.
+/// at most d = near_miss_limit(value). Exact: the value stands in the answer as a whole token, in
+/// its case, and none of `others` (values of other facts) does. Confused: one of `others` does.
 /// Near miss: else, the best code-shaped token is 1 to d edits away.
 CodeMatch match_code(std::string_view answer, std::string_view value,
                      const std::vector<std::string>& others);

@@ -46,6 +46,10 @@ NeedleParameters read(const Parameters& parameters) {
   return out;
 }
 
+std::string edits(int64_t count) {
+  return std::to_string(count) + (count == 1 ? " edit" : " edits");
+}
+
 class Needle final : public Suite {
  public:
   std::string_view name() const override { return "needle"; }
@@ -138,17 +142,17 @@ class Needle final : public Suite {
         break;
       case Kind::kNearMiss:
         score.explanation = "The nearest value in the answer, " + match.found + ", is " +
-                            std::to_string(match.distance) +
-                            (match.distance == 1 ? " edit" : " edits") + " away from " + value +
-                            ".";
+                            edits(match.distance) + " away from " + value + ".";
         break;
       case Kind::kConfused:
         score.explanation = "The answer gives " + match.found + ", the value of another fact; " +
                             value + " was asked.";
         break;
       case Kind::kAbsent:
-        score.explanation = trim(text).empty() ? "The answer is empty."
-                                               : "Nothing in the answer resembles " + value + ".";
+        score.explanation = trim(text).empty()
+                                ? "The answer is empty."
+                                : "No token of the answer is within " +
+                                      edits(near_miss_limit(value)) + " of " + value + ".";
         break;
     }
     return score;
