@@ -88,7 +88,18 @@ __device__ __forceinline__ std::uint32_t fp4_bits_f16(std::uint32_t w) {
   return (move<12 - 4 * i>(w) & 0x80008000u) | (rest & 0x0e000e00u);
 }
 
-// The same as bf16, short of 2^126.
+// The same from kPlanes words. Each half holds four codes with the bits where two of them need one
+// mask and one shift at most: magnitudes at 11..9, 8..6, 5..3, 2..0, signs at 15, 12, 13, 14.
+template <int i>
+__device__ __forceinline__ std::uint32_t planes_bits_f16(std::uint32_t w) {
+  if constexpr (i < 2) {
+    return (w << (3 * i)) & 0x8e008e00u;
+  } else {
+    return ((w << (4 - i)) & 0x80008000u) | ((w << (3 * i)) & 0x0e000e00u);
+  }
+}
+
+// The same as bf16 from plain words, short of 2^126.
 template <int i>
 __device__ __forceinline__ std::uint32_t fp4_bits_bf16(std::uint32_t w) {
   const std::uint32_t rest = move<6 - 4 * i>(w);

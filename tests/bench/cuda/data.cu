@@ -143,6 +143,18 @@ __global__ void arrange_kernel(XOrder order, bool quantised, const void* x, cons
   }
 }
 
+// Four MXFP4 codes of a 16-bit half into the kPlanes bit order (planes_bits_f16 reads it).
+__device__ std::uint32_t half_planes(std::uint32_t codes) {
+  const int magnitude_at[4] = {9, 6, 3, 0};
+  const int sign_at[4] = {15, 12, 13, 14};
+  std::uint32_t out = 0;
+  for (int i = 0; i < 4; ++i) {
+    const std::uint32_t code = codes >> (4 * i) & 15;
+    out |= (code & 7) << magnitude_at[i] | code >> 3 << sign_at[i];
+  }
+  return out;
+}
+
 // One thread per 4-byte word of the result.
 __global__ void repack_kernel(Layout layout, int units, const std::uint32_t* native,
                               std::uint32_t* out, std::size_t words, int groups) {
@@ -156,8 +168,10 @@ __global__ void repack_kernel(Layout layout, int units, const std::uint32_t* nat
     const int t = lane % 4;
     const std::size_t in_row =
         group * units * 8 +
-        (layout == Layout::kWords ? in_unit * 4 + t : u / 2 * 16 + t * 4 + in_unit);
-    out[i] = native[row * groups * units * 8 + in_row];
+        (layout != Layout::kUnits ? in_unit * 4 + t : u / 2 * 16 + t * 4 + in_unit);
+    const std::uint32_t word = native[row * groups * units * 8 + in_row];
+    out[i] = layout == Layout::kPlanes ? half_planes(word & 0xffff) | half_planes(word >> 16) << 16
+                                       : word;
   }
 }
 

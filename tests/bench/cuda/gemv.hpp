@@ -24,8 +24,8 @@ enum class Design { kFma, kBits, kCvt, kE4m3, kPrescale };
 
 /// Bytes of weights: as in the checkpoint; 16-byte units in mma fragment order (each warp load is
 /// 512 contiguous bytes); or the same for MXFP4 with 4-byte words, so that the four lanes of a
-/// fragment row share each scale block.
-enum class Layout { kNative, kUnits, kWords };
+/// fragment row share each scale block; kPlanes also moves the bits of each word (planes_bits_f16).
+enum class Layout { kNative, kUnits, kWords, kPlanes };
 
 /// One product: matrix `matrix` times `n_cols` activation rows.
 struct Job {

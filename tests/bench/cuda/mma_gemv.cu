@@ -197,9 +197,11 @@ void launch_mma(Format format, bool quantised_x, const Variant& variant, const A
     if (variant.design == Design::kPrescale) {
       launch<Fp4PrescalePolicy, Format::kFp4>(variant, args, stream);
     } else if (variant.design == Design::kE4m3) {
-      launch<Fp4WordsPolicy<true>, Format::kFp4>(variant, args, stream);
+      launch<Fp4WordsPolicy<true, false>, Format::kFp4>(variant, args, stream);
+    } else if (variant.layout == Layout::kPlanes) {
+      launch<Fp4WordsPolicy<false, true>, Format::kFp4>(variant, args, stream);
     } else {
-      launch<Fp4WordsPolicy<false>, Format::kFp4>(variant, args, stream);
+      launch<Fp4WordsPolicy<false, false>, Format::kFp4>(variant, args, stream);
     }
   } else if (!quantised_x) {
     if (variant.design == Design::kBits) {

@@ -150,9 +150,9 @@ struct Fp4PrescalePolicy {
   }
 };
 
-// MXFP4 in kWords layout: word b of unit h is k = 32b + 8t .. +7 of row g + 8h, so a product covers
-// one scale block and the scale goes onto its four sums.
-template <bool e4m3>
+// MXFP4 in kWords or kPlanes layout: word b of unit h is k = 32b + 8t .. +7 of row g + 8h, so a
+// product covers one scale block and the scale goes onto its four sums.
+template <bool e4m3, bool planes>
 struct Fp4WordsPolicy {
   static constexpr int kUnits = 2;
   static constexpr int kXUnits = e4m3 ? 2 : 4;
@@ -173,10 +173,8 @@ struct Fp4WordsPolicy {
         mma_e4m3(part, top.a, low.a, top.b, low.b, word(x[b / 2], (b % 2) * 2),
                  word(x[b / 2], (b % 2) * 2 + 1));
       } else {
-        mma_f16(part, fp4_bits_f16<0>(v), fp4_bits_f16<0>(u), fp4_bits_f16<1>(v),
-                fp4_bits_f16<1>(u), x[b].x, x[b].y);
-        mma_f16(part, fp4_bits_f16<2>(v), fp4_bits_f16<2>(u), fp4_bits_f16<3>(v),
-                fp4_bits_f16<3>(u), x[b].z, x[b].w);
+        mma_f16(part, bits<0>(v), bits<0>(u), bits<1>(v), bits<1>(u), x[b].x, x[b].y);
+        mma_f16(part, bits<2>(v), bits<2>(u), bits<3>(v), bits<3>(u), x[b].z, x[b].w);
       }
       const float top = e8m0_float((s.row0 >> (8 * b)) & 0xffu);
       const float low = e8m0_float((s.row1 >> (8 * b)) & 0xffu);
@@ -190,6 +188,16 @@ struct Fp4WordsPolicy {
     acc[1] += group[1] * (s.col1 * bias);
     acc[2] += group[2] * (s.col0 * bias);
     acc[3] += group[3] * (s.col1 * bias);
+  }
+
+ private:
+  template <int i>
+  __device__ static std::uint32_t bits(std::uint32_t v) {
+    if constexpr (planes) {
+      return planes_bits_f16<i>(v);
+    } else {
+      return fp4_bits_f16<i>(v);
+    }
   }
 };
 

@@ -31,6 +31,8 @@ const std::vector<Variant>& variants() {
       {Design::kPrescale, Layout::kNative, true, "mma-prescale native pipe"},
       {Design::kBits, Layout::kWords, false, "mma-bits words"},
       {Design::kBits, Layout::kWords, true, "mma-bits words pipe"},
+      {Design::kBits, Layout::kPlanes, false, "mma-bits planes"},
+      {Design::kBits, Layout::kPlanes, true, "mma-bits planes pipe"},
       {Design::kE4m3, Layout::kWords, false, "mma-e4m3 words"},
       {Design::kE4m3, Layout::kWords, true, "mma-e4m3 words pipe"},
   };

@@ -7,13 +7,16 @@ bool exists(Format format, bool quantised_x, const Variant& variant) {
   if (variant.design == Design::kFma) return variant.layout == Layout::kNative;
   switch (format) {
     case Format::kFp8:
-      if (variant.design == Design::kPrescale || variant.layout == Layout::kWords) return false;
+      if (variant.design == Design::kPrescale) return false;
+      if (variant.layout != Layout::kNative && variant.layout != Layout::kUnits) return false;
       return variant.design != Design::kE4m3 || quantised_x;
     case Format::kFp4:
       if (variant.design == Design::kPrescale) return variant.layout == Layout::kNative;
+      if (variant.layout == Layout::kPlanes) return variant.design == Design::kBits;
       return variant.layout == Layout::kWords && variant.design != Design::kCvt;
     case Format::kBf16:
-      return variant.design == Design::kBits && variant.layout != Layout::kWords;
+      return variant.design == Design::kBits &&
+             (variant.layout == Layout::kNative || variant.layout == Layout::kUnits);
   }
   return false;
 }
