@@ -96,25 +96,25 @@ __global__ void fill_bf16_kernel(std::uint16_t* x, std::size_t count, std::uint6
 
 // Where element p (0..31) of lane t of a group comes from, per order; see mma_policies.cuh.
 __device__ int source_k(XOrder::Order order, int t, int p) {
-  using enum XOrder::Order;
+  using Order = XOrder::Order;
   const int even_odd[4] = {0, 2, 1, 3};
   const int in8 = p % 8;
   const int pair_k = in8 / 2 + 4 * (in8 % 2);
   const int odd_even = in8 < 4 ? 2 * in8 + 1 : 2 * (in8 - 4);
   switch (order) {
-    case kNatural:
+    case Order::kNatural:
       return t * 32 + p;
-    case kFp8:
+    case Order::kFp8:
       return p / 16 * 64 + t * 16 + p % 16;
-    case kFp8EvenOdd:
+    case Order::kFp8EvenOdd:
       return p / 16 * 64 + t * 16 + p % 16 / 4 * 4 + even_odd[p % 4];
-    case kFp4:
+    case Order::kFp4:
       return t * 32 + p / 8 * 8 + pair_k;
-    case kFp4Words:
+    case Order::kFp4Words:
       return p / 8 * 32 + t * 8 + pair_k;
-    case kFp4WordsE4m3:
+    case Order::kFp4WordsE4m3:
       return p / 8 * 32 + t * 8 + odd_even;
-    case kBf16:
+    case Order::kBf16:
       return p / 8 * 32 + t * 8 + p % 8;
   }
   return 0;
@@ -122,23 +122,23 @@ __device__ int source_k(XOrder::Order order, int t, int p) {
 
 __global__ void arrange_kernel(XOrder order, bool quantised, const void* x, const float* scales,
                                void* out, std::size_t count) {
-  using enum XOrder::Type;
+  using Type = XOrder::Type;
   for (std::size_t i = first_index(); i < count; i += index_step()) {
     const std::size_t group = i / kGroup;
     const int in_group = i % kGroup;
     const std::size_t from = group * kGroup + source_k(order.order, in_group / 32, in_group % 32);
-    if (order.type == kE4m3) {
+    if (order.type == Type::kE4m3) {
       static_cast<std::uint8_t*>(out)[i] = static_cast<const std::uint8_t*>(x)[from];
       continue;
     }
     double value = quantised ? e4m3_value(static_cast<const std::uint8_t*>(x)[from])
                              : bf16_value(static_cast<const std::uint16_t*>(x)[from]);
-    if (order.type == kF16) {
+    if (order.type == Type::kF16) {
       static_cast<__half*>(out)[i] = __float2half_rn(static_cast<float>(value));
       continue;
     }
     if (quantised) value *= scales[group];
-    if (order.type == kBf16Biased) value *= 0x1p60;
+    if (order.type == Type::kBf16Biased) value *= 0x1p60;
     static_cast<__nv_bfloat16*>(out)[i] = __float2bfloat16(static_cast<float>(value));
   }
 }
