@@ -1,7 +1,7 @@
 #include "profiles/schema/json_values.h"
 
-#include <nlohmann/json.hpp>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 

@@ -7,6 +7,7 @@
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
 #include "runners/cli/verbs.h"
+#include "runners/engine_settings.h"
 #include "runners/run.h"
 
 namespace ds4::cli {
@@ -15,14 +16,7 @@ namespace {
 // The engine's planned memory of a cell; empty for targets without an engine.
 MemoryEstimate estimate(const profiles::Profile& profile) {
   if (profile.target != "engine") return {};
-  EngineSettings settings;
-  settings.kv_dtype = profile.engine.kv_dtype == "bf16" ? KvDtype::kBf16 : KvDtype::kFp8;
-  settings.index_dtype =
-      profile.engine.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
-  settings.context_length = profile.engine.context_length;
-  settings.prefill_chunk = static_cast<int>(profile.engine.prefill_chunk);
-  settings.threads = static_cast<int>(profile.engine.threads);
-  return estimate_memory(profile.checkpoint, settings);
+  return estimate_memory(profile.checkpoint, runners::engine_settings(profile.engine));
 }
 
 nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cases) {

@@ -6,21 +6,11 @@
 #include "engine/api/session.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "runners/engine_settings.h"
 #include "runners/targets/registry.h"
 
 namespace ds4::runners {
 namespace {
-
-EngineSettings engine_settings(const profiles::EngineSection& section) {
-  EngineSettings settings;
-  settings.device = section.device == "cuda" ? Device::kCuda : Device::kCpu;
-  settings.kv_dtype = section.kv_dtype == "bf16" ? KvDtype::kBf16 : KvDtype::kFp8;
-  settings.index_dtype = section.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
-  settings.context_length = section.context_length;
-  settings.prefill_chunk = static_cast<int>(section.prefill_chunk);
-  settings.threads = static_cast<int>(section.threads);
-  return settings;
-}
 
 // Where the earliest of the stop strings begins in `text`, or npos.
 size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {

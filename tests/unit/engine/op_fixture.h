@@ -1,8 +1,8 @@
 // A back end and memory for operation tests: inputs copied in, outputs poisoned, results read back.
 #pragma once
 
-#include <cstring>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
