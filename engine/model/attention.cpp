@@ -4,7 +4,7 @@
 
 namespace ds4::model {
 
-void attention(const Pass& pass, const weights::Layer& layer, const cache::LayerCache& cache) {
+void attention(const Pass& pass, const weights::Layer& layer, const LayerStores& stores) {
   ops::Backend& ops = pass.ops;
   const Workspace& at = pass.at;
   const weights::Attention& w = layer.attn;
@@ -17,17 +17,17 @@ void attention(const Pass& pass, const weights::Layer& layer, const cache::Layer
   ops.finish_queries(pass.config.num_attention_heads, pass.eps(), n, angles, at.q);
 
   ops.project(w.wkv, n, at.x, at.kv);
-  ops.store_raw_rows(w.kv_norm, pass.eps(), pass.chunk, angles, at.kv, cache.raw);
+  ops.store_raw_rows(w.kv_norm, pass.eps(), pass.segments, angles, at.kv, stores.raw);
 
-  ops::KeySet keys{cache.raw, pass.config.sliding_window, cache.compressed, layer.ratio, {}};
-  // Rows that this chunk completes must exist before its queries look for them (4.2).
-  if (w.compressor) compress(pass, *w.compressor, cache.compressed, cache.tail, false);
+  ops::KeySet keys{stores.raw, pass.config.sliding_window, stores.compressed, layer.ratio, {}};
+  // Rows that this batch completes must exist before its queries look for them (4.2).
+  if (w.compressor) compress(pass, *w.compressor, stores.compressed, stores.tails, false);
   if (w.indexer) {
-    compress(pass, w.indexer->compressor, cache.keys, cache.key_tail, true);
-    select_rows(pass, *w.indexer, cache.keys, angles);
+    compress(pass, w.indexer->compressor, stores.keys, stores.key_tails, true);
+    select_rows(pass, *w.indexer, stores.keys, angles);
     keys.selected = at.selected;
   }
-  ops.attend(keys, w.sink, pass.chunk, angles, at.q, at.q);
+  ops.attend(keys, w.sink, pass.segments, angles, at.q, at.q);
 
   ops.project_groups(w.wo_a, pass.config.o_groups, n, at.q, at.u);
   ops.project(w.wo_b, n, at.u, at.y);

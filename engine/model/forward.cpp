@@ -8,9 +8,9 @@
 namespace ds4::model {
 namespace {
 
-void block(const Pass& pass, const weights::Layer& layer, const cache::LayerCache& cache) {
+void block(const Pass& pass, const weights::Layer& layer, const LayerStores& stores) {
   enter_sublayer(pass, layer.hc_attn, layer.attn_norm);
-  attention(pass, layer, cache);
+  attention(pass, layer, stores);
   leave_sublayer(pass);
 
   enter_sublayer(pass, layer.hc_ffn, layer.ffn_norm);
@@ -37,19 +37,29 @@ Forward::Forward(const weights::ModelWeights& weights, ops::Backend& backend, in
       at_(make_workspace(backend, weights.config, most_experts(weights), capacity)) {}
 
 Pass Forward::pass() {
-  return {ops_, weights_.config, at_, plain_frequencies_, yarn_frequencies_, chunk_};
+  return {ops_, weights_.config, at_, plain_frequencies_, yarn_frequencies_, segments_};
 }
 
-void Forward::run(std::span<const TokenId> tokens, int64_t first, const cache::KvCache& cache) {
-  DS4_CHECK(!tokens.empty() && tokens.size() <= static_cast<size_t>(at_.capacity));
-  chunk_ = {first, static_cast<int>(tokens.size())};
-  ops_.write_ids(tokens, at_.tokens);
-  ops_.rotation(plain_frequencies_, chunk_, at_.plain_angles);
-  ops_.rotation(yarn_frequencies_, chunk_, at_.yarn_angles);
+void Forward::run(std::span<const SequenceRows> batch) {
+  tokens_.clear();
+  segments_.clear();
+  for (const SequenceRows& part : batch) {
+    DS4_CHECK(!part.tokens.empty());
+    const auto row = static_cast<int>(tokens_.size());
+    segments_.push_back({row, {part.first, static_cast<int>(part.tokens.size())}});
+    tokens_.insert(tokens_.end(), part.tokens.begin(), part.tokens.end());
+  }
+  DS4_CHECK(!tokens_.empty() && tokens_.size() <= static_cast<size_t>(at_.capacity));
+  const Pass pass = this->pass();
+  ops_.write_ids(tokens_, at_.tokens);
+  ops_.rotation(plain_frequencies_, segments_, at_.plain_angles);
+  ops_.rotation(yarn_frequencies_, segments_, at_.yarn_angles);
 
-  ops_.embed(weights_.embed, chunk_.n, at_.tokens, at_.h);
+  ops_.embed(weights_.embed, pass.n(), at_.tokens, at_.h);
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
-    block(pass(), weights_.layers[l], cache.layer(static_cast<int>(l)));
+    stores_.clear();
+    for (const SequenceRows& part : batch) stores_.add(part.cache->layer(static_cast<int>(l)));
+    block(pass, weights_.layers[l], stores_);
   }
 }
 

@@ -1,5 +1,5 @@
-// The forward pass of a chunk of tokens through all layers (model.md 3). Owns the activations; the
-// sequence's memory comes with each call, the weights and the back end are borrowed.
+// The forward pass of a batch of tokens through all layers (model.md 3). Owns the activations; the
+// sequences' memory comes with each call, the weights and the back end are borrowed.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,14 @@
 
 namespace ds4::model {
 
+/// What one sequence adds to a batch: tokens for positions first.., whose earlier positions `cache`
+/// remembers. Token ids are checked by the caller.
+struct SequenceRows {
+  std::span<const TokenId> tokens;
+  int64_t first = 0;
+  const cache::KvCache* cache = nullptr;
+};
+
 class Forward {
  public:
   /// `capacity`: the most tokens one run() takes. Borrowed objects must outlive this one.
@@ -22,9 +30,9 @@ class Forward {
 
   int capacity() const { return at_.capacity; }
 
-  /// Runs `tokens` (at most capacity, ids checked by the caller) at positions first.. of the
-  /// sequence whose earlier positions `cache` remembers.
-  void run(std::span<const TokenId> tokens, int64_t first, const cache::KvCache& cache);
+  /// Runs the rows of one or more different sequences, at most `capacity` in all, laid end to end
+  /// in the order given.
+  void run(std::span<const SequenceRows> batch);
 
   /// Logits of rows [row, row + count) of the last run, [count, vocab]; count at most
   /// Workspace::kLogitRows. Valid until the next call of this object.
@@ -38,7 +46,9 @@ class Forward {
   std::vector<float> plain_frequencies_;
   std::vector<float> yarn_frequencies_;
   Workspace at_;
-  ops::Chunk chunk_;
+  LayerStores stores_;
+  std::vector<TokenId> tokens_;
+  std::vector<ops::Segment> segments_;
 };
 
 /// The most experts any layer has.

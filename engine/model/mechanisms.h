@@ -12,6 +12,29 @@
 
 namespace ds4::model {
 
+/// One layer's memory of every sequence of a batch, a store per segment. Those that the layer does
+/// not have are empty.
+struct LayerStores {
+  std::vector<ops::RowStore> raw;
+  std::vector<ops::RowStore> compressed;
+  std::vector<ops::RowStore> keys;
+  std::vector<ops::TailRing> tails;
+  std::vector<ops::TailRing> key_tails;
+
+  void clear() { *this = {}; }
+  void add(const cache::LayerCache& sequence) {
+    raw.push_back(sequence.raw);
+    if (sequence.tail.slots) {
+      compressed.push_back(sequence.compressed);
+      tails.push_back(sequence.tail);
+    }
+    if (sequence.key_tail.slots) {
+      keys.push_back(sequence.keys);
+      key_tails.push_back(sequence.key_tail);
+    }
+  }
+};
+
 /// What every mechanism needs: the back end, the constants, the activations and the tokens' places.
 struct Pass {
   ops::Backend& ops;
@@ -19,9 +42,10 @@ struct Pass {
   Workspace& at;
   std::span<const float> plain_frequencies;
   std::span<const float> yarn_frequencies;
-  ops::Chunk chunk;
+  ops::Segments segments;
 
-  int n() const { return chunk.n; }
+  /// Rows of the whole batch.
+  int n() const { return segments.back().row + segments.back().chunk.n; }
   float eps() const { return static_cast<float>(config.rms_norm_eps); }
   ops::MixSettings mix_settings() const {
     return {config.hc_mult, config.hc_sinkhorn_iters, static_cast<float>(config.hc_eps), eps()};
@@ -38,14 +62,15 @@ void enter_sublayer(const Pass& pass, const weights::HyperConnection& hc,
 /// y, h -> h (3.2 step 6).
 void leave_sublayer(const Pass& pass);
 
-/// x -> y (3.4); writes the rows of this chunk to the cache.
-void attention(const Pass& pass, const weights::Layer& layer, const cache::LayerCache& cache);
-/// x -> compressed rows in the cache (3.5); `index`: indexer keys, with Hadamard transform.
-void compress(const Pass& pass, const weights::Compressor& compressor, const ops::RowStore& rows,
-              const ops::TailRing& tail, bool index);
+/// x -> y (3.4); writes the batch's rows to the stores.
+void attention(const Pass& pass, const weights::Layer& layer, const LayerStores& stores);
+/// x -> compressed rows in the stores (3.5); `index`: indexer keys, with Hadamard transform.
+void compress(const Pass& pass, const weights::Compressor& compressor,
+              std::span<const ops::RowStore> rows, std::span<const ops::TailRing> tails,
+              bool index);
 /// x, qr -> selected rows per query (3.6).
-void select_rows(const Pass& pass, const weights::Indexer& indexer, const ops::RowStore& keys,
-                 ops::Floats angles);
+void select_rows(const Pass& pass, const weights::Indexer& indexer,
+                 std::span<const ops::RowStore> keys, ops::Floats angles);
 
 /// x -> y (3.7).
 void mixture_of_experts(const Pass& pass, const weights::Moe& moe);

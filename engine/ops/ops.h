@@ -1,11 +1,12 @@
 // The operations the forward pass is written in, one per paragraph of the model's definition
 // (model.md 3). A back end implements this interface and may fuse whatever lies behind one of them.
 //
-// Common rules. Rows are tokens. bf() marks a rounding to BF16 and Q8/sim8/sim4 a simulated format;
-// Precision::kF32 turns all of them off. Every result row depends on its own inputs only and is
-// computed in the same order whatever n is, so chunk sizes do not change a single bit. Operations
-// run in call order; a back end with a stream of its own need not have finished when a call
-// returns, except for read_floats() and sample().
+// Common rules. Rows are tokens; n is their number over all sequences of a batch. bf() marks a
+// rounding to BF16 and Q8/sim8/sim4 a simulated format; Precision::kF32 turns all of them off.
+// Every result row depends on its own inputs only and is computed in the same order whatever n is,
+// so neither chunk sizes nor neighbours in the batch change a single bit. Operations run in call
+// order; a back end with a stream of its own need not have finished when a call returns, except for
+// read_floats() and sample().
 #pragma once
 
 #include <cstdint>
@@ -28,20 +29,21 @@ struct MixSettings {
   float norm_eps = 0;  // rms_norm_eps
 };
 
-/// A compressor at work: parameters, destination rows and the tokens it still remembers.
+/// A compressor at work: parameters and, per segment, destination rows and the tokens it still
+/// remembers.
 struct CompressorStep {
   const weights::Compressor* parameters = nullptr;
   std::span<const float> frequencies;  // [rope_dim/2]
   float norm_eps = 0;
-  RowStore rows;
-  TailRing tail;  // slots >= ratio, twice that where blocks overlap
+  std::span<const RowStore> rows;
+  std::span<const TailRing> tails;  // slots >= ratio, twice that where blocks overlap
 };
 
-/// Which rows the queries of a chunk read (model.md 3.4 step 5).
+/// Which rows the queries of a batch read (model.md 3.4 step 5); stores per segment.
 struct KeySet {
-  RowStore raw;  // slots >= window - 1 + n
+  std::span<const RowStore> raw;  // slots >= window - 1 + the segment's rows
   int window = 0;
-  RowStore compressed;  // slots 0: none
+  std::span<const RowStore> compressed;  // empty: the layer has none
   int ratio = 0;
   Ids selected;  // [n, top_k] ascending, rest -1; data null: every visible compressed row
 };
@@ -91,18 +93,18 @@ class Backend {
 
   /// cos and sin of f32(position * frequency) with full range reduction: table [n, rope_dim], all
   /// cosines of a row before its sines.
-  virtual void rotation(std::span<const float> frequencies, Chunk chunk, Floats table) = 0;
+  virtual void rotation(std::span<const float> frequencies, Segments segments, Floats table) = 0;
   /// Steps 2-3 in place on q [n, heads * dim]: norm without gain in BF16 arithmetic, then RoPE.
   virtual void finish_queries(int heads, float eps, int n, Floats rotation, Values q) = 0;
-  /// Step 4 on kv = L8(x; wkv) [n, dim]: norm, RoPE, then rows first.. of `rows` in its format
-  /// (kFp8 includes sim8).
-  virtual void store_raw_rows(std::span<const float> gain, float eps, Chunk chunk, Floats rotation,
-                              Values kv, RowStore rows) = 0;
+  /// Step 4 on kv = L8(x; wkv) [n, dim]: norm, RoPE, then the rows of each segment's positions in
+  /// its store's format (kFp8 includes sim8).
+  virtual void store_raw_rows(std::span<const float> gain, float eps, Segments segments,
+                              Floats rotation, Values kv, std::span<const RowStore> rows) = 0;
   /// 3.5 on kv = LF(x; wkv) and score = LF(x; wgate) [n, width]: writes every compressed row whose
-  /// last token lies in the chunk (pool, norm, RoPE at the block's first position, then the row
-  /// format: kFp8 = main rows, kFp4 = Hadamard and sim4 of indexer keys), and keeps the tail.
+  /// last token lies in a segment (pool, norm, RoPE at the block's first position, then the row
+  /// format: kFp8 = main rows, kFp4 = Hadamard and sim4 of indexer keys), and keeps the tails.
   /// `index` tells the Hadamard transform of indexer keys. Overwrites score.
-  virtual void compress(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+  virtual void compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
                         Floats score) = 0;
   /// 3.6 step 1 in place on iq [n, heads * dim]: RoPE, bf(H q), sim4 when keys are kFp4.
   virtual void finish_index_queries(int heads, RowFormat keys, int n, Floats rotation,
@@ -110,11 +112,11 @@ class Backend {
   /// 3.6 steps 2-4. projected = LB(x; weights_proj) [n, heads], iq [n, heads * dim]; selected
   /// [n, top_k] gets the best min(top_k, visible) rows of each query in ascending order, then -1.
   /// Equal scores: lowest row first.
-  virtual void select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected,
-                           RowStore keys, Ids selected) = 0;
+  virtual void select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
+                           std::span<const RowStore> keys, Ids selected) = 0;
   /// Steps 5-7: attention of q [n, heads * dim] over the key set with sinks [heads], then the
   /// inverse rotation. o [n, heads * dim]; may be q.
-  virtual void attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk,
+  virtual void attend(const KeySet& keys, std::span<const float> sinks, Segments segments,
                       Floats rotation, Values q, Values o) = 0;
   /// Step 8, first half: u_g = bf(w[rows of group g] o_g) without activation quantisation whatever
   /// the format of w. o [n, groups * w.cols], u [n, w.rows].

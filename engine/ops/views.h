@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace ds4::ops {
 
@@ -32,12 +33,23 @@ struct Ids {
   int64_t cols = 0;
 };
 
-/// Consecutive positions of one sequence: rows 0..n-1 of a view are positions first..first+n-1.
+/// Consecutive positions first..first+n-1 of one sequence.
 struct Chunk {
   int64_t first = 0;
   int n = 0;
   int64_t end() const { return first + n; }
 };
+
+/// One sequence's part of a batch: rows row..row+n-1 of every view are the positions of `chunk`.
+struct Segment {
+  int row = 0;
+  Chunk chunk;
+};
+
+/// The segments of a batch lie end to end from row 0 and belong to different sequences. Operations
+/// that read or write a sequence's memory take, beside the segments, one store per segment; the
+/// stores of one call differ in address and slots only.
+using Segments = std::span<const Segment>;
 
 /// f32 key/value and score rows of recent tokens, row of position p in slot p % slots
 /// (model.md 4.1: position-indexed, so that going back is a counter change).

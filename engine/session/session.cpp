@@ -63,7 +63,8 @@ void TimelineSession::advance(std::span<const TokenId> tokens, const LogitSink& 
   model::Forward& forward = engine_.forward();
   const int64_t first = length();
   const auto n = static_cast<int>(tokens.size());
-  forward.run(tokens, first, cache_);
+  const model::SequenceRows rows_in{tokens, first, &cache_};
+  forward.run({&rows_in, 1});
   const auto vocab = static_cast<size_t>(engine_.info().vocab_size);
   std::span<const float> rows;
   if (all_logits) {

@@ -94,17 +94,20 @@ void attention(State& state) {
   const ops::RowLayout layout{ops::RowFormat::kFp8, kDim, kRope};
   std::vector<int32_t> chosen(static_cast<size_t>(n * kSelected));
   for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = static_cast<int32_t>(i % kSelected) * 3;
-  const ops::KeySet keys{filled_rows(layout, 128 + n, raw_memory),
+  const ops::RowStore raw = filled_rows(layout, 128 + n, raw_memory);
+  const ops::RowStore compressed = filled_rows(layout, 2048, compressed_memory);
+  const ops::KeySet keys{{&raw, 1},
                          128,
-                         filled_rows(layout, 2048, compressed_memory),
+                         {&compressed, 1},
                          4,
                          {reinterpret_cast<std::byte*>(chosen.data()), kSelected}};
   auto q = normals(n * kHeads * kDim);
   auto o = normals(n * kHeads * kDim);
   auto angles = normals(n * kRope);
   const std::vector<float> sinks(kHeads, 0.0f);
+  const ops::Segment segment{0, {8192, n}};
   for (auto _ : state) {
-    backend->attend(keys, sinks, {8192, n}, floats(angles, kRope), values(q, kHeads * kDim),
+    backend->attend(keys, sinks, {&segment, 1}, floats(angles, kRope), values(q, kHeads * kDim),
                     values(o, kHeads * kDim));
   }
   rates(state, 4.0 * n * kHeads * kDim * (128 + kSelected),
@@ -124,10 +127,10 @@ void indexer(State& state) {
   auto iq = normals(int64_t{n} * heads * dim);
   auto weight = normals(int64_t{n} * heads);
   std::vector<int32_t> selected(static_cast<size_t>(n) * 64);
+  const ops::Segment segment{0, {rows * 4 - n, n}};
   for (auto _ : state) {
-    backend->select_rows(heads, 4, {rows * 4 - n, n}, values(iq, heads * dim),
-                         values(weight, heads), keys,
-                         {reinterpret_cast<std::byte*>(selected.data()), 64});
+    backend->select_rows(heads, 4, {&segment, 1}, values(iq, heads * dim), values(weight, heads),
+                         {&keys, 1}, {reinterpret_cast<std::byte*>(selected.data()), 64});
   }
   rates(state, 2.0 * n * heads * dim * static_cast<double>(rows),
         static_cast<double>(rows * keys.layout.bytes()));

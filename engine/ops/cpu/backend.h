@@ -54,16 +54,16 @@ class CpuBackend final : public Backend {
   void project_wide(const weights::Matrix& w, int n, Values x, Floats y) override;
   void rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) override;
 
-  void rotation(std::span<const float> frequencies, Chunk chunk, Floats table) override;
+  void rotation(std::span<const float> frequencies, Segments segments, Floats table) override;
   void finish_queries(int heads, float eps, int n, Floats rotation, Values q) override;
-  void store_raw_rows(std::span<const float> gain, float eps, Chunk chunk, Floats rotation,
-                      Values kv, RowStore rows) override;
-  void compress(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+  void store_raw_rows(std::span<const float> gain, float eps, Segments segments, Floats rotation,
+                      Values kv, std::span<const RowStore> rows) override;
+  void compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
                 Floats score) override;
   void finish_index_queries(int heads, RowFormat keys, int n, Floats rotation, Values iq) override;
-  void select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected, RowStore keys,
-                   Ids selected) override;
-  void attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk, Floats rotation,
+  void select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
+                   std::span<const RowStore> keys, Ids selected) override;
+  void attend(const KeySet& keys, std::span<const float> sinks, Segments segments, Floats rotation,
               Values q, Values o) override;
   void project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) override;
 
@@ -78,6 +78,21 @@ class CpuBackend final : public Backend {
                  const SamplingSettings& settings) override;
 
  private:
+  // One sequence's share of an operation: views begin at the segment's first row.
+  void compress_segment(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+                        Floats score, const RowStore& rows, const TailRing& tail);
+  void select_segment(int heads, int ratio, Chunk chunk, Values iq, Values projected,
+                      const RowStore& keys, Ids selected);
+  struct SegmentKeys {
+    RowStore raw;
+    int window;
+    RowStore compressed;  // slots 0: none
+    int ratio;
+    Ids selected;
+  };
+  void attend_segment(const SegmentKeys& keys, std::span<const float> sinks, Chunk chunk,
+                      Floats rotation, Values q, Values o);
+
   /// Rows of x ready for dot products: quantised and padded copies, or x itself where possible.
   /// Valid until the next call with the same `keep`.
   struct Prepared {
@@ -102,6 +117,13 @@ class CpuBackend final : public Backend {
   Prepared prepared_hidden_;
   Scratch shared_[6];
 };
+
+/// The view from row `row` on.
+template <class View>
+View from_row(View v, int64_t row) {
+  if (!v.data) return v;
+  return {v.data + row * v.cols * 4, v.cols};  // every element of this back end takes four bytes
+}
 
 inline float* floats(Values v) {
   return reinterpret_cast<float*>(v.data);

@@ -20,11 +20,14 @@ void rotation_row(std::span<const float> frequencies, int64_t position, float* r
 
 }  // namespace
 
-void CpuBackend::rotation(std::span<const float> frequencies, Chunk chunk, Floats table) {
+void CpuBackend::rotation(std::span<const float> frequencies, Segments segments, Floats table) {
   DS4_CHECK(table.cols == static_cast<int64_t>(2 * frequencies.size()));
-  pool_.run(chunk.n, chunk.n * table.cols * 30, [&](int64_t i, int) {
-    rotation_row(frequencies, chunk.first + i, floats(table) + i * table.cols);
-  });
+  for (const auto& [row, chunk] : segments) {
+    float* angles = floats(from_row(table, row));
+    pool_.run(chunk.n, chunk.n * table.cols * 30, [&](int64_t i, int) {
+      rotation_row(frequencies, chunk.first + i, angles + i * table.cols);
+    });
+  }
 }
 
 void CpuBackend::finish_queries(int heads, float eps, int n, Floats rotation, Values q) {
@@ -39,36 +42,51 @@ void CpuBackend::finish_queries(int heads, float eps, int n, Floats rotation, Va
   });
 }
 
-void CpuBackend::store_raw_rows(std::span<const float> gain, float eps, Chunk chunk,
-                                Floats rotation, Values kv, RowStore rows) {
+void CpuBackend::store_raw_rows(std::span<const float> gain, float eps, Segments segments,
+                                Floats rotation, Values kv, std::span<const RowStore> rows) {
   const int64_t dim = kv.cols;
-  DS4_CHECK(rows.layout.dim == dim && chunk.n <= rows.slots);
-  pool_.run(chunk.n, chunk.n * dim * 10, [&](int64_t i, int worker) {
-    float* row = worker_scratch(worker, padded(dim));
-    cpu::rms_norm(floats(kv) + i * dim, gain.data(), eps, dim, strict_, row);
-    rotate(row + dim - rotation.cols, rotation.cols, floats(rotation) + i * rotation.cols, false,
-           strict_);
-    encode_row(rows.layout, row, rows.row(chunk.first + i));
-  });
+  DS4_CHECK(rows.size() == segments.size());
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const auto& [first_row, chunk] = segments[s];
+    const RowStore& store = rows[s];
+    const float* x = floats(from_row(kv, first_row));
+    const float* angles = floats(from_row(rotation, first_row));
+    DS4_CHECK(store.layout.dim == dim && chunk.n <= store.slots);
+    pool_.run(chunk.n, chunk.n * dim * 10, [&, first = chunk.first](int64_t i, int worker) {
+      float* row = worker_scratch(worker, padded(dim));
+      cpu::rms_norm(x + i * dim, gain.data(), eps, dim, strict_, row);
+      rotate(row + dim - rotation.cols, rotation.cols, angles + i * rotation.cols, false, strict_);
+      encode_row(store.layout, row, store.row(first + i));
+    });
+  }
 }
 
-void CpuBackend::compress(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+void CpuBackend::compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
                           Floats score) {
+  DS4_CHECK(step.rows.size() == segments.size() && step.tails.size() == segments.size());
+  for (size_t s = 0; s < segments.size(); ++s) {
+    compress_segment(step, index, segments[s].chunk, from_row(kv, segments[s].row),
+                     from_row(score, segments[s].row), step.rows[s], step.tails[s]);
+  }
+}
+
+void CpuBackend::compress_segment(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+                                  Floats score, const RowStore& rows, const TailRing& tail) {
   const weights::Compressor& c = *step.parameters;
   const int64_t width = c.width;
   const int64_t dim = c.row_dim;
   const int64_t ratio = c.ratio;
   const bool overlap = weights::ModelConfig::is_csa(c.ratio);
   DS4_CHECK(kv.cols == width && score.cols == width);
-  DS4_CHECK(step.tail.slots >= (overlap ? 2 : 1) * ratio);
+  DS4_CHECK(tail.slots >= (overlap ? 2 : 1) * ratio);
 
   for (int64_t i = 0; i < chunk.n; ++i) {
     add_to(c.ape.data() + (chunk.first + i) % ratio * width, width, floats(score) + i * width);
   }
   // Rows of tokens before the chunk come from the tail.
-  const auto row_of = [&](const Floats& rows, const Floats& tail, int64_t token) -> const float* {
-    if (token >= chunk.first) return floats(rows) + (token - chunk.first) * width;
-    return floats(tail) + token % step.tail.slots * width;
+  const auto row_of = [&](Floats recent, Floats before, int64_t token) -> const float* {
+    if (token >= chunk.first) return floats(recent) + (token - chunk.first) * width;
+    return floats(before) + token % tail.slots * width;
   };
   const int64_t first_block = chunk.first / ratio;
   const int64_t blocks = chunk.end() / ratio - first_block;
@@ -81,14 +99,14 @@ void CpuBackend::compress(const CompressorStep& step, bool index, Chunk chunk, F
     // (T7); block 0 has no previous one.
     if (overlap && block > 0) {
       for (int64_t t = (block - 1) * ratio; t < block * ratio; ++t) {
-        keys.push_back(row_of(kv, step.tail.kv, t));
-        scores.push_back(row_of(score, step.tail.score, t));
+        keys.push_back(row_of(kv, tail.kv, t));
+        scores.push_back(row_of(score, tail.score, t));
       }
     }
     const int64_t half = overlap ? dim : 0;
     for (int64_t t = block * ratio; t < (block + 1) * ratio; ++t) {
-      keys.push_back(row_of(kv, step.tail.kv, t) + half);
-      scores.push_back(row_of(score, step.tail.score, t) + half);
+      keys.push_back(row_of(kv, tail.kv, t) + half);
+      scores.push_back(row_of(score, tail.score, t) + half);
     }
     const auto rope_dim = static_cast<int64_t>(2 * step.frequencies.size());
     float* row = worker_scratch(worker, padded(dim) + rope_dim);
@@ -98,18 +116,32 @@ void CpuBackend::compress(const CompressorStep& step, bool index, Chunk chunk, F
     rotation_row(step.frequencies, block * ratio, table);
     rotate(row + dim - rope_dim, rope_dim, table, false, strict_);
     if (index) hadamard(row, dim, strict_);
-    encode_row(step.rows.layout, row, step.rows.row(block));
+    encode_row(rows.layout, row, rows.row(block));
   });
-  const int64_t keep = std::min<int64_t>(chunk.n, step.tail.slots);
+  const int64_t keep = std::min<int64_t>(chunk.n, tail.slots);
   for (int64_t i = chunk.n - keep; i < chunk.n; ++i) {
-    const int64_t slot = (chunk.first + i) % step.tail.slots;
-    std::copy_n(floats(kv) + i * width, width, floats(step.tail.kv) + slot * width);
-    std::copy_n(floats(score) + i * width, width, floats(step.tail.score) + slot * width);
+    const int64_t slot = (chunk.first + i) % tail.slots;
+    std::copy_n(floats(kv) + i * width, width, floats(tail.kv) + slot * width);
+    std::copy_n(floats(score) + i * width, width, floats(tail.score) + slot * width);
   }
 }
 
-void CpuBackend::attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk,
+void CpuBackend::attend(const KeySet& keys, std::span<const float> sinks, Segments segments,
                         Floats rotation, Values q, Values o) {
+  DS4_CHECK(keys.raw.size() == segments.size());
+  DS4_CHECK(keys.compressed.empty() || keys.compressed.size() == segments.size());
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const int row = segments[s].row;
+    const SegmentKeys own{keys.raw[s], keys.window,
+                          keys.compressed.empty() ? RowStore{} : keys.compressed[s], keys.ratio,
+                          from_row(keys.selected, row)};
+    attend_segment(own, sinks, segments[s].chunk, from_row(rotation, row), from_row(q, row),
+                   from_row(o, row));
+  }
+}
+
+void CpuBackend::attend_segment(const SegmentKeys& keys, std::span<const float> sinks, Chunk chunk,
+                                Floats rotation, Values q, Values o) {
   const auto heads = static_cast<int64_t>(sinks.size());
   const int64_t dim = keys.raw.layout.dim;
   const int64_t stride = padded(dim);

@@ -69,8 +69,18 @@ void CpuBackend::finish_index_queries(int heads, RowFormat keys, int n, Floats r
   });
 }
 
-void CpuBackend::select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected,
-                             RowStore keys, Ids selected) {
+void CpuBackend::select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
+                             std::span<const RowStore> keys, Ids selected) {
+  DS4_CHECK(keys.size() == segments.size());
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const int row = segments[s].row;
+    select_segment(heads, ratio, segments[s].chunk, from_row(iq, row), from_row(projected, row),
+                   keys[s], from_row(selected, row));
+  }
+}
+
+void CpuBackend::select_segment(int heads, int ratio, Chunk chunk, Values iq, Values projected,
+                                const RowStore& keys, Ids selected) {
   const int64_t dim = keys.layout.dim;
   const int64_t k = selected.cols;
   DS4_CHECK(iq.cols == heads * dim && projected.cols == heads);

@@ -36,14 +36,15 @@ std::vector<float> compressed_rows(const Case& c, Precision precision, RowFormat
       {format, parameters.row_dim, c.integer("rope_dim")}, std::max<int64_t>(blocks, 1));
   const ops::TailRing tail{bench.poisoned_floats(slots, width), bench.poisoned_floats(slots, width),
                            slots};
-  const ops::CompressorStep step{&parameters, freqs, static_cast<float>(c.number("eps")), rows,
-                                 tail};
+  const ops::CompressorStep step{
+      &parameters, freqs, static_cast<float>(c.number("eps")), {&rows, 1}, {&tail, 1}};
   int64_t first = 0;
   for (const int n : chunks) {
     const auto part = [&](const std::vector<float>& all) {
       return bench.floats({all.data() + first * width, static_cast<size_t>(n * width)}, width);
     };
-    bench->compress(step, c.flag("indexer"), {first, n}, part(kv), part(score));
+    const ops::Segment segment{0, {first, n}};
+    bench->compress(step, c.flag("indexer"), {&segment, 1}, part(kv), part(score));
     first += n;
   }
   std::vector<float> got;
@@ -83,10 +84,9 @@ TEST(OpsGolden, IndexQuery) {
          {std::pair{RowFormat::kFp4, "y"}, {RowFormat::kBf16, "y_bf16"}}) {
       OpBench bench;
       const ops::Floats table = bench.poisoned_floats(n, rope);
-      for (int t = 0; t < n; ++t) {
-        bench->rotation(freqs, {positions[static_cast<size_t>(t)], 1},
-                        {table.data + t * rope * 4, rope});
-      }
+      std::vector<ops::Segment> segments;
+      for (int t = 0; t < n; ++t) segments.push_back({t, {positions[static_cast<size_t>(t)], 1}});
+      bench->rotation(freqs, segments, table);
       const ops::Values iq = bench.values(c.floats("iq"), cols);
       bench->finish_index_queries(static_cast<int>(heads), format, n, table, iq);
       c.check(role, OpBench::read(iq.data, n * cols));
@@ -164,8 +164,13 @@ TEST(OpsGolden, SinkAttention) {
         }
         return rows;
       };
-      ops::KeySet keys{store("raw"), c.integer("window"), {}, c.integer("ratio"), {}};
-      if (c.has_input("compressed")) keys.compressed = store("compressed");
+      const ops::RowStore raw = store("raw");
+      ops::RowStore compressed;
+      ops::KeySet keys{{&raw, 1}, c.integer("window"), {}, c.integer("ratio"), {}};
+      if (c.has_input("compressed")) {
+        compressed = store("compressed");
+        keys.compressed = {&compressed, 1};
+      }
       if (c.has_input("ids")) {
         const int64_t k = c.shape("ids")[1];
         auto ids = c.integers("ids");
@@ -182,7 +187,8 @@ TEST(OpsGolden, SinkAttention) {
       std::vector<float> still;
       for (int t = 0; t < n; ++t) still.insert(still.end(), {1, 1, 0, 0});
       const ops::Values o = bench.poisoned_values(n, heads * dim);
-      bench->attend(keys, c.floats("sink"), {positions[0], n}, bench.floats(still, rope),
+      const ops::Segment segment{0, {positions[0], n}};
+      bench->attend(keys, c.floats("sink"), {&segment, 1}, bench.floats(still, rope),
                     bench.values(c.floats("q"), heads * dim), o);
       c.check(role, OpBench::read(o.data, n * heads * dim));
     }

@@ -212,7 +212,8 @@ TEST(OpsGolden, Rope) {
       const auto rope = static_cast<int64_t>(2 * freqs.size());
       for (size_t t = 0; t < positions.size(); ++t) {
         const ops::Floats table = bench.poisoned_floats(1, rope);
-        bench->rotation(freqs, {positions[t], 1}, table);
+        const ops::Segment segment{0, {positions[t], 1}};
+        bench->rotation(freqs, {&segment, 1}, table);
         for (int64_t h = 0; h < heads; ++h) {
           float* end = x.data() + (static_cast<int64_t>(t) * heads + h + 1) * dim;
           cpu::rotate(end - rope, rope, reinterpret_cast<const float*>(table.data),
