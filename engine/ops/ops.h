@@ -131,6 +131,11 @@ class Backend {
   /// Steps 4-6: y = bf(sum over experts in ascending id + shared expert) [n, d].
   virtual void experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x,
                        Ids ids, Floats route_weights, Values y) = 0;
+  /// norms[i][j] = L2 norm of the output of expert ids[i][j] on x_i with route weight 1 (step 4,
+  /// before any weighting). Not part of the forward pass: pruning observes with it. norms [n,
+  /// per_token].
+  virtual void expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
+                            Values x, Ids ids, Floats norms) = 0;
 
   // --- head (3.8) -----------------------------------------------------------------------------
 

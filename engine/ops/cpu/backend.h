@@ -71,6 +71,8 @@ class CpuBackend final : public Backend {
              Floats logits, Ids ids, Floats route_weights) override;
   void experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x, Ids ids,
                Floats route_weights, Values y) override;
+  void expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x,
+                    Ids ids, Floats norms) override;
 
   void mix_head(const weights::HeadMix& hc, const MixSettings& settings,
                 std::span<const float> gain, int n, Values h, Values x) override;
@@ -102,6 +104,15 @@ class CpuBackend final : public Backend {
   const float* const* prepare(Prepared& keep, const float* x, int64_t n, int64_t cols, int64_t ldx,
                               bool quantise);
   void run(std::span<const MatmulJob> jobs);
+  /// Outputs of experts before they are summed. Valid until the next call.
+  struct ExpertRows {
+    std::vector<int64_t> place;     // [n * per_token] row of `routed` that a pair (token, slot) has
+    const float* routed = nullptr;  // [n * per_token, d], pairs in ascending expert id
+    const float* shared = nullptr;  // [n, d]
+  };
+  /// The chosen experts on x, times `route_weights` (null: 1); the shared one too if asked.
+  ExpertRows run_experts(const weights::Moe& moe, float swiglu_limit, int k, int n, Values x,
+                         Ids ids, const float* route_weights, bool with_shared);
   /// y = W x for all rows of w.
   void multiply(const weights::Matrix& w, int64_t n, const float* x, bool quantise, bool round,
                 float* y);

@@ -50,11 +50,12 @@ void CpuBackend::route(const weights::Moe& moe, const RouteSettings& settings, i
   });
 }
 
-void CpuBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
-                         Values x, Ids ids, Floats route_weights, Values y) {
+CpuBackend::ExpertRows CpuBackend::run_experts(const weights::Moe& moe, float swiglu_limit, int k,
+                                               int n, Values x, Ids ids, const float* route_weights,
+                                               bool with_shared) {
   const int64_t d = x.cols;
-  const int64_t k = per_token;
-  const int64_t n_pairs = n * k;
+  const int64_t n_pairs = int64_t{n} * k;
+  const int64_t n_shared = with_shared ? n : 0;
   const int64_t inter = moe.experts[0].w1.rows;
   const int64_t shared_inter = moe.shared.w1.rows;
   const int32_t* id = ints(ids);
@@ -83,8 +84,8 @@ void CpuBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_to
     plain_pairs[static_cast<size_t>(at)] = plain[token];
   }
 
-  float* gate = shared_[0].floats(n_pairs * inter + n * shared_inter);
-  float* up = shared_[1].floats(n_pairs * inter + n * shared_inter);
+  float* gate = shared_[0].floats(n_pairs * inter + n_shared * shared_inter);
+  float* up = shared_[1].floats(n_pairs * inter + n_shared * shared_inter);
   float* shared_gate = gate + n_pairs * inter;
   float* shared_up = up + n_pairs * inter;
   std::vector<MatmulJob> jobs;
@@ -102,36 +103,38 @@ void CpuBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_to
     add_job(expert.w1, rows(expert.w1), m, gate + at * inter);
     add_job(expert.w3, rows(expert.w3), m, up + at * inter);
   }
-  add_job(moe.shared.w1, moe.shared.w1.quantised() ? quantised : plain, n, shared_gate);
-  add_job(moe.shared.w3, moe.shared.w3.quantised() ? quantised : plain, n, shared_up);
+  add_job(moe.shared.w1, moe.shared.w1.quantised() ? quantised : plain, n_shared, shared_gate);
+  add_job(moe.shared.w3, moe.shared.w3.quantised() ? quantised : plain, n_shared, shared_up);
   run(jobs);
 
   // Activation and its preparation for w2; the route weight enters here, before w2 (T13).
   const int64_t hidden_pad = padded(inter);
   const int64_t shared_pad = padded(shared_inter);
-  float* hidden = shared_[2].floats(n_pairs * hidden_pad + n * shared_pad);
+  float* hidden = shared_[2].floats(n_pairs * hidden_pad + n_shared * shared_pad);
   float* shared_hidden = hidden + n_pairs * hidden_pad;
-  pool_.run(n_pairs + n, (n_pairs * inter + n * shared_inter) * 10, [&](int64_t i, int) {
-    const bool routed = i < n_pairs;
-    const int64_t row = routed ? i : i - n_pairs;
-    const int64_t width = routed ? inter : shared_inter;
-    float* g = (routed ? gate : shared_gate) + row * width;
-    const float* u = (routed ? up : shared_up) + row * width;
-    const int64_t pair = routed ? pair_at[static_cast<size_t>(row)] : 0;
-    const weights::Matrix& down =
-        routed ? moe.experts[static_cast<size_t>(id[pair])].w2 : moe.shared.w2;
-    swiglu(g, u, routed ? floats(route_weights)[pair] : 1.0f, swiglu_limit, width, strict_, g);
-    prepare_row(g, width, weights::kFp8Block, strict_ && down.quantised(),
-                routed ? hidden + row * hidden_pad : shared_hidden + row * shared_pad);
-  });
+  pool_.run(n_pairs + n_shared, (n_pairs * inter + n_shared * shared_inter) * 10,
+            [&](int64_t i, int) {
+              const bool routed = i < n_pairs;
+              const int64_t row = routed ? i : i - n_pairs;
+              const int64_t width = routed ? inter : shared_inter;
+              float* g = (routed ? gate : shared_gate) + row * width;
+              const float* u = (routed ? up : shared_up) + row * width;
+              const int64_t pair = routed ? pair_at[static_cast<size_t>(row)] : 0;
+              const weights::Matrix& down =
+                  routed ? moe.experts[static_cast<size_t>(id[pair])].w2 : moe.shared.w2;
+              swiglu(g, u, routed && route_weights ? route_weights[pair] : 1.0f, swiglu_limit,
+                     width, strict_, g);
+              prepare_row(g, width, weights::kFp8Block, strict_ && down.quantised(),
+                          routed ? hidden + row * hidden_pad : shared_hidden + row * shared_pad);
+            });
 
-  float* out = shared_[3].floats((n_pairs + n) * d);
+  float* out = shared_[3].floats((n_pairs + n_shared) * d);
   float* shared_out = out + n_pairs * d;
-  std::vector<const float*> hidden_rows(static_cast<size_t>(n_pairs + n));
+  std::vector<const float*> hidden_rows(static_cast<size_t>(n_pairs + n_shared));
   for (int64_t i = 0; i < n_pairs; ++i) {
     hidden_rows[static_cast<size_t>(i)] = hidden + i * hidden_pad;
   }
-  for (int64_t i = 0; i < n; ++i) {
+  for (int64_t i = 0; i < n_shared; ++i) {
     hidden_rows[static_cast<size_t>(n_pairs + i)] = shared_hidden + i * shared_pad;
   }
   jobs.clear();
@@ -139,17 +142,40 @@ void CpuBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_to
     add_job(moe.experts[e].w2, hidden_rows.data() + start[e], start[e + 1] - start[e],
             out + start[e] * d);
   }
-  add_job(moe.shared.w2, hidden_rows.data() + n_pairs, n, shared_out);
+  add_job(moe.shared.w2, hidden_rows.data() + n_pairs, n_shared, shared_out);
   run(jobs);
 
-  pool_.run(n, (n_pairs + n) * d, [&](int64_t i, int) {
-    std::vector<int64_t> places(place.begin() + i * k, place.begin() + (i + 1) * k);
+  return {std::move(place), out, shared_out};
+}
+
+void CpuBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
+                         Values x, Ids ids, Floats route_weights, Values y) {
+  const int64_t d = x.cols;
+  const int64_t k = per_token;
+  const ExpertRows rows = run_experts(moe, swiglu_limit, per_token, n, x, ids,
+                                      floats(route_weights), /*with_shared=*/true);
+  pool_.run(n, (k + 1) * n * d, [&](int64_t i, int) {
+    std::vector<int64_t> places(rows.place.begin() + i * k, rows.place.begin() + (i + 1) * k);
     std::sort(places.begin(), places.end());  // ascending expert id
     float* sum = floats(y) + i * d;
     std::fill(sum, sum + d, 0.0f);
-    for (const int64_t at : places) add_to(out + at * d, d, sum);
-    add_to(shared_out + i * d, d, sum);
+    for (const int64_t at : places) add_to(rows.routed + at * d, d, sum);
+    add_to(rows.shared + i * d, d, sum);
     if (strict_) round_bf16(sum, d);
+  });
+}
+
+void CpuBackend::expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
+                              Values x, Ids ids, Floats norms) {
+  const int64_t d = x.cols;
+  const int64_t n_pairs = int64_t{n} * per_token;
+  const ExpertRows rows =
+      run_experts(moe, swiglu_limit, per_token, n, x, ids, nullptr, /*with_shared=*/false);
+  pool_.run(n_pairs, n_pairs * d, [&](int64_t pair, int) {
+    const float* out = rows.routed + rows.place[static_cast<size_t>(pair)] * d;
+    double squares = 0;
+    for (int64_t c = 0; c < d; ++c) squares += double{out[c]} * out[c];
+    floats(norms)[pair] = static_cast<float>(std::sqrt(squares));
   });
 }
 

@@ -1,0 +1,103 @@
+// A back end that hands every call to another one: the base of back ends that watch or change
+// single operations (pruning's observer, deliberate faults). Computes nothing itself.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "engine/ops/ops.h"
+
+namespace ds4::ops {
+
+class ForwardingBackend : public Backend {
+ public:
+  explicit ForwardingBackend(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
+
+  int value_bytes() const override { return inner_->value_bytes(); }
+  Buffer allocate(int64_t bytes) override { return inner_->allocate(bytes); }
+  void write_ids(std::span<const int32_t> from, Ids to) override { inner_->write_ids(from, to); }
+  std::span<const float> read_floats(Floats from, int64_t count) override {
+    return inner_->read_floats(from, count);
+  }
+
+  void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override {
+    inner_->embed(table, n, tokens, h);
+  }
+  void mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
+              std::span<const float> gain, int n, Values h, Floats mix, Values x) override {
+    inner_->mix_in(hc, settings, gain, n, h, mix, x);
+  }
+  void mix_out(int streams, int n, Values y, Floats mix, Values h) override {
+    inner_->mix_out(streams, n, y, mix, h);
+  }
+
+  void project(const weights::Matrix& w, int n, Values x, Values y) override {
+    inner_->project(w, n, x, y);
+  }
+  void project_wide(const weights::Matrix& w, int n, Values x, Floats y) override {
+    inner_->project_wide(w, n, x, y);
+  }
+  void rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) override {
+    inner_->rms_norm(gain, eps, n, x, y);
+  }
+
+  void rotation(std::span<const float> frequencies, Chunk chunk, Floats table) override {
+    inner_->rotation(frequencies, chunk, table);
+  }
+  void finish_queries(int heads, float eps, int n, Floats rotation, Values q) override {
+    inner_->finish_queries(heads, eps, n, rotation, q);
+  }
+  void store_raw_rows(std::span<const float> gain, float eps, Chunk chunk, Floats rotation,
+                      Values kv, RowStore rows) override {
+    inner_->store_raw_rows(gain, eps, chunk, rotation, kv, rows);
+  }
+  void compress(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+                Floats score) override {
+    inner_->compress(step, index, chunk, kv, score);
+  }
+  void finish_index_queries(int heads, RowFormat keys, int n, Floats rotation, Values iq) override {
+    inner_->finish_index_queries(heads, keys, n, rotation, iq);
+  }
+  void select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected, RowStore keys,
+                   Ids selected) override {
+    inner_->select_rows(heads, ratio, chunk, iq, projected, keys, selected);
+  }
+  void attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk, Floats rotation,
+              Values q, Values o) override {
+    inner_->attend(keys, sinks, chunk, rotation, q, o);
+  }
+  void project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) override {
+    inner_->project_groups(w, groups, n, o, u);
+  }
+
+  void route(const weights::Moe& moe, const RouteSettings& settings, int n, Ids tokens,
+             Floats logits, Ids ids, Floats route_weights) override {
+    inner_->route(moe, settings, n, tokens, logits, ids, route_weights);
+  }
+  void experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x, Ids ids,
+               Floats route_weights, Values y) override {
+    inner_->experts(moe, swiglu_limit, per_token, n, x, ids, route_weights, y);
+  }
+  void expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x,
+                    Ids ids, Floats norms) override {
+    inner_->expert_norms(moe, swiglu_limit, per_token, n, x, ids, norms);
+  }
+
+  void mix_head(const weights::HeadMix& hc, const MixSettings& settings,
+                std::span<const float> gain, int n, Values h, Values x) override {
+    inner_->mix_head(hc, settings, gain, n, h, x);
+  }
+  TokenId sample(Floats logits, int64_t row, int64_t position,
+                 const SamplingSettings& settings) override {
+    return inner_->sample(logits, row, position, settings);
+  }
+
+ protected:
+  Backend& inner() { return *inner_; }
+
+ private:
+  std::unique_ptr<Backend> inner_;
+};
+
+}  // namespace ds4::ops
