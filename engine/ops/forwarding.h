@@ -42,30 +42,30 @@ class ForwardingBackend : public Backend {
     inner_->rms_norm(gain, eps, n, x, y);
   }
 
-  void rotation(std::span<const float> frequencies, Chunk chunk, Floats table) override {
-    inner_->rotation(frequencies, chunk, table);
+  void rotation(std::span<const float> frequencies, Segments segments, Floats table) override {
+    inner_->rotation(frequencies, segments, table);
   }
   void finish_queries(int heads, float eps, int n, Floats rotation, Values q) override {
     inner_->finish_queries(heads, eps, n, rotation, q);
   }
-  void store_raw_rows(std::span<const float> gain, float eps, Chunk chunk, Floats rotation,
-                      Values kv, RowStore rows) override {
-    inner_->store_raw_rows(gain, eps, chunk, rotation, kv, rows);
+  void store_raw_rows(std::span<const float> gain, float eps, Segments segments, Floats rotation,
+                      Values kv, std::span<const RowStore> rows) override {
+    inner_->store_raw_rows(gain, eps, segments, rotation, kv, rows);
   }
-  void compress(const CompressorStep& step, bool index, Chunk chunk, Floats kv,
+  void compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
                 Floats score) override {
-    inner_->compress(step, index, chunk, kv, score);
+    inner_->compress(step, index, segments, kv, score);
   }
   void finish_index_queries(int heads, RowFormat keys, int n, Floats rotation, Values iq) override {
     inner_->finish_index_queries(heads, keys, n, rotation, iq);
   }
-  void select_rows(int heads, int ratio, Chunk chunk, Values iq, Values projected, RowStore keys,
-                   Ids selected) override {
-    inner_->select_rows(heads, ratio, chunk, iq, projected, keys, selected);
+  void select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
+                   RowStore keys, Ids selected) override {
+    inner_->select_rows(heads, ratio, segments, iq, projected, keys, selected);
   }
-  void attend(const KeySet& keys, std::span<const float> sinks, Chunk chunk, Floats rotation,
+  void attend(const KeySet& keys, std::span<const float> sinks, Segments segments, Floats rotation,
               Values q, Values o) override {
-    inner_->attend(keys, sinks, chunk, rotation, q, o);
+    inner_->attend(keys, sinks, segments, rotation, q, o);
   }
   void project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) override {
     inner_->project_groups(w, groups, n, o, u);
