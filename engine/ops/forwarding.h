@@ -60,7 +60,7 @@ class ForwardingBackend : public Backend {
     inner_->finish_index_queries(heads, keys, n, rotation, iq);
   }
   void select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
-                   RowStore keys, Ids selected) override {
+                   std::span<const RowStore> keys, Ids selected) override {
     inner_->select_rows(heads, ratio, segments, iq, projected, keys, selected);
   }
   void attend(const KeySet& keys, std::span<const float> sinks, Segments segments, Floats rotation,
