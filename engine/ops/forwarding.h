@@ -20,6 +20,9 @@ class ForwardingBackend : public Backend {
   std::span<const float> read_floats(Floats from, int64_t count) override {
     return inner_->read_floats(from, count);
   }
+  void copy(std::span<const Copy> copies) override { inner_->copy(copies); }
+  void read(const std::byte* from, std::span<std::byte> to) override { inner_->read(from, to); }
+  void write(std::span<const std::byte> from, std::byte* to) override { inner_->write(from, to); }
 
   void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override {
     inner_->embed(table, n, tokens, h);

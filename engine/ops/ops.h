@@ -67,6 +67,11 @@ class Backend {
   virtual void write_ids(std::span<const int32_t> from, Ids to) = 0;
   /// Waits for all operations, then gives the first `count` floats; valid until the next operation.
   virtual std::span<const float> read_floats(Floats from, int64_t count) = 0;
+  /// Copies inside the back end's memory, in call order with the operations; no two ranges overlap.
+  virtual void copy(std::span<const Copy> copies) = 0;
+  /// Bytes of the back end's memory to the caller's and back; waits for all operations.
+  virtual void read(const std::byte* from, std::span<std::byte> to) = 0;
+  virtual void write(std::span<const std::byte> from, std::byte* to) = 0;
 
   // --- residual stream (3.1, 3.2) -------------------------------------------------------------
 

@@ -15,6 +15,13 @@ struct Buffer {
   int64_t bytes = 0;
 };
 
+/// One of several copies inside a back end's memory.
+struct Copy {
+  const std::byte* from = nullptr;
+  std::byte* to = nullptr;
+  int64_t bytes = 0;
+};
+
 /// Model values: BF16 in the reference precision. The CPU holds them as f32 on the BF16 grid.
 struct Values {
   std::byte* data = nullptr;

@@ -50,6 +50,18 @@ std::span<const float> CpuBackend::read_floats(Floats from, int64_t count) {
   return {floats(from), static_cast<size_t>(count)};
 }
 
+void CpuBackend::copy(std::span<const Copy> copies) {
+  for (const Copy& c : copies) std::memcpy(c.to, c.from, static_cast<size_t>(c.bytes));
+}
+
+void CpuBackend::read(const std::byte* from, std::span<std::byte> to) {
+  if (!to.empty()) std::memcpy(to.data(), from, to.size());
+}
+
+void CpuBackend::write(std::span<const std::byte> from, std::byte* to) {
+  if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
+
 const float* const* CpuBackend::prepare(Prepared& keep, const float* x, int64_t n, int64_t cols,
                                         int64_t ldx, bool quantise) {
   keep.rows.resize(static_cast<size_t>(n));

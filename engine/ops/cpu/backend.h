@@ -45,6 +45,9 @@ class CpuBackend final : public Backend {
   Buffer allocate(int64_t bytes) override;
   void write_ids(std::span<const int32_t> from, Ids to) override;
   std::span<const float> read_floats(Floats from, int64_t count) override;
+  void copy(std::span<const Copy> copies) override;
+  void read(const std::byte* from, std::span<std::byte> to) override;
+  void write(std::span<const std::byte> from, std::byte* to) override;
 
   void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override;
   void mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
