@@ -11,6 +11,7 @@
 #include "engine/api/session.h"
 #include "engine/ops/cpu/kernels.h"
 #include "engine/ops/ops.h"
+#include "tests/support/source_dir.h"
 
 namespace {
 using namespace ds4;
@@ -153,7 +154,7 @@ struct Tiny {
     EngineSettings settings;
     settings.context_length = length + 4096;
     settings.threads = threads();
-    engine = Engine::load(std::filesystem::path(DS4_SOURCE_DIR) / "checkpoints/tiny", settings);
+    engine = Engine::load(test_support::source_dir() / "checkpoints/tiny", settings);
     session = engine->new_session();
     std::mt19937 random(3);
     tokens.resize(static_cast<size_t>(length));

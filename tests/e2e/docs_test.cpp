@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/e2e/sweep.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::test_support {
 namespace {
@@ -13,8 +14,9 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string docs() {
-  std::string text = read_file(DS4_SOURCE_DIR "/README.md");
-  for (const auto& entry : std::filesystem::directory_iterator(DS4_SOURCE_DIR "/docs")) {
+  std::string text = read_file(test_support::source_dir() / "README.md");
+  for (const auto& entry :
+       std::filesystem::directory_iterator(test_support::source_dir() / "docs")) {
     if (entry.path().extension() == ".md") text += read_file(entry.path());
   }
   return text;
@@ -29,7 +31,7 @@ std::set<std::string> matches(const std::string& text, const std::regex& pattern
 }
 
 TEST(Docs, EveryVerbAndFlagIsInTheReference) {
-  const std::string reference = read_file(DS4_SOURCE_DIR "/docs/cli.md");
+  const std::string reference = read_file(test_support::source_dir() / "docs/cli.md");
   const std::string help = run_command({DS4_SWEEP_BINARY, "--help"}).out;
   // Verbs are the indented words before the examples; options begin with a dash.
   const auto verbs =

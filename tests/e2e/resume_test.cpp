@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/e2e/sweep.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::test_support {
 namespace {
@@ -39,7 +40,7 @@ TEST(Resume, RefusesAnotherCheckpointUnlessForced) {
   const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSmoke);
   sweep.run();
   const std::string id = copy_run(sweep, [](reports::RunRow& run) {
-    run.checkpoint_path = DS4_SOURCE_DIR "/checkpoints/tiny";
+    run.checkpoint_path = test_support::source_dir() / "checkpoints/tiny";
     run.checkpoint_identity = "not the identity it has now";
   });
   const CommandResult refused = run_command(sweep.command({"resume", id, "--no-progress"}));

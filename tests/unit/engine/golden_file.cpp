@@ -7,13 +7,14 @@
 #include "engine/base/files.h"
 #include "engine/weights/codecs/e4m3.h"
 #include "engine/weights/codecs/f32.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::golden {
 using weights::Dtype;
 using weights::Matrix;
 
 std::filesystem::path vectors_dir() {
-  return std::filesystem::path(DS4_SOURCE_DIR) / "tests/golden/vectors";
+  return test_support::source_dir() / "tests/golden/vectors";
 }
 
 const weights::TensorHeader* GoldenFile::find(const std::string& name) const {

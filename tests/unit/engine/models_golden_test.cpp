@@ -9,6 +9,7 @@
 
 #include "engine/api/session.h"
 #include "hwy/highway.h"
+#include "tests/support/source_dir.h"
 #include "tests/unit/engine/golden_file.h"
 
 namespace ds4::golden {
@@ -192,7 +193,7 @@ TEST(InstructionSets, EachMatchesTheReference) {
 class TinyCheckpoint : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(TinyCheckpoint, MatchesTheReference) {
-  const fs::path checkpoint = fs::path(DS4_SOURCE_DIR) / "checkpoints/tiny";
+  const fs::path checkpoint = test_support::source_dir() / "checkpoints/tiny";
   if (!fs::exists(checkpoint / "config.json")) GTEST_SKIP() << "no checkpoints/tiny";
   check_model(checkpoint, vectors_dir() / "tiny" / GetParam());
 }

@@ -5,13 +5,14 @@
 
 #include "engine/base/files.h"
 #include "probes/metric.h"
+#include "tests/support/source_dir.h"
 #include "tests/unit/profiles/fixtures.h"
 
 namespace ds4::profiles {
 namespace {
 
 std::string docs(const char* name) {
-  return read_file(std::filesystem::path(DS4_SOURCE_DIR) / "docs" / name);
+  return read_file(test_support::source_dir() / "docs" / name);
 }
 
 TEST(ProfileDocs, TheExampleLoadsWithTheRealSuites) {
@@ -51,7 +52,7 @@ TEST(ProfileDocs, TheGlossaryDefinesEveryMetric) {
 
 TEST(ShippedProfiles, LoadAndExpand) {
   for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(DS4_SOURCE_DIR) / "profiles")) {
+       std::filesystem::directory_iterator(test_support::source_dir() / "profiles")) {
     if (entry.path().extension() != ".toml") continue;
     const Plan plan = make_plan(load_profile(entry.path()));
     EXPECT_FALSE(plan.cells.empty()) << entry.path();

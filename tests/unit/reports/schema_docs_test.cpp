@@ -6,13 +6,14 @@
 
 #include "engine/base/files.h"
 #include "reports/store/database.h"
+#include "tests/support/source_dir.h"
 #include "tests/unit/reports/example_data.h"
 
 namespace ds4::reports {
 namespace {
 
 std::string schema_docs() {
-  return read_file(std::filesystem::path(DS4_SOURCE_DIR) / "docs" / "schema.md");
+  return read_file(test_support::source_dir() / "docs" / "schema.md");
 }
 
 // The ```sql blocks of a Markdown text.

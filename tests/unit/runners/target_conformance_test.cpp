@@ -4,6 +4,7 @@
 #include "engine/base/files.h"
 #include "runners/targets/registry.h"
 #include "tests/support/command.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::runners {
 namespace {
@@ -12,7 +13,7 @@ class TargetConformance : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     profile_.target = GetParam();
-    profile_.checkpoint = DS4_SOURCE_DIR "/checkpoints/tiny";
+    profile_.checkpoint = test_support::source_dir() / "checkpoints/tiny";
     profile_.engine.context_length = 512;
     if (profile_.target == "scripted") {
       profile_.script = folder_ / "script.json";

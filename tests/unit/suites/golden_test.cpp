@@ -9,6 +9,7 @@
 
 #include "engine/base/hash.h"
 #include "support.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::suites {
 namespace {
@@ -55,7 +56,8 @@ std::string listing() {
 }
 
 TEST(Golden, PromptsAreThoseOfTheirVersion) {
-  const std::string path = std::string(DS4_SOURCE_DIR) + "/tests/unit/suites/prompts.golden";
+  const std::string path =
+      test_support::source_dir().string() + "/tests/unit/suites/prompts.golden";
   const std::string now = listing();
   if (std::getenv("DS4_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << now;
   std::stringstream stored;

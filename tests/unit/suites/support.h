@@ -1,54 +1,18 @@
-// Shared by the suite tests: the defaults of every suite.toml as C++ values (suites know no TOML),
-// counters that stand in for a tokenizer, and short ways to write answers.
+// Shared by the suite tests: defaults, counters that stand in for a tokenizer, and short ways to
+// write answers.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "engine/base/check.h"
+#include "profiles/schema/profile.h"
 #include "suites/suite.h"
 
 namespace ds4::suites {
 
+/// The defaults of its suite.toml.
 inline Parameters default_parameters(std::string_view suite) {
-  using Integers = std::vector<int64_t>;
-  using Reals = std::vector<double>;
-  using Strings = std::vector<std::string>;
-  Parameters out{{"seed", int64_t{1}}, {"max_tokens", int64_t{96}}, {"thinking", false}};
-  const auto add = [&](Parameters more) { out.merge(more); };
-  if (suite == "smoke") add({{"style", std::string("bare")}});
-  if (suite == "arithmetic") {
-    add({{"cases", int64_t{12}},
-         {"kinds", Strings{"story", "sum"}},
-         {"steps", Integers{1, 2, 3}},
-         {"style", std::string("bare")}});
-  }
-  if (suite == "tool_calls") {
-    add({{"cases", int64_t{16}},
-         {"offered_min", int64_t{1}},
-         {"offered_max", int64_t{3}},
-         {"tools_in", std::string("tools")}});
-  }
-  if (suite == "long_code") {
-    add({{"lengths", Integers{0}},
-         {"kinds", Strings{"past_end", "skips_first", "none"}},
-         {"depths", Reals{0.5}},
-         {"languages", Strings{"c", "python"}},
-         {"samples", int64_t{2}},
-         {"style", std::string("bare")}});
-  }
-  if (suite == "needle") {
-    add({{"lengths", Integers{512}},
-         {"depths", Reals{0.0, 0.25, 0.5, 0.75, 1.0}},
-         {"residues", Integers{0, 1, 2, 3}},
-         {"variants", Strings{"distractors"}},
-         {"samples", Integers{20}},
-         {"facts", int64_t{4}},
-         {"value_length", int64_t{6}},
-         {"style", std::string("bare")}});
-  }
-  DS4_CHECK(out.size() > 3);
-  return out;
+  return profiles::suite_definition(*find_suite(suite)).defaults;
 }
 
 inline std::string joined_text(const Conversation& conversation) {

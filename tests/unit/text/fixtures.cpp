@@ -10,11 +10,12 @@
 #include "engine/base/files.h"
 #include "engine/text/byte_map.h"
 #include "engine/text/utf8.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::text::testing_support {
 
 std::filesystem::path source_path(const std::string& relative) {
-  return std::filesystem::path(DS4_SOURCE_DIR) / relative;
+  return test_support::source_dir() / relative;
 }
 
 std::optional<std::filesystem::path> shared_path(const std::string& relative) {

@@ -10,6 +10,7 @@
 #include "engine/weights/codecs/e2m1.h"
 #include "engine/weights/codecs/e4m3.h"
 #include "engine/weights/weights.h"
+#include "tests/support/source_dir.h"
 #include "tests/unit/weights/model_files.h"
 
 namespace ds4::weights {
@@ -136,7 +137,7 @@ TEST(LoadWeights, RefusesNanScales) {
 }
 
 TEST(LoadWeights, ReadsTheDefaultCheckpoint) {
-  const auto folder = std::filesystem::path(DS4_SOURCE_DIR) / "checkpoints" / "tiny";
+  const auto folder = test_support::source_dir() / "checkpoints" / "tiny";
   if (!std::filesystem::exists(folder / "model.safetensors")) GTEST_SKIP() << "no checkpoints/tiny";
   const ModelWeights weights = load_weights(folder);
   EXPECT_EQ(weights.layers.size(), static_cast<size_t>(weights.config.num_hidden_layers));
@@ -149,8 +150,7 @@ TEST(LoadWeights, ReadsTheDefaultCheckpoint) {
 
 // Written by another program from the specification alone: single and sharded, odd sizes, BF16.
 TEST(LoadWeights, ReadsEveryGoldenModel) {
-  const auto models =
-      std::filesystem::path(DS4_SOURCE_DIR) / "tests" / "golden" / "vectors" / "models";
+  const auto models = test_support::source_dir() / "tests" / "golden" / "vectors" / "models";
   if (!std::filesystem::is_directory(models)) GTEST_SKIP() << "no golden models";
   for (const auto& entry : std::filesystem::directory_iterator(models)) {
     if (!entry.is_directory()) continue;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include "tests/support/source_dir.h"
 
 namespace ds4::weights {
 namespace fs = std::filesystem;
@@ -189,7 +190,8 @@ std::string error_of(const std::function<void()>& action) {
 
 fs::path shared_folder() {
   const char* variable = std::getenv("DS4_SHARED");
-  const fs::path path = variable ? fs::path(variable) : fs::path(DS4_SOURCE_DIR) / ".." / "shared";
+  const fs::path path =
+      variable ? fs::path(variable) : test_support::source_dir() / ".." / "shared";
   std::error_code ignored;
   return fs::is_directory(path, ignored) ? path : fs::path();
 }
