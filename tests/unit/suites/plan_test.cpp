@@ -54,7 +54,7 @@ TEST_P(EverySuite, BuildsTheSamePromptTwiceAndAnotherForAnotherSeed) {
     const Case second = suite().build(parameters(), cases[i], word_counter());
     EXPECT_EQ(joined_text(first.conversation), joined_text(second.conversation));
     EXPECT_EQ(first.expected, second.expected);
-    EXPECT_EQ(first.limits.max_tokens, 96);
+    EXPECT_EQ(first.limits.max_tokens, parameter_as<int64_t>(parameters(), "max_tokens"));
     EXPECT_EQ(cases[i].id, reseeded[i].id);
     EXPECT_NE(cases[i].seed, reseeded[i].seed);
   }
