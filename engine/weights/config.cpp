@@ -188,6 +188,12 @@ void parse_mtp(const ConfigReader& reader, ModelConfig* config) {
       static_cast<int>(reader.integer_or("num_nextn_predict_layers", 0, 0, kMaxSize));
   config->dspark_markov_rank =
       static_cast<int>(reader.integer_or("dspark_markov_rank", 0, 1, kMaxSize));
+  // Without its noise token a block cannot be filled: both keys or neither.
+  if (reader.find("dspark_noise_token_id")) {
+    config->dspark_noise_token_id =
+        static_cast<int>(reader.integer("dspark_noise_token_id", 0, config->vocab_size - 1));
+    config->dspark_block_size = static_cast<int>(reader.integer("dspark_block_size", 1, 64));
+  }
   const json* targets = reader.find("dspark_target_layer_ids");
   if (!targets) return;
   if (!targets->is_array()) reader.fail("dspark_target_layer_ids", *targets, "a list of layers");

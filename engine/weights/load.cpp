@@ -14,6 +14,7 @@ ModelWeights load_weights(const std::filesystem::path& directory) {
   ModelBuilder builder(config, &reader);
   ModelWeights model = builder.backbone();
   if (structure.mtp == MtpFlavour::kClassic) model.mtp = builder.classic_mtp();
+  if (structure.mtp == MtpFlavour::kDspark) model.dspark = builder.dspark();
   model.identity = checkpoint.identity();
   model.storage = reader.take_copies();
   for (const auto& file : checkpoint.files()) model.storage.push_back(file);

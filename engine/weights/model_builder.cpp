@@ -192,36 +192,38 @@ ClassicMtp ModelBuilder::classic_mtp() {
           .hc_head = head_mix("mtp.0.")};
 }
 
-std::vector<int> ModelBuilder::check_dspark() {
+Dspark ModelBuilder::dspark() {
   const int64_t hidden = config_.hidden_size;
   // config.json counts one block where there are three, so the names decide.
   int64_t last = 0;
   for (const TensorRef& tensor : reader_.checkpoint().with_prefix("mtp.")) {
     last = std::max(last, number_after(tensor.name, "mtp."));
   }
-  if (config_.dspark_target_layer_ids.empty() || config_.dspark_markov_rank == 0) {
+  if (config_.dspark_target_layer_ids.empty() || config_.dspark_markov_rank == 0 ||
+      config_.dspark_block_size == 0) {
     throw Error(ErrorCode::kCheckpoint,
                 (reader_.checkpoint().directory() / "config.json").string() +
-                    ": `dspark_target_layer_ids` and `dspark_markov_rank` are missing, but the "
-                    "checkpoint holds mtp.0.main_proj.weight",
+                    ": not all of `dspark_target_layer_ids`, `dspark_markov_rank`, "
+                    "`dspark_block_size` and `dspark_noise_token_id` are there, but the checkpoint "
+                    "holds mtp.0.main_proj.weight",
                 "Take config.json from the same place as the weights.");
   }
   const int64_t n_targets = static_cast<int64_t>(config_.dspark_target_layer_ids.size());
-  std::vector<int> experts;
-  for (int64_t block = 0; block <= last; ++block) {
-    const Layer mtp = layer("mtp." + std::to_string(block) + ".", 0, false);
-    experts.push_back(mtp.ffn.n_experts());
-  }
-  reader_.matrix("mtp.0.main_proj", hidden, n_targets * hidden);
-  reader_.floats("mtp.0.main_norm.weight", {hidden});
-  const std::string prefix = "mtp." + std::to_string(last) + ".";
   const int64_t rank = config_.dspark_markov_rank;
-  reader_.floats(prefix + "norm.weight", {hidden});
-  head_mix(prefix);
-  reader_.plain_matrix(prefix + "markov_head.markov_w1.weight", config_.vocab_size, rank);
-  reader_.plain_matrix(prefix + "markov_head.markov_w2.weight", config_.vocab_size, rank);
+  const std::string prefix = "mtp." + std::to_string(last) + ".";
+  Dspark dspark;
+  for (int64_t block = 0; block <= last; ++block) {
+    dspark.blocks.push_back(layer("mtp." + std::to_string(block) + ".", 0, false));
+  }
+  dspark.main_proj = reader_.matrix("mtp.0.main_proj", hidden, n_targets * hidden);
+  dspark.main_norm = reader_.floats("mtp.0.main_norm.weight", {hidden});
+  dspark.norm = reader_.floats(prefix + "norm.weight", {hidden});
+  dspark.hc_head = head_mix(prefix);
+  const std::string markov = prefix + "markov_head.markov_";
+  dspark.markov_w1 = reader_.plain_matrix(markov + "w1.weight", config_.vocab_size, rank);
+  dspark.markov_w2 = reader_.plain_matrix(markov + "w2.weight", config_.vocab_size, rank);
   reader_.plain_matrix(prefix + "confidence_head.proj.weight", 1, hidden + rank);
-  return experts;
+  return dspark;
 }
 
 }  // namespace ds4::weights

@@ -22,8 +22,7 @@ class ModelBuilder {
   /// The flavour by tensor names; throws when mtp tensors fit neither.
   MtpFlavour mtp_flavour() const;
   ClassicMtp classic_mtp();
-  /// Checks the DSpark blocks (model.md 5.4) and returns their expert counts.
-  std::vector<int> check_dspark();
+  Dspark dspark();
 
  private:
   HyperConnection hyper_connection(const std::string& prefix);

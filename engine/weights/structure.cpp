@@ -27,7 +27,9 @@ Structure validate_structure(const ModelConfig& config, const Checkpoint& checkp
   if (structure.mtp == MtpFlavour::kClassic) {
     structure.experts_per_mtp_block = {builder.classic_mtp().block.ffn.n_experts()};
   } else if (structure.mtp == MtpFlavour::kDspark) {
-    structure.experts_per_mtp_block = builder.check_dspark();
+    for (const Layer& block : builder.dspark().blocks) {
+      structure.experts_per_mtp_block.push_back(block.ffn.n_experts());
+    }
   }
   return structure;
 }

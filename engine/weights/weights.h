@@ -87,13 +87,24 @@ struct Layer {
   Moe ffn;
 };
 
-/// The classic MTP block (model.md 5.1). The DSpark flavour (5.4) is recognised but not loaded.
+/// The classic MTP block (model.md 5.1).
 struct ClassicMtp {
   Layer block;
   Matrix e_proj;                          // [d, d]
   Matrix h_proj;                          // [d, d]
   std::vector<float> enorm, hnorm, norm;  // [d]
   HeadMix hc_head;
+};
+
+/// The chained MTP blocks of the DSpark flavour (model.md 5.4); T = target layers. The confidence
+/// head is checked with the rest but not kept: drafts have a fixed length.
+struct Dspark {
+  std::vector<Layer> blocks;
+  Matrix main_proj;                    // [d, T*d]
+  std::vector<float> main_norm, norm;  // [d]
+  HeadMix hc_head;
+  Matrix markov_w1;  // [vocab, rank], BF16 or F32
+  Matrix markov_w2;  // [vocab, rank], BF16 or F32
 };
 
 struct ModelWeights {
@@ -104,7 +115,8 @@ struct ModelWeights {
   std::vector<float> norm;  // [d]
   HeadMix hc_head;
   std::vector<Layer> layers;
-  std::optional<ClassicMtp> mtp;
+  std::optional<ClassicMtp> mtp;  // at most one of the two
+  std::optional<Dspark> dspark;
 
   /// Mapped files and realigned copies the matrices point into.
   std::vector<std::shared_ptr<const void>> storage;

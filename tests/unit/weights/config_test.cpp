@@ -30,6 +30,8 @@ TEST(Config, ReadsTheRealFile) {
   EXPECT_EQ(config.rope_scaling->original_context, 65536);
   EXPECT_EQ(config.hc_rows(), 24);
   EXPECT_EQ(config.dspark_target_layer_ids, (std::vector<int>{40, 41, 42}));
+  EXPECT_EQ(config.dspark_block_size, 5);
+  EXPECT_EQ(config.dspark_noise_token_id, 128799);
   EXPECT_DOUBLE_EQ(config.rms_norm_eps, 1e-6);
 }
 
@@ -174,7 +176,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"/quantization_config/weight_block_size", "[64,64]", "weight_block_size"},
         BadValue{"/quantization_config/fmt", "\"e5m2\"", "quantization_config.fmt"},
         BadValue{"/quantization_config", "7", "quantization_config"},
-        BadValue{"/dspark_target_layer_ids", "[3]", "dspark_target_layer_ids"}));
+        BadValue{"/dspark_target_layer_ids", "[3]", "dspark_target_layer_ids"},
+        BadValue{"/dspark_noise_token_id", "17", "dspark_noise_token_id"},
+        BadValue{"/dspark_noise_token_id", "3", "dspark_block_size"}));
 
 TEST(Config, RefusesSizesWhoseProductIsAbsurd) {
   json config = TestModel().config;

@@ -93,6 +93,37 @@ TEST(LoadWeights, FillsEveryLayerKind) {
   EXPECT_EQ(weights.identity.size(), 64u);
 }
 
+TEST(LoadWeights, FillsTheBlocksOfDspark) {
+  const TemporaryFolder folder;
+  TestModel model;
+  std::erase_if(model.tensors, [](const auto& item) { return item.first.starts_with("mtp."); });
+  model.add_layer("mtp.0.", 0, 4, false);
+  model.add_layer("mtp.1.", 0, 5, false);
+  model.add_fp8("mtp.0.main_proj", 26, 52);
+  model.add("mtp.0.main_norm.weight", "BF16", {26});
+  model.add("mtp.1.norm.weight", "BF16", {26});
+  model.add_head_mix("mtp.1.");
+  model.add("mtp.1.markov_head.markov_w1.weight", "BF16", {17, 3});
+  model.add("mtp.1.markov_head.markov_w2.weight", "BF16", {17, 3});
+  model.add("mtp.1.confidence_head.proj.weight", "BF16", {1, 29});
+  model.config["dspark_target_layer_ids"] = {0, 2};
+  model.config["dspark_markov_rank"] = 3;
+  model.config["dspark_block_size"] = 4;
+  model.config["dspark_noise_token_id"] = 16;
+  model.write(folder.path());
+  const ModelWeights weights = load_weights(folder.path());
+  EXPECT_FALSE(weights.mtp.has_value());
+  ASSERT_TRUE(weights.dspark.has_value());
+  const Dspark& dspark = *weights.dspark;
+  ASSERT_EQ(dspark.blocks.size(), 2u);
+  EXPECT_EQ(dspark.blocks[1].ffn.n_experts(), 5);
+  expect_matrix(model, "mtp.0.main_proj", dspark.main_proj);
+  expect_matrix(model, "mtp.1.attn.wkv", dspark.blocks[1].attn.wkv);
+  expect_matrix(model, "mtp.1.markov_head.markov_w1", dspark.markov_w1);
+  expect_matrix(model, "mtp.1.markov_head.markov_w2", dspark.markov_w2);
+  EXPECT_EQ(dspark.hc_head.base.size(), 2u);
+}
+
 // Every shift of the data section, so that each element type meets every misalignment.
 TEST(LoadWeights, DoesNotDependOnAlignment) {
   const TestModel model;

@@ -50,12 +50,12 @@ struct TestModel {
   void add(const std::string& name, const std::string& dtype, std::vector<int64_t> shape);
   void add_fp8(const std::string& name, int64_t rows, int64_t cols);
   void add_fp4(const std::string& name, int64_t rows, int64_t cols);
+  void add_layer(const std::string& prefix, int ratio, int n_experts, bool hashed);
+  void add_head_mix(const std::string& prefix);
   /// One model.safetensors and config.json.
   void write(const std::filesystem::path& folder) const;
 
  private:
-  void add_layer(const std::string& prefix, int ratio, int n_experts, bool hashed);
-  void add_head_mix(const std::string& prefix);
   uint64_t state_ = 1;
 };
 

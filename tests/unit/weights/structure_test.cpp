@@ -60,6 +60,9 @@ TEST(Structure, RecognisesMtpByNames) {
             std::string::npos);
   dspark.config["dspark_target_layer_ids"] = {0, 2};
   dspark.config["dspark_markov_rank"] = 3;
+  dspark.config["dspark_noise_token_id"] = 16;
+  EXPECT_NE(error_of([&] { structure_of(dspark); }).find("dspark_block_size"), std::string::npos);
+  dspark.config["dspark_block_size"] = 4;
   EXPECT_EQ(structure_of(dspark).mtp, MtpFlavour::kDspark);
   dspark.add("mtp.2.norm.weight", "BF16", {26});
   EXPECT_NE(error_of([&] { structure_of(dspark); }).find("mtp.1."), std::string::npos);
