@@ -91,6 +91,18 @@ class ForwardingBackend : public Backend {
                 std::span<const float> gain, int n, Values h, Values x) override {
     inner_->mix_head(hc, settings, gain, n, h, x);
   }
+
+  void mtp_input(const weights::ClassicMtp& mtp, float eps, int n, Values e, Values h) override {
+    inner_->mtp_input(mtp, eps, n, e, h);
+  }
+  void mean_streams(int streams, int n, Values h, int64_t column, Values mean) override {
+    inner_->mean_streams(streams, n, h, column, mean);
+  }
+  void add_markov_bias(const weights::Matrix& w1, const weights::Matrix& w2, TokenId previous,
+                       int64_t row, Floats logits) override {
+    inner_->add_markov_bias(w1, w2, previous, row, logits);
+  }
+
   TokenId sample(Floats logits, int64_t row, int64_t position,
                  const SamplingSettings& settings) override {
     return inner_->sample(logits, row, position, settings);

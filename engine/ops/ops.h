@@ -46,6 +46,9 @@ struct KeySet {
   std::span<const RowStore> compressed;  // empty: the layer has none
   int ratio = 0;
   Ids selected;  // [n, top_k] ascending, rest -1; data null: every visible compressed row
+  /// A draft block (5.4): every query reads the `window` raw rows before its segment and all rows
+  /// of the segment, later ones too. Without compressed rows.
+  bool whole_segment = false;
 };
 
 struct RouteSettings {
@@ -147,6 +150,20 @@ class Backend {
   /// Step 1 and the norm of step 2: x = rms(bf(sum_j pre_j h_j); gain) [n, d].
   virtual void mix_head(const weights::HeadMix& hc, const MixSettings& settings,
                         std::span<const float> gain, int n, Values h, Values x) = 0;
+
+  // --- drafting (5) ---------------------------------------------------------------------------
+
+  /// 5.1, in place: h_s = bf(L8(rms(e; enorm); e_proj) + L8(rms(h_s; hnorm); h_proj)) for every
+  /// stream s. e [n, d]: embeddings, overwritten; h [n, streams * d].
+  virtual void mtp_input(const weights::ClassicMtp& mtp, float eps, int n, Values e, Values h) = 0;
+  /// mean[i][column + c] = bf(mean over the streams of h[i]), c < d. h [n, streams * d].
+  virtual void mean_streams(int streams, int n, Values h, int64_t column, Values mean) = 0;
+  /// logits[row] += W2 W1[previous] in f32. w1, w2 [vocab, rank]; logits [., vocab].
+  virtual void add_markov_bias(const weights::Matrix& w1, const weights::Matrix& w2,
+                               TokenId previous, int64_t row, Floats logits) = 0;
+
+  // --- choosing -------------------------------------------------------------------------------
+
   /// Draws from row `row` of logits [., vocab] (sampling.h); waits for the result.
   virtual TokenId sample(Floats logits, int64_t row, int64_t position,
                          const SamplingSettings& settings) = 0;

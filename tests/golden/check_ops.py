@@ -13,7 +13,7 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from cases import attention, basic, book, mixing, moe  # noqa: E402
+from cases import attention, basic, book, drafts, mixing, moe  # noqa: E402
 from reference import formats  # noqa: E402
 from reference import safetensors_io as st  # noqa: E402
 from reference.arith import Arith  # noqa: E402
@@ -56,12 +56,12 @@ def main():
     directory = os.path.join(HERE, "vectors", "ops")
     with open(os.path.join(directory, "manifest.json")) as file:
         cases = json.load(file)["cases"]
-    for module in (basic, mixing, attention, moe):
+    for module in (basic, mixing, attention, moe, drafts):
         module.STRICT = Float32Sums("reference")
     attention.KV_BF16, attention.INDEX_BF16 = Float32Sums("reference", kv_dtype="bf16"), Float32Sums("reference", index_dtype="bf16")
     again = book.Book()
     with torch.no_grad():
-        for module in (basic, mixing, attention, moe):
+        for module in (basic, mixing, attention, moe, drafts):
             module.add_all(again)
     failures = 0
     for case in cases:

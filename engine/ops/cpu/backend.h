@@ -79,6 +79,10 @@ class CpuBackend final : public Backend {
 
   void mix_head(const weights::HeadMix& hc, const MixSettings& settings,
                 std::span<const float> gain, int n, Values h, Values x) override;
+  void mtp_input(const weights::ClassicMtp& mtp, float eps, int n, Values e, Values h) override;
+  void mean_streams(int streams, int n, Values h, int64_t column, Values mean) override;
+  void add_markov_bias(const weights::Matrix& w1, const weights::Matrix& w2, TokenId previous,
+                       int64_t row, Floats logits) override;
   TokenId sample(Floats logits, int64_t row, int64_t position,
                  const SamplingSettings& settings) override;
 
@@ -94,6 +98,7 @@ class CpuBackend final : public Backend {
     RowStore compressed;  // slots 0: none
     int ratio;
     Ids selected;
+    bool whole_segment;
   };
   void attend_segment(const SegmentKeys& keys, std::span<const float> sinks, Chunk chunk,
                       Floats rotation, Values q, Values o);

@@ -132,9 +132,12 @@ void CpuBackend::attend(const KeySet& keys, std::span<const float> sinks, Segmen
   DS4_CHECK(keys.compressed.empty() || keys.compressed.size() == segments.size());
   for (size_t s = 0; s < segments.size(); ++s) {
     const int row = segments[s].row;
-    const SegmentKeys own{keys.raw[s], keys.window,
-                          keys.compressed.empty() ? RowStore{} : keys.compressed[s], keys.ratio,
-                          from_row(keys.selected, row)};
+    const SegmentKeys own{keys.raw[s],
+                          keys.window,
+                          keys.compressed.empty() ? RowStore{} : keys.compressed[s],
+                          keys.ratio,
+                          from_row(keys.selected, row),
+                          keys.whole_segment};
     attend_segment(own, sinks, segments[s].chunk, from_row(rotation, row), from_row(q, row),
                    from_row(o, row));
   }
@@ -146,7 +149,15 @@ void CpuBackend::attend_segment(const SegmentKeys& keys, std::span<const float> 
   const int64_t dim = keys.raw.layout.dim;
   const int64_t stride = padded(dim);
   DS4_CHECK(q.cols == heads * dim && o.cols == q.cols);
-  const int64_t first_raw = std::max<int64_t>(0, chunk.first - keys.window + 1);
+  // First and last raw row that the query at `position` reads.
+  const auto oldest = [&](int64_t position) {
+    const int64_t first = keys.whole_segment ? chunk.first : position + 1;
+    return std::max<int64_t>(0, first - keys.window);
+  };
+  const auto newest = [&](int64_t position) {
+    return keys.whole_segment ? chunk.end() - 1 : position;
+  };
+  const int64_t first_raw = oldest(chunk.first);
   const int64_t n_raw = chunk.end() - first_raw;
   DS4_CHECK(n_raw <= keys.raw.slots);
   const bool compressed = keys.compressed.slots > 0;
@@ -160,10 +171,10 @@ void CpuBackend::attend_segment(const SegmentKeys& keys, std::span<const float> 
     const int64_t row = i < n_raw ? first_raw + i : i - n_raw;
     decode_row(store.layout, store.row(row), shared + i * stride);
   });
-  const int64_t most =
-      std::min<int64_t>(keys.window, chunk.end()) + (all_compressed ? n_shared
-                                                     : compressed   ? keys.selected.cols
-                                                                    : 0);
+  const int64_t most = std::min<int64_t>(keys.window + (keys.whole_segment ? chunk.n : 0), n_raw) +
+                       (all_compressed ? n_shared
+                        : compressed   ? keys.selected.cols
+                                       : 0);
   const float* const* queries = prepare(prepared_, floats(q), chunk.n * heads, dim, dim, false);
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
 
@@ -176,7 +187,7 @@ void CpuBackend::attend_segment(const SegmentKeys& keys, std::span<const float> 
     float* gathered = z + heads;
     std::vector<const float*> rows;
     rows.reserve(static_cast<size_t>(most));
-    for (int64_t t = std::max<int64_t>(0, p - keys.window + 1); t <= p; ++t) {
+    for (int64_t t = oldest(p); t <= newest(p); ++t) {
       rows.push_back(shared + (t - first_raw) * stride);
     }
     if (all_compressed) {

@@ -69,10 +69,35 @@ MODELS = {
                    "num_experts_per_tok": 3, "moe_intermediate_size": 44, "num_hash_layers": 0, "num_nextn_predict_layers": 0}},
 }
 
+# Models with the chained blocks of DSpark instead of mtp.0 (make_drafts.py). `experts` lists the layers, then the blocks.
+DRAFT_MODELS = {
+    "dspark_odd": {
+        "seed": 8, "tokens": 200, "dense": "fp8", "expert": "fp4", "shards": 1, "experts": [5, 4, 4, 5, 4, 6],
+        "config": {"hidden_size": 72, "vocab_size": 59, "num_hidden_layers": 3, "num_attention_heads": 4, "head_dim": 40,
+                   "qk_rope_head_dim": 8, "q_lora_rank": 36, "o_groups": 2, "o_lora_rank": 20, "sliding_window": 24,
+                   "compress_ratios": [0, 4, 128, 0, 0, 0], "index_n_heads": 3, "index_head_dim": 16, "index_topk": 8,
+                   "n_routed_experts": 5, "num_experts_per_tok": 3, "moe_intermediate_size": 28, "num_hash_layers": 1,
+                   "dspark_block_size": 5, "dspark_markov_rank": 11, "dspark_noise_token_id": 57,
+                   "dspark_target_layer_ids": [0, 1, 2]}},
+    "dspark_small": {
+        "seed": 9, "tokens": 200, "dense": "bf16", "expert": "bf16", "shards": 1, "experts": [4, 4, 4, 4],
+        "config": {"hidden_size": 50, "vocab_size": 47, "num_hidden_layers": 2, "num_attention_heads": 3, "head_dim": 28,
+                   "qk_rope_head_dim": 4, "q_lora_rank": 22, "o_groups": 3, "o_lora_rank": 14, "sliding_window": 33,
+                   "compress_ratios": [4, 0, 0, 0], "index_n_heads": 5, "index_head_dim": 32, "index_topk": 11,
+                   "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 30, "num_hash_layers": 0,
+                   "hc_mult": 2, "hc_sinkhorn_iters": 7, "swiglu_limit": 7.0, "dspark_block_size": 4,
+                   "dspark_markov_rank": 6, "dspark_noise_token_id": 46, "dspark_target_layer_ids": [1, 0]}},
+}
+
+
+def settings_of(name):
+    """What a model is made of."""
+    return MODELS.get(name) or DRAFT_MODELS[name]
+
 
 def config_of(name):
     """config.json of a model."""
-    model = MODELS[name]
+    model = settings_of(name)
     extra = {"quantization_config": FP8, "expert_dtype": "fp4"} if model["dense"] == "fp8" else {}
     return dict(sorted({**BASE, **extra, **model["config"]}.items()))
 
@@ -81,7 +106,7 @@ class Builder:
     """Tensors of one random checkpoint."""
 
     def __init__(self, name):
-        self.model, self.c = MODELS[name], config_of(name)
+        self.model, self.c = settings_of(name), config_of(name)
         self.maker = Maker(1000 * self.model["seed"])
         self.tensors = {}
 
@@ -165,7 +190,9 @@ class Builder:
         self.matrix("head", vocab, d, 3.0, "bf16")
         self.norm("norm.weight", d)
         self.hyper_connection("hc_head_", head=True)
-        if self.model.get("mtp", True):
+        if "dspark_block_size" in c:
+            self.dspark(counts[layers:])
+        elif self.model.get("mtp", True):
             self.mtp(counts[layers])
         return self.tensors
 
@@ -178,6 +205,19 @@ class Builder:
             self.norm(f"mtp.0.{name}.weight", d)
         self.hyper_connection("mtp.0.hc_head_", head=True)
 
+    def dspark(self, counts):
+        c, d, vocab, rank = self.c, self.c["hidden_size"], self.c["vocab_size"], self.c["dspark_markov_rank"]
+        for index, count in enumerate(counts):
+            self.block(f"mtp.{index}.", 0, count, False)
+        self.matrix("mtp.0.main_proj", d, d * len(c["dspark_target_layer_ids"]), 1.0, self.model["dense"])
+        self.norm("mtp.0.main_norm.weight", d)
+        last = f"mtp.{len(counts) - 1}."
+        self.norm(last + "norm.weight", d)
+        self.hyper_connection(last + "hc_head_", head=True)
+        self.matrix(last + "markov_head.markov_w1", vocab, rank, rank**0.5, "bf16")
+        self.matrix(last + "markov_head.markov_w2", vocab, rank, 1.0, "bf16")
+        self.matrix(last + "confidence_head.proj", 1, d + rank, 1.0, "bf16")
+
 
 DTYPE_ORDER = ["I64", "F32", "BF16", "F8_E8M0", "F8_E4M3", "I8"]
 
@@ -189,7 +229,7 @@ def write_checkpoint(directory, name, tensors):
         json.dump(config_of(name), file, indent=1)
         file.write("\n")
     ordered = sorted(tensors, key=lambda key: (DTYPE_ORDER.index(tensors[key].dtype), key))
-    count = MODELS[name]["shards"]
+    count = settings_of(name)["shards"]
     if count == 1:
         st.write(os.path.join(directory, "model.safetensors"), {key: tensors[key] for key in ordered})
         return
@@ -212,6 +252,6 @@ def shard_of(key, count):
 
 def tokens_of(name, seed):
     """Token ids of a model's golden run."""
-    model = MODELS[name]
+    model = settings_of(name)
     vocab = model["config"]["vocab_size"]
     return torch.randint(vocab, (model["tokens"],), generator=torch.Generator().manual_seed(seed))

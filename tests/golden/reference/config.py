@@ -34,9 +34,13 @@ class Config:
     hc_mult: int
     hc_sinkhorn_iters: int
     hc_eps: float
+    dspark_block_size: int
+    dspark_noise_token_id: int
+    dspark_target_layer_ids: list
 
 
-DEFAULTS = {"rms_norm_eps": 1e-6, "norm_topk_prob": True, "hc_eps": 1e-6, "rope_scaling": None}
+DEFAULTS = {"rms_norm_eps": 1e-6, "norm_topk_prob": True, "hc_eps": 1e-6, "rope_scaling": None, "dspark_block_size": 0,
+            "dspark_noise_token_id": 0, "dspark_target_layer_ids": ()}
 
 
 def from_dict(values):

@@ -89,9 +89,7 @@ class Layer:
     def cache_rows(self, arith, x):
         """Raw KV rows, compressed rows and indexer keys of all tokens (None where the layer has none)."""
         c = self.config
-        kv = ops.rms(arith, self.wkv(arith, x), self.kv_norm, c.rms_norm_eps)
-        kv = rope.rotate(arith, kv, torch.arange(x.shape[0]), self.freqs)
-        raw = attention.sim_nope(arith, kv, c.qk_rope_head_dim)
+        raw = self.raw_rows(arith, x, torch.arange(x.shape[0]))
         dropped = ("no_csa" if self.ratio == 4 else "no_hca") in arith.faults
         if not self.ratio or dropped or x.shape[0] < self.ratio:
             return raw, None, None
@@ -99,14 +97,25 @@ class Layer:
         keys = self.index_compressor.rows(arith, x, self.freqs, c.rms_norm_eps, True) if self.ratio == 4 else None
         return raw, compressed, keys
 
-    def attend(self, arith, x, positions, raw, compressed, keys, margins):
-        """Attention output of a block of queries."""
+    def raw_rows(self, arith, x, positions):
+        """Raw KV rows of the layer inputs x at their positions."""
+        c = self.config
+        kv = ops.rms(arith, self.wkv(arith, x), self.kv_norm, c.rms_norm_eps)
+        return attention.sim_nope(arith, rope.rotate(arith, kv, positions, self.freqs), c.qk_rope_head_dim)
+
+    def queries(self, arith, x, positions):
+        """The low-rank query vectors and the finished heads [T, H, D]."""
         c = self.config
         qr = ops.rms(arith, self.wq_a(arith, x), self.q_norm, c.rms_norm_eps)
         q = self.wq_b(arith, qr).reshape(x.shape[0], c.num_attention_heads, c.head_dim)
         if "no_q_norm" not in arith.faults:
             q = ops.q_head_norm(arith, q, c.rms_norm_eps)
-        q = rope.rotate(arith, q, positions, self.freqs)
+        return qr, rope.rotate(arith, q, positions, self.freqs)
+
+    def attend(self, arith, x, positions, raw, compressed, keys, margins):
+        """Attention output of a block of queries."""
+        c = self.config
+        qr, q = self.queries(arith, x, positions)
         window = c.sliding_window - (1 if "window_minus_1" in arith.faults else 0)
         first = max(0, int(positions[0]) - window + 1)
         back = positions[:, None] - torch.arange(first, int(positions[-1]) + 1)[None, :]
@@ -119,6 +128,11 @@ class Layer:
                 parts.append((compressed[chosen], valid))
             elif rows:
                 parts.append((compressed[:rows], torch.arange(rows)[None, :] < visible[:, None]))
+        return self.read_rows(arith, q, positions, parts)
+
+    def read_rows(self, arith, q, positions, parts):
+        """Attention of finished queries over row sets (see sink_attention), rotated back and projected."""
+        c = self.config
         o = attention.sink_attention(arith, q, parts, self.sink, c.head_dim**-0.5)
         if "no_inverse_rope" not in arith.faults:
             o = rope.rotate(arith, o, positions, self.freqs, inverse=True)
