@@ -26,6 +26,7 @@ struct EngineSettings {
   Precision precision = Precision::kReference;
   int64_t context_length = 8192;  // tokens a session can hold
   int prefill_chunk = 512;        // tokens computed at once while reading a prompt
+  int sequences = 1;              // sessions that exist at a time
   int threads = 0;                // CPU threads; 0 = all this process may use
 };
 
@@ -44,8 +45,8 @@ struct ModelInfo {
 /// Bytes by owner, before anything is allocated.
 struct MemoryEstimate {
   struct Part {
-    std::string
-        owner;  // "weights", "raw KV", "compressed KV", "indexer keys", "tails", "activations"
+    /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "activations"
+    std::string owner;
     int64_t bytes = 0;
   };
   std::vector<Part> parts;
@@ -61,7 +62,9 @@ struct SamplingSettings {
   uint64_t sequence = 0;
 };
 
-/// One sequence. Not thread-safe; sessions of one engine must not run at the same time.
+/// One sequence: a timeline of tokens and what the model remembers of them. Whatever way a timeline
+/// came about, its logits are those of a fresh session, bit for bit. Not thread-safe; sessions of
+/// one engine must not run at the same time (Engine::append runs several in one pass).
 class Session {
  public:
   virtual ~Session() = default;
@@ -72,12 +75,18 @@ class Session {
   /// Called after each chunk with the tokens done so far; returning false stops early.
   using Progress = std::function<bool(int64_t tokens_done)>;
 
-  /// Makes the timeline equal to `prefix`, reusing what is already computed when the timeline is a
-  /// prefix of it, else starting over. Afterwards logits() belong to its last token.
-  /// `all_logits`, if set, receives every newly computed position. Returns false when stopped.
-  /// Throws Error(kUsage) when `prefix` is empty, too long or holds an id outside the vocabulary.
+  /// Makes the timeline equal to `prefix`: goes back as rewind() does and computes the rest.
+  /// Afterwards logits() belong to its last token. `all_logits`, if set, receives every newly
+  /// computed position. Returns false when stopped. Throws Error(kUsage) when `prefix` is empty,
+  /// too long or holds an id outside the vocabulary.
   virtual bool extend_to(std::span<const TokenId> prefix, const Progress& progress = nullptr,
                          const LogitSink& all_logits = nullptr) = 0;
+  /// Goes back to the longest prefix of `prefix` from which the session can go on, and returns its
+  /// length. A timeline that is a prefix is kept whole; a few tokens are taken back at no cost;
+  /// further back lie marks, kept every so often, where prompts ended and where two parted. When
+  /// that is less than all of `prefix`, logits() may be empty until a token is appended.
+  /// Throws like extend_to().
+  virtual int64_t rewind(std::span<const TokenId> prefix) = 0;
   /// Appends one token and computes its logits.
   virtual void append(TokenId token) = 0;
   /// f32 logits [vocab_size] of the last position; valid until the next call.
@@ -86,7 +95,7 @@ class Session {
   virtual TokenId sample(const SamplingSettings& sampling) = 0;
   /// Tokens in the timeline.
   virtual int64_t length() const = 0;
-  /// Tokens the last extend_to() found already computed.
+  /// Tokens the last extend_to() or rewind() found already computed.
   virtual int64_t reused() const = 0;
 };
 
@@ -101,7 +110,21 @@ class Engine {
 
   virtual const ModelInfo& info() const = 0;
   virtual const EngineSettings& settings() const = 0;
+  /// Throws Error(kUsage) when settings().sequences of them exist.
   virtual std::unique_ptr<Session> new_session() = 0;
+
+  /// Tokens for the end of one session's timeline.
+  struct Addition {
+    Session* session = nullptr;
+    std::span<const TokenId> tokens;
+  };
+  /// Appends to several different sessions of this engine in one pass; each gets the logits it
+  /// would have got alone, bit for bit. Steps of some sessions and a prompt's chunk of another can
+  /// be mixed: each takes 1 to prefill_chunk tokens, together at most max_rows(). Throws
+  /// Error(kUsage) and changes nothing when a limit is exceeded or a token is not in the
+  /// vocabulary.
+  virtual void append(std::span<const Addition> additions) = 0;
+  virtual int64_t max_rows() const = 0;
 };
 
 /// What `Engine::load` would take, from headers alone.

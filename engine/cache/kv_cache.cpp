@@ -41,7 +41,34 @@ ops::TailRing take_ring(Pieces& pieces, int64_t slots, int64_t width) {
   return {rows(), rows(), slots};
 }
 
+// The rows of positions [first, end) in slots of `row_bytes`.
+void add_rows(std::byte* base, int64_t slots, int64_t row_bytes, int64_t first, int64_t end,
+              std::vector<Piece>& pieces) {
+  while (first < end) {
+    const int64_t slot = first % slots;
+    const int64_t count = std::min(end - first, slots - slot);
+    pieces.push_back({base + slot * row_bytes, count * row_bytes});
+    first += count;
+  }
+}
+
 }  // namespace
+
+int64_t LayerPlan::first_raw(int64_t length) const {
+  return std::max<int64_t>(0, length - (window - 1));
+}
+
+int64_t LayerPlan::first_tail(int64_t length) const {
+  const int64_t block = length / ratio;
+  // Overlapping blocks look at the last complete one again.
+  return std::max<int64_t>(0, block - (weights::ModelConfig::is_csa(ratio) ? 1 : 0)) * ratio;
+}
+
+int64_t LayerPlan::mark_bytes() const {
+  const int64_t blocks = weights::ModelConfig::is_csa(ratio) ? 2 : 1;
+  const int64_t tail_rows = ratio ? blocks * ratio - 1 : 0;
+  return (window - 1) * raw.bytes() + tail_rows * (tail_width + key_tail_width) * 2 * 4;
+}
 
 CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& settings) {
   CachePlan plan;
@@ -49,6 +76,7 @@ CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& s
   for (const int ratio : config.compress_ratios) {
     LayerPlan layer;
     layer.ratio = ratio;
+    layer.window = config.sliding_window;
     layer.raw = row;
     // A chunk writes all its rows before its first query reads the window behind it.
     layer.raw_slots =
@@ -70,12 +98,13 @@ CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& s
     plan.key_bytes += aligned(layer.key_bytes());
     plan.tail_bytes += 2 * (aligned(layer.tail_slots * layer.tail_width * 4) +
                             aligned(layer.tail_slots * layer.key_tail_width * 4));
+    plan.mark_bytes += layer.mark_bytes();
     plan.layers.push_back(layer);
   }
   return plan;
 }
 
-KvCache::KvCache(ops::Backend& backend, const CachePlan& plan) {
+KvCache::KvCache(ops::Backend& backend, const CachePlan& plan) : plan_(plan) {
   for (const int64_t bytes :
        {plan.raw_bytes, plan.compressed_bytes, plan.key_bytes, plan.tail_bytes}) {
     buffers_.push_back(backend.allocate(bytes));
@@ -98,6 +127,34 @@ KvCache::KvCache(ops::Backend& backend, const CachePlan& plan) {
     }
     layers_.push_back(memory);
   }
+}
+
+std::vector<Piece> KvCache::ring_pieces(int64_t length) const {
+  std::vector<Piece> pieces;
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const LayerPlan& layer = plan_.layers[l];
+    const ops::RowStore& raw = layers_[l].raw;
+    add_rows(raw.data, raw.slots, raw.layout.bytes(), layer.first_raw(length), length, pieces);
+    for (const ops::TailRing* tail : {&layers_[l].tail, &layers_[l].key_tail}) {
+      if (!tail->slots) continue;
+      for (const ops::Floats& rows : {tail->kv, tail->score}) {
+        add_rows(rows.data, tail->slots, rows.cols * 4, layer.first_tail(length), length, pieces);
+      }
+    }
+  }
+  return pieces;
+}
+
+std::vector<Piece> KvCache::row_pieces(int64_t length) const {
+  std::vector<Piece> pieces;
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    for (const ops::RowStore* rows : {&layers_[l].compressed, &layers_[l].keys}) {
+      if (!rows->slots) continue;
+      add_rows(rows->data, rows->slots, rows->layout.bytes(), 0, length / plan_.layers[l].ratio,
+               pieces);
+    }
+  }
+  return pieces;
 }
 
 }  // namespace ds4::cache

@@ -17,6 +17,7 @@ inline constexpr int kDraftRows = 8;
 
 struct LayerPlan {
   int ratio = 0;
+  int window = 0;
   ops::RowLayout raw;
   int64_t raw_slots = 0;
   ops::RowLayout compressed;  // ratio != 0
@@ -31,6 +32,13 @@ struct LayerPlan {
   int64_t key_bytes() const { return key_tail_width ? compressed_slots * keys.bytes() : 0; }
   /// f32 kv and score rows of both compressors.
   int64_t tail_bytes() const { return tail_slots * (tail_width + key_tail_width) * 2 * 4; }
+
+  /// What going on from `length` tokens needs of the rings: raw rows and tail rows of the positions
+  /// from here to length - 1 (model.md 4.1).
+  int64_t first_raw(int64_t length) const;
+  int64_t first_tail(int64_t length) const;
+  /// The most bytes of these rows there can be.
+  int64_t mark_bytes() const;
 };
 
 /// Sizes of a sequence's memory; the estimate and the allocation both come from here.
@@ -40,6 +48,7 @@ struct CachePlan {
   int64_t compressed_bytes = 0;
   int64_t key_bytes = 0;
   int64_t tail_bytes = 0;
+  int64_t mark_bytes = 0;  // one mark (marks.h)
 };
 
 CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& settings);
@@ -53,14 +62,28 @@ struct LayerCache {
   ops::TailRing key_tail;
 };
 
+/// A contiguous part of a sequence's memory.
+struct Piece {
+  std::byte* data = nullptr;
+  int64_t bytes = 0;
+};
+
 class KvCache {
  public:
   /// Throws Error(kMachine) when the memory is not there.
   KvCache(ops::Backend& backend, const CachePlan& plan);
 
   const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
+  const CachePlan& plan() const { return plan_; }
+
+  /// Everything the rings hold that a sequence of `length` tokens needs to go on, and its
+  /// compressed rows and indexer keys. Rows come in the order of positions, so that the bytes, end
+  /// to end, do not depend on the sizes of rings and stores.
+  std::vector<Piece> ring_pieces(int64_t length) const;
+  std::vector<Piece> row_pieces(int64_t length) const;
 
  private:
+  CachePlan plan_;
   std::vector<LayerCache> layers_;
   std::vector<ops::Buffer> buffers_;
 };

@@ -34,6 +34,10 @@ void check_settings(const EngineSettings& settings, int64_t context_limit) {
     refuse("prefill_chunk is " + std::to_string(settings.prefill_chunk) + "; 1 to 1048576 work",
            "512 is a good start.");
   }
+  if (settings.sequences < 1 || settings.sequences > 64) {
+    refuse("sequences is " + std::to_string(settings.sequences) + "; 1 to 64 work",
+           "1 is enough for one conversation at a time.");
+  }
   if (settings.threads < 0 || settings.threads > 1024) {
     refuse("threads is " + std::to_string(settings.threads) + "; 1 to 1024 work, 0 means all",
            "Leave it at 0.");
@@ -46,9 +50,15 @@ LoadedEngine::LoadedEngine(weights::ModelWeights weights, ModelInfo info,
       info_(std::move(info)),
       settings_(settings),
       backend_(ops::make_cpu_backend(settings.threads, settings.precision)),
-      forward_(std::make_unique<model::Forward>(weights_, *backend_, chunk_rows(settings))) {}
+      forward_(std::make_unique<model::Forward>(weights_, *backend_, batch_rows(settings))) {}
 
 std::unique_ptr<Session> LoadedEngine::new_session() {
+  if (sessions_ == settings_.sequences) {
+    throw Error(ErrorCode::kUsage,
+                "the engine was loaded for " + std::to_string(sessions_) + " session" +
+                    (sessions_ == 1 ? "" : "s") + " at a time and has as many",
+                "Raise EngineSettings::sequences; the memory plan follows it.");
+  }
   return std::make_unique<TimelineSession>(*this);
 }
 

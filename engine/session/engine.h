@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/api/session.h"
+#include "engine/cache/history.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
 #include "engine/ops/ops.h"
@@ -21,6 +22,8 @@ class LoadedEngine final : public Engine {
   const ModelInfo& info() const override { return info_; }
   const EngineSettings& settings() const override { return settings_; }
   std::unique_ptr<Session> new_session() override;
+  void append(std::span<const Addition> additions) override;
+  int64_t max_rows() const override { return forward_->capacity(); }
 
   const weights::ModelConfig& config() const { return weights_.config; }
   ops::Backend& backend() { return *backend_; }
@@ -32,26 +35,39 @@ class LoadedEngine final : public Engine {
   const EngineSettings settings_;
   std::unique_ptr<ops::Backend> backend_;
   std::unique_ptr<model::Forward> forward_;  // shared by the sessions, which take turns
+  int sessions_ = 0;                         // that exist now
+  friend class TimelineSession;
 };
 
 class TimelineSession final : public Session {
  public:
   explicit TimelineSession(LoadedEngine& engine);
+  ~TimelineSession() override;
 
   bool extend_to(std::span<const TokenId> prefix, const Progress& progress,
                  const LogitSink& all_logits) override;
+  int64_t rewind(std::span<const TokenId> prefix) override;
   void append(TokenId token) override;
   std::span<const float> logits() const override { return logits_; }
   TokenId sample(const SamplingSettings& sampling) override;
   int64_t length() const override { return static_cast<int64_t>(tokens_.size()); }
   int64_t reused() const override { return reused_; }
 
- private:
+  const LoadedEngine& engine() const { return engine_; }
+  /// Refuses tokens outside the vocabulary and timelines of `length` tokens that do not fit.
   void check(std::span<const TokenId> tokens, int64_t length) const;
+  /// The rows a pass over `tokens` adds to a batch; to be followed by commit() with as many of them
+  /// as shall stay: what was computed behind those is forgotten.
+  model::SequenceRows begin(std::span<const TokenId> tokens);
+  /// Appends tokens that have been computed; `logits` belong to the last one.
+  void commit(std::span<const TokenId> tokens, std::span<const float> logits);
+
+ private:
   void advance(std::span<const TokenId> tokens, const LogitSink& all_logits);
 
   LoadedEngine& engine_;
   cache::KvCache cache_;
+  cache::History history_;
   std::vector<TokenId> tokens_;
   std::vector<float> logits_;
   int64_t reused_ = 0;

@@ -8,6 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 #include "engine/cache/kv_cache.h"
+#include "engine/cache/marks.h"
 #include "engine/model/workspace.h"
 #include "engine/ops/ops.h"
 #include "engine/weights/checkpoint.h"
@@ -29,24 +30,26 @@ MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,
 
   const int experts =
       *std::max_element(info.experts_per_layer.begin(), info.experts_per_layer.end());
-  const int rows = session::chunk_rows(settings);
+  const int rows = session::batch_rows(settings);
   const cache::CachePlan plan = cache::plan_cache(config, settings);
   const int64_t activations =
       model::workspace_bytes(config, experts, rows, ops::kCpuValueBytes) +
       ops::cpu_scratch_bytes(config, rows, settings.context_length, settings.threads);
+  const int64_t n = settings.sequences;
   return {{{"weights", weight_bytes},
-           {"raw KV", plan.raw_bytes},
-           {"compressed KV", plan.compressed_bytes},
-           {"indexer keys", plan.key_bytes},
-           {"tails", plan.tail_bytes},
+           {"raw KV", n * plan.raw_bytes},
+           {"compressed KV", n * plan.compressed_bytes},
+           {"indexer keys", n * plan.key_bytes},
+           {"tails", n * plan.tail_bytes},
+           {"marks", n * cache::marks_bytes(plan, config.vocab_size)},
            {"activations", activations}}};
 }
 
 namespace session {
 
-int chunk_rows(const EngineSettings& settings) {
-  return static_cast<int>(
-      std::min<int64_t>(settings.prefill_chunk, std::max<int64_t>(settings.context_length, 1)));
+int batch_rows(const EngineSettings& settings) {
+  const int64_t chunk = std::min<int64_t>(settings.prefill_chunk, settings.context_length);
+  return static_cast<int>(std::max<int64_t>(chunk, settings.sequences * cache::kDraftRows));
 }
 
 void check_free_memory(const MemoryEstimate& estimate) {

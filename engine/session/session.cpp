@@ -1,4 +1,4 @@
-// One timeline: prefix reuse, prefill in chunks, single steps, drawing.
+// One timeline: going back and reusing prefixes, prefill in chunks, single steps, drawing.
 #include <algorithm>
 #include <string>
 
@@ -11,7 +11,14 @@ namespace ds4::session {
 
 TimelineSession::TimelineSession(LoadedEngine& engine)
     : engine_(engine),
-      cache_(engine.backend(), cache::plan_cache(engine.config(), engine.settings())) {}
+      cache_(engine.backend(), cache::plan_cache(engine.config(), engine.settings())),
+      history_(engine.backend(), cache_, engine.info().vocab_size) {
+  ++engine_.sessions_;
+}
+
+TimelineSession::~TimelineSession() {
+  --engine_.sessions_;
+}
 
 void TimelineSession::check(std::span<const TokenId> tokens, int64_t length) const {
   const int64_t limit = engine_.settings().context_length;
@@ -32,22 +39,38 @@ void TimelineSession::check(std::span<const TokenId> tokens, int64_t length) con
   }
 }
 
-bool TimelineSession::extend_to(std::span<const TokenId> prefix, const Progress& progress,
-                                const LogitSink& all_logits) {
+int64_t TimelineSession::rewind(std::span<const TokenId> prefix) {
   if (prefix.empty()) {
     throw Error(ErrorCode::kUsage, "the prompt has no tokens", "Begin it with the BOS token.");
   }
   check(prefix, static_cast<int64_t>(prefix.size()));
-  const bool continues =
-      tokens_.size() <= prefix.size() && std::equal(tokens_.begin(), tokens_.end(), prefix.begin());
-  if (!continues) tokens_.clear();
+  const auto shared = std::mismatch(tokens_.begin(), tokens_.end(), prefix.begin(), prefix.end());
+  if (shared.first != tokens_.end()) {
+    const cache::History::Return to = history_.go_back(shared.first - tokens_.begin());
+    tokens_.resize(static_cast<size_t>(to.length));
+    logits_.assign(to.logits.begin(), to.logits.end());
+  }
   reused_ = length();
+  return reused_;
+}
 
-  const auto chunk = static_cast<size_t>(engine_.forward().capacity());
+bool TimelineSession::extend_to(std::span<const TokenId> prefix, const Progress& progress,
+                                const LogitSink& all_logits) {
+  const auto shared = std::mismatch(tokens_.begin(), tokens_.end(), prefix.begin(), prefix.end());
+  const auto parting = static_cast<size_t>(shared.first - tokens_.begin());
+  rewind(prefix);
+  // Where two prompts parted a third may part from them: worth stopping there for a mark.
+  const bool parts = parting >= tokens_.size() + cache::kMarkSpacing && parting < prefix.size();
+
+  const auto chunk = static_cast<size_t>(engine_.settings().prefill_chunk);
   while (tokens_.size() < prefix.size()) {
-    const auto rest = prefix.subspan(tokens_.size());
-    advance(rest.first(std::min(chunk, rest.size())), all_logits);
-    if (progress && !progress(length()) && tokens_.size() < prefix.size()) return false;
+    size_t end = std::min(tokens_.size() + chunk, prefix.size());
+    if (parts && tokens_.size() < parting) end = std::min(end, parting);
+    advance(prefix.subspan(tokens_.size(), end - tokens_.size()), all_logits);
+    if (end == prefix.size() || (parts && end == parting)) {
+      history_.mark(length(), logits_, cache::MarkKind::kTurn);
+    }
+    if (progress && !progress(length()) && end < prefix.size()) return false;
   }
   return true;
 }
@@ -63,8 +86,8 @@ void TimelineSession::advance(std::span<const TokenId> tokens, const LogitSink& 
   model::Forward& forward = engine_.forward();
   const int64_t first = length();
   const auto n = static_cast<int>(tokens.size());
-  const model::SequenceRows rows_in{tokens, first, &cache_};
-  forward.run({&rows_in, 1});
+  const model::SequenceRows batch = begin(tokens);
+  forward.run({&batch, 1});
   const auto vocab = static_cast<size_t>(engine_.info().vocab_size);
   std::span<const float> rows;
   if (all_logits) {
@@ -75,9 +98,18 @@ void TimelineSession::advance(std::span<const TokenId> tokens, const LogitSink& 
   } else {
     rows = forward.logits(n - 1, 1);
   }
-  const auto last = rows.last(vocab);
-  logits_.assign(last.begin(), last.end());
+  commit(tokens, rows.last(vocab));
+}
+
+model::SequenceRows TimelineSession::begin(std::span<const TokenId> tokens) {
+  history_.writing(length() + static_cast<int64_t>(tokens.size()));
+  return {tokens, length(), &cache_};
+}
+
+void TimelineSession::commit(std::span<const TokenId> tokens, std::span<const float> logits) {
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  logits_.assign(logits.begin(), logits.end());
+  history_.mark(length(), logits_, cache::MarkKind::kWaypoint);
 }
 
 TokenId TimelineSession::sample(const SamplingSettings& sampling) {
