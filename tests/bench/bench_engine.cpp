@@ -166,6 +166,7 @@ void prefill(State& state) {
   Tiny tiny(state.range(0));
   for (auto _ : state) {
     state.PauseTiming();
+    tiny.session.reset();
     tiny.session = tiny.engine->new_session();
     state.ResumeTiming();
     tiny.session->extend_to(tiny.tokens);
@@ -188,7 +189,6 @@ void decode(State& state) {
   for (auto _ : state) {
     if (left < kSteps) {
       state.PauseTiming();
-      tiny.session = tiny.engine->new_session();
       tiny.session->extend_to(tiny.tokens);
       left = 4000;
       state.ResumeTiming();
