@@ -1,7 +1,11 @@
 // Sizes of cache rows and of a sequence's memory at the real model's shapes (model.md 4.3).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/cache/kv_cache.h"
+#include "engine/cache/marks.h"
+#include "engine/ops/forwarding.h"
 #include "engine/ops/rows.h"
 
 namespace ds4::cache {
@@ -63,6 +67,48 @@ TEST(CachePlan, RingsHoldTheWindowAndAChunk) {
   EXPECT_EQ(plan.layers[3].tail_slots, 128 + kDraftRows);
   settings.context_length = 50;
   EXPECT_EQ(plan_cache(flash(), settings).layers[0].raw_slots, 50) << "never more than the context";
+}
+
+// Counts what is asked of it.
+class CountingBackend final : public ops::ForwardingBackend {
+ public:
+  CountingBackend() : ForwardingBackend(ops::make_cpu_backend(1, Precision::kReference)) {}
+  ops::Buffer allocate(int64_t bytes) override {
+    allocated += bytes;
+    return ForwardingBackend::allocate(bytes);
+  }
+  int64_t allocated = 0;
+};
+
+TEST(CachePlan, IsWhatASequenceTakes) {
+  EngineSettings settings;
+  settings.context_length = 5000;
+  const CachePlan plan = plan_cache(flash(), settings);
+  CountingBackend backend;
+  const KvCache cache(backend, plan);
+  EXPECT_EQ(backend.allocated,
+            plan.raw_bytes + plan.compressed_bytes + plan.key_bytes + plan.tail_bytes);
+  backend.allocated = 0;
+  const Marks marks(backend, cache, 129280);
+  EXPECT_EQ(backend.allocated + kMarks * 129280 * 4, marks_bytes(plan, 129280));
+}
+
+// A mark of the real model: 127 raw rows everywhere, 7 tail rows in CSA, 127 in HCA layers.
+TEST(CachePlan, AMarkHoldsTheRingsOfAnyLength) {
+  EngineSettings settings;
+  settings.context_length = 100'000;
+  const CachePlan plan = plan_cache(flash(), settings);
+  EXPECT_EQ(plan.mark_bytes, 43 * 127 * 584 + 21 * 7 * (1024 + 256) * 8 + 20 * 127 * 512 * 8);
+  auto backend = ops::make_cpu_backend(1, Precision::kReference);
+  const KvCache cache(*backend, plan);
+  int64_t most = 0;
+  for (int64_t length = 1; length < 1000; ++length) {
+    int64_t bytes = 0;
+    for (const Piece& piece : cache.ring_pieces(length)) bytes += piece.bytes;
+    most = std::max(most, bytes);
+    EXPECT_LE(bytes, plan.mark_bytes) << length;
+  }
+  EXPECT_EQ(most, plan.mark_bytes) << "no more than needed";
 }
 
 }  // namespace

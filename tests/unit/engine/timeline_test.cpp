@@ -3,53 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
-#include "engine/api/session.h"
-#include "tests/unit/engine/golden_file.h"
+#include "tests/unit/engine/session_support.h"
 
 namespace ds4 {
 namespace {
 
-using Tokens = std::vector<TokenId>;
-using Rng = std::mt19937;
-
-Tokens random_tokens(Rng& rng, size_t n, int64_t vocab) {
-  Tokens tokens(n);
-  for (TokenId& token : tokens) token = static_cast<TokenId>(rng() % static_cast<uint32_t>(vocab));
-  return tokens;
-}
-
-std::vector<float> logits_of(const Session& session) {
-  return {session.logits().begin(), session.logits().end()};
-}
-
-EngineSettings settings_with(int64_t context, int chunk, int sequences = 1) {
-  EngineSettings settings;
-  settings.context_length = context;
-  settings.prefill_chunk = chunk;
-  settings.sequences = sequences;
-  settings.threads = 2;
-  return settings;
-}
-
-/// An engine under test and another one that always starts from nothing.
-struct Pair {
-  std::unique_ptr<Engine> engine;
-  std::unique_ptr<Engine> fresh;
-
-  Pair(const std::string& model, const EngineSettings& settings) {
-    const auto folder = golden::vectors_dir() / "models" / model;
-    engine = Engine::load(folder, settings);
-    fresh = Engine::load(folder, settings_with(settings.context_length, 256));
-  }
-  std::vector<float> cold(const Tokens& tokens) const {
-    const auto session = fresh->new_session();
-    session->extend_to(tokens);
-    return logits_of(*session);
-  }
-  int64_t vocab() const { return engine->info().vocab_size; }
-};
+using namespace session_test;
 
 // Depths around every boundary: blocks of 4 and 128, draft slack, windows, chunks.
 constexpr int64_t kDepths[] = {1,   2,   3,   4,   5,   7,   8,   9,   10,  11,  12,
