@@ -15,8 +15,9 @@ std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
   ModelInfo info = read_model_info(checkpoint);
   session::check_settings(settings, info.context_limit);
   session::check_free_memory(estimate_memory(checkpoint, settings));
-  return std::make_unique<session::LoadedEngine>(weights::load_weights(checkpoint), std::move(info),
-                                                 settings);
+  return std::make_unique<session::LoadedEngine>(
+      weights::load_weights(checkpoint), std::move(info), settings,
+      ops::make_cpu_backend(settings.threads, settings.precision));
 }
 
 namespace session {
@@ -45,11 +46,11 @@ void check_settings(const EngineSettings& settings, int64_t context_limit) {
 }
 
 LoadedEngine::LoadedEngine(weights::ModelWeights weights, ModelInfo info,
-                           const EngineSettings& settings)
+                           const EngineSettings& settings, std::unique_ptr<ops::Backend> backend)
     : weights_(std::move(weights)),
       info_(std::move(info)),
       settings_(settings),
-      backend_(ops::make_cpu_backend(settings.threads, settings.precision)),
+      backend_(std::move(backend)),
       forward_(std::make_unique<model::Forward>(weights_, *backend_, batch_rows(settings))) {}
 
 std::unique_ptr<Session> LoadedEngine::new_session() {

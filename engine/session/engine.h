@@ -17,7 +17,8 @@ namespace ds4::session {
 
 class LoadedEngine final : public Engine {
  public:
-  LoadedEngine(weights::ModelWeights weights, ModelInfo info, const EngineSettings& settings);
+  LoadedEngine(weights::ModelWeights weights, ModelInfo info, const EngineSettings& settings,
+               std::unique_ptr<ops::Backend> backend);
 
   const ModelInfo& info() const override { return info_; }
   const EngineSettings& settings() const override { return settings_; }
