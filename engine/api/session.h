@@ -28,6 +28,7 @@ struct EngineSettings {
   int prefill_chunk = 512;        // tokens computed at once while reading a prompt
   int sequences = 1;              // sessions that exist at a time
   int threads = 0;                // CPU threads; 0 = all this process may use
+  int draft_tokens = 0;           // guesses checked beside a token, up to ModelInfo::most_drafts
 };
 
 /// What a checkpoint is, from config.json and tensor headers.
@@ -38,7 +39,7 @@ struct ModelInfo {
   int64_t vocab_size = 0;
   int64_t context_limit = 0;  // max_position_embeddings
   std::vector<int> experts_per_layer;
-  bool has_mtp = false;
+  int most_drafts = 0;   // draft tokens the MTP blocks can give; 0 = none in the checkpoint
   std::string identity;  // sha256 over tensor headers and sizes, hexadecimal
 };
 

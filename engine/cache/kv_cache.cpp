@@ -70,9 +70,13 @@ int64_t LayerPlan::mark_bytes() const {
   return (window - 1) * raw.bytes() + tail_rows * (tail_width + key_tail_width) * 2 * 4;
 }
 
+ops::RowLayout raw_layout(const weights::ModelConfig& config, const EngineSettings& settings) {
+  return {kv_format(settings), config.head_dim, config.qk_rope_head_dim};
+}
+
 CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& settings) {
   CachePlan plan;
-  const ops::RowLayout row{kv_format(settings), config.head_dim, config.qk_rope_head_dim};
+  const ops::RowLayout row = raw_layout(config, settings);
   for (const int ratio : config.compress_ratios) {
     LayerPlan layer;
     layer.ratio = ratio;

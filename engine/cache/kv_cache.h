@@ -51,6 +51,9 @@ struct CachePlan {
   int64_t mark_bytes = 0;  // one mark (marks.h)
 };
 
+/// How raw KV rows are stored, those of draft blocks too.
+ops::RowLayout raw_layout(const weights::ModelConfig& config, const EngineSettings& settings);
+
 CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& settings);
 
 /// The memory of one layer. Stores with 0 slots do not exist in that layer.

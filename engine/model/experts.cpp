@@ -16,4 +16,10 @@ void mixture_of_experts(const Pass& pass, const weights::Moe& moe) {
                    pass.n(), at.x, at.expert_ids, at.route_weights, at.y);
 }
 
+void feed_forward(const Pass& pass, const weights::Layer& layer) {
+  enter_sublayer(pass, layer.hc_ffn, layer.ffn_norm);
+  mixture_of_experts(pass, layer.ffn);
+  leave_sublayer(pass);
+}
+
 }  // namespace ds4::model

@@ -12,21 +12,23 @@ void block(const Pass& pass, const weights::Layer& layer, const LayerStores& sto
   enter_sublayer(pass, layer.hc_attn, layer.attn_norm);
   attention(pass, layer, stores);
   leave_sublayer(pass);
-
-  enter_sublayer(pass, layer.hc_ffn, layer.ffn_norm);
-  mixture_of_experts(pass, layer.ffn);
-  leave_sublayer(pass);
+  feed_forward(pass, layer);
 }
 
 }  // namespace
 
 int most_experts(const weights::ModelWeights& weights) {
-  int most = 0;
+  int most = weights.mtp ? weights.mtp->block.ffn.n_experts() : 0;
   for (const weights::Layer& layer : weights.layers) most = std::max(most, layer.ffn.n_experts());
+  if (!weights.dspark) return most;
+  for (const weights::Layer& block : weights.dspark->blocks) {
+    most = std::max(most, block.ffn.n_experts());
+  }
   return most;
 }
 
-Forward::Forward(const weights::ModelWeights& weights, ops::Backend& backend, int capacity)
+Forward::Forward(const weights::ModelWeights& weights, ops::Backend& backend, int capacity,
+                 std::unique_ptr<Drafter> drafter)
     : weights_(weights),
       ops_(backend),
       plain_frequencies_(ops::rope_frequencies(weights.config.qk_rope_head_dim,
@@ -34,7 +36,8 @@ Forward::Forward(const weights::ModelWeights& weights, ops::Backend& backend, in
       yarn_frequencies_(ops::rope_frequencies(
           weights.config.qk_rope_head_dim, weights.config.compress_rope_theta,
           weights.config.rope_scaling ? &*weights.config.rope_scaling : nullptr)),
-      at_(make_workspace(backend, weights.config, most_experts(weights), capacity)) {}
+      at_(make_workspace(backend, weights.config, most_experts(weights), capacity)),
+      drafter_(std::move(drafter)) {}
 
 Pass Forward::pass() {
   return {ops_, weights_.config, at_, plain_frequencies_, yarn_frequencies_, segments_};
@@ -60,11 +63,21 @@ void Forward::run(std::span<const SequenceRows> batch) {
     stores_.clear();
     for (const SequenceRows& part : batch) stores_.add(part.cache->layer(static_cast<int>(l)));
     block(pass, weights_.layers[l], stores_);
+    if (drafter_) drafter_->after_layer(pass, static_cast<int>(l));
+  }
+  if (!drafter_) return;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    drafter_->observe(pass, segments_[i], *batch[i].drafts);
   }
 }
 
+std::vector<TokenId> Forward::propose(std::span<const TokenId> timeline, int count,
+                                      const Draw& draw, DraftMemory& memory) {
+  return drafter_->propose(pass(), timeline, count, draw, memory);
+}
+
 std::span<const float> Forward::logits(int row, int count) {
-  head(pass(), weights_, row, count);
+  head(pass(), weights_.hc_head, weights_.norm, weights_.head, row, count);
   return ops_.read_floats(at_.logits, count * at_.logits.cols);
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine/api/text.h"
 #include "engine/cache/kv_cache.h"
+#include "engine/model/drafter.h"
 #include "engine/model/mechanisms.h"
 #include "engine/model/workspace.h"
 #include "engine/ops/ops.h"
@@ -21,12 +22,14 @@ struct SequenceRows {
   std::span<const TokenId> tokens;
   int64_t first = 0;
   const cache::KvCache* cache = nullptr;
+  DraftMemory* drafts = nullptr;  // what the drafter keeps of the sequence; null without one
 };
 
 class Forward {
  public:
   /// `capacity`: the most tokens one run() takes. Borrowed objects must outlive this one.
-  Forward(const weights::ModelWeights& weights, ops::Backend& backend, int capacity);
+  Forward(const weights::ModelWeights& weights, ops::Backend& backend, int capacity,
+          std::unique_ptr<Drafter> drafter = nullptr);
 
   int capacity() const { return at_.capacity; }
 
@@ -37,6 +40,12 @@ class Forward {
   /// Logits of rows [row, row + count) of the last run, [count, vocab]; count at most
   /// Workspace::kLogitRows. Valid until the next call of this object.
   std::span<const float> logits(int row, int count);
+
+  /// Null without drafts.
+  Drafter* drafter() { return drafter_.get(); }
+  /// Drafter::propose over this workspace; what the last run left there is lost.
+  std::vector<TokenId> propose(std::span<const TokenId> timeline, int count, const Draw& draw,
+                               DraftMemory& memory);
 
  private:
   Pass pass();
@@ -49,9 +58,10 @@ class Forward {
   LayerStores stores_;
   std::vector<TokenId> tokens_;
   std::vector<ops::Segment> segments_;
+  std::unique_ptr<Drafter> drafter_;
 };
 
-/// The most experts any layer has.
+/// The most experts any layer or draft block has.
 int most_experts(const weights::ModelWeights& weights);
 
 }  // namespace ds4::model

@@ -64,6 +64,14 @@ void leave_sublayer(const Pass& pass);
 
 /// x -> y (3.4); writes the batch's rows to the stores.
 void attention(const Pass& pass, const weights::Layer& layer, const LayerStores& stores);
+/// The parts of attention() that draft blocks put together in other ways.
+/// x -> qr, q (steps 1-3).
+void make_queries(const Pass& pass, const weights::Layer& layer);
+/// x -> rows in the stores (step 4).
+void store_raw_rows(const Pass& pass, const weights::Layer& layer,
+                    std::span<const ops::RowStore> raw);
+/// q -> y (steps 5-8).
+void read_rows(const Pass& pass, const weights::Layer& layer, const ops::KeySet& keys);
 /// x -> compressed rows in the stores (3.5); `index`: indexer keys, with Hadamard transform.
 void compress(const Pass& pass, const weights::Compressor& compressor,
               std::span<const ops::RowStore> rows, std::span<const ops::TailRing> tails,
@@ -74,8 +82,11 @@ void select_rows(const Pass& pass, const weights::Indexer& indexer,
 
 /// x -> y (3.7).
 void mixture_of_experts(const Pass& pass, const weights::Moe& moe);
+/// h -> h: the experts with their hyper-connections, the second half of a block.
+void feed_forward(const Pass& pass, const weights::Layer& layer);
 
 /// Rows [row, row + count) of h -> logits (3.8). count <= Workspace::kLogitRows.
-void head(const Pass& pass, const weights::ModelWeights& weights, int row, int count);
+void head(const Pass& pass, const weights::HeadMix& mix, std::span<const float> norm,
+          const weights::Matrix& vocabulary, int row, int count);
 
 }  // namespace ds4::model

@@ -192,7 +192,7 @@ void parse_mtp(const ConfigReader& reader, ModelConfig* config) {
   if (reader.find("dspark_noise_token_id")) {
     config->dspark_noise_token_id =
         static_cast<int>(reader.integer("dspark_noise_token_id", 0, config->vocab_size - 1));
-    config->dspark_block_size = static_cast<int>(reader.integer("dspark_block_size", 1, 64));
+    config->dspark_block_size = static_cast<int>(reader.integer("dspark_block_size", 1, 7));
   }
   const json* targets = reader.find("dspark_target_layer_ids");
   if (!targets) return;

@@ -61,7 +61,7 @@ struct ModelConfig {
   int num_nextn_predict_layers = 0;          // informational: count the mtp tensors instead
   std::vector<int> dspark_target_layer_ids;  // empty in April checkpoints
   int dspark_markov_rank = 0;
-  int dspark_block_size = 0;      // rows of a draft block
+  int dspark_block_size = 0;      // rows of a draft block, at most 7
   int dspark_noise_token_id = 0;  // fills the block behind its first token
 
   /// Ratio-4 layers overlap neighbouring blocks and choose their rows with an indexer.

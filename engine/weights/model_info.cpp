@@ -17,7 +17,7 @@ ModelInfo read_model_info(const std::filesystem::path& directory) {
   info.vocab_size = config.vocab_size;
   info.context_limit = config.max_position_embeddings;
   info.experts_per_layer = structure.experts_per_layer;
-  info.has_mtp = structure.mtp != weights::MtpFlavour::kNone;
+  info.most_drafts = weights::most_drafts(config, structure.mtp);
   info.identity = checkpoint.identity();
   return info;
 }

@@ -16,6 +16,18 @@ const char* mtp_name(MtpFlavour flavour) {
   return "?";
 }
 
+int most_drafts(const ModelConfig& config, MtpFlavour flavour) {
+  switch (flavour) {
+    case MtpFlavour::kNone:
+      return 0;
+    case MtpFlavour::kClassic:
+      return 3;
+    case MtpFlavour::kDspark:
+      return config.dspark_block_size;
+  }
+  return 0;
+}
+
 Structure validate_structure(const ModelConfig& config, const Checkpoint& checkpoint) {
   TensorReader reader(checkpoint, ReadMode::kHeaders);
   ModelBuilder builder(config, &reader);

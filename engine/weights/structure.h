@@ -21,6 +21,9 @@ struct Structure {
 /// "none", "classic" or "dspark".
 const char* mtp_name(MtpFlavour flavour);
 
+/// Tokens worth drafting at a time: 3 with the classic block chained on itself, a block of DSpark.
+int most_drafts(const ModelConfig& config, MtpFlavour flavour);
+
 /// Applies the loader rules of model.md 1.3 and the shapes and dtypes of 2.1 to the headers. What
 /// only data can tell (tid2eid ranges, NaN scales) is checked by load_weights().
 /// Throws Error(kCheckpoint) naming file and tensor.

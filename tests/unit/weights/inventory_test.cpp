@@ -92,7 +92,7 @@ TEST(ModelInfo, ComesFromConfigAndHeaders) {
   EXPECT_EQ(info.vocab_size, 17);
   EXPECT_EQ(info.context_limit, 4096);
   EXPECT_EQ(info.experts_per_layer, (std::vector<int>{4, 3, 5}));
-  EXPECT_TRUE(info.has_mtp);
+  EXPECT_EQ(info.most_drafts, 3);
   EXPECT_EQ(info.identity, take_inventory(folder.path()).identity);
 }
 
