@@ -16,6 +16,13 @@ constexpr std::array kMetrics{
     Metric{"peak_memory", "B", kLowerIsBetter, "largest resident memory of the worker process"},
     Metric{"planned_memory", "B", kNeither,
            "memory the engine planned before it allocated anything"},
+    Metric{"read_rate", "B/s", kHigherIsBetter,
+           "bytes per second this machine's processors read from memory"},
+    Metric{"read_share", "1", kNeither, "share of its cores that the reading threads got, 0 to 1"},
+    Metric{"sgemm_rate", "FLOP/s", kHigherIsBetter,
+           "f32 operations per second of a library's matrix product on this machine"},
+    Metric{"sgemm_share", "1", kNeither,
+           "share of its cores that the multiplying threads got, 0 to 1"},
 };
 
 }  // namespace

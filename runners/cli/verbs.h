@@ -27,6 +27,7 @@ void add_show(CLI::App& app, Common& common);
 void add_rescore(CLI::App& app, Common& common);
 void add_list(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
+void add_probe(CLI::App& app, Common& common);
 void add_logits(CLI::App& app, Common& common);
 void add_generate(CLI::App& app, Common& common);
 void add_worker(CLI::App& app, Common& common);  // hidden: for the supervisor
