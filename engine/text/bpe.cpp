@@ -91,9 +91,13 @@ void BpeMerger::merge_short(std::vector<TokenId>& out, Scratch& scratch) const {
 }
 
 void BpeMerger::merge_long(std::vector<TokenId>& out, Scratch& scratch) const {
-  auto& [ids, ranks, next, previous, heap] = scratch;
+  auto& ids = scratch.ids;
+  auto& ranks = scratch.ranks;  // of the pair that begins here; kNoRank: none, or swallowed
+  auto& next = scratch.next;
+  auto& previous = scratch.previous;
+  auto& heap = scratch.heap;
   const auto n = static_cast<uint32_t>(ids.size());
-  ranks.assign(n, kNoRank);  // of the pair that begins here; kNoRank: none, or swallowed
+  ranks.assign(n, kNoRank);
   next.resize(n);
   previous.resize(n);
   heap.clear();

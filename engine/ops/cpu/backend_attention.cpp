@@ -22,10 +22,10 @@ void rotation_row(std::span<const float> frequencies, int64_t position, float* r
 
 void CpuBackend::rotation(std::span<const float> frequencies, Segments segments, Floats table) {
   DS4_CHECK(table.cols == static_cast<int64_t>(2 * frequencies.size()));
-  for (const auto& [row, chunk] : segments) {
-    float* angles = floats(from_row(table, row));
-    pool_.run(chunk.n, chunk.n * table.cols * 30, [&](int64_t i, int) {
-      rotation_row(frequencies, chunk.first + i, angles + i * table.cols);
+  for (const Segment& segment : segments) {
+    float* angles = floats(from_row(table, segment.row));
+    pool_.run(segment.chunk.n, segment.chunk.n * table.cols * 30, [&](int64_t i, int) {
+      rotation_row(frequencies, segment.chunk.first + i, angles + i * table.cols);
     });
   }
 }
