@@ -1,5 +1,5 @@
 // A completion of any bytes: the tolerant parser never throws, streaming in any pieces equals the
-// whole, and what the strict parser accepts the tolerant one reads the same way.
+// whole, and plain text that the strict parser accepts the tolerant one reads the same way.
 #include "engine/api/text.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -29,6 +29,14 @@ void check_stream(std::string_view text, ThinkingMode thinking, uint8_t seed,
   fuzz::require(completion.tool_calls == whole.tool_calls, "streamed calls equal the whole");
 }
 
+// What a server reads more generously than the reference (model.md 6.6): there they may differ.
+bool generous(std::string_view text) {
+  for (const char* piece : {"<｜User｜>", "<tool_calls", "<DSML", "<invoke", "<think>"}) {
+    if (text.find(piece) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -39,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_stream(text, thinking, data[0], whole);
   fuzz::refuses([&] {
     const ParsedCompletion strict = parse_completion(text, thinking, ParseMode::kStrict);
+    if (generous(text)) return;
     fuzz::require(strict.reasoning == whole.reasoning, "both parsers read the same reasoning");
     fuzz::require(strict.content == whole.content, "both parsers read the same content");
     fuzz::require(strict.tool_calls.size() == whole.tool_calls.size(),
