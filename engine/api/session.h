@@ -46,7 +46,8 @@ struct ModelInfo {
 /// Bytes by owner, before anything is allocated.
 struct MemoryEstimate {
   struct Part {
-    /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "activations"
+    /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "drafter",
+    /// "activations"
     std::string owner;
     int64_t bytes = 0;
   };
@@ -61,6 +62,14 @@ struct SamplingSettings {
   double top_p = 1;
   uint64_t seed = 0;
   uint64_t sequence = 0;
+};
+
+/// What speculation did. Entries i of the lists belong to the draft i + 1 tokens behind the drawn
+/// one.
+struct DraftCounts {
+  int64_t rounds = 0;             // calls of decode()
+  std::vector<int64_t> drafted;   // rounds that checked such a draft
+  std::vector<int64_t> accepted;  // rounds that kept it
 };
 
 /// One sequence: a timeline of tokens and what the model remembers of them. Whatever way a timeline
@@ -94,6 +103,15 @@ class Session {
   virtual std::span<const float> logits() const = 0;
   /// Draws from logits(); does not append.
   virtual TokenId sample(const SamplingSettings& sampling) = 0;
+  /// One round: appends the token that sample() draws and, with EngineSettings::draft_tokens, those
+  /// guesses about what follows that equal what would have been drawn. Returns the appended tokens,
+  /// 1 to 1 + draft_tokens, at most `max_tokens`, none behind one of `stops`; they are the tokens
+  /// that rounds without guesses would give, whatever the sampling. Afterwards logits() belong to
+  /// the last. Throws Error(kUsage) when the session is full or `max_tokens` is below 1.
+  virtual std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
+                                      std::span<const TokenId> stops = {}) = 0;
+  /// Of the rounds since the last extend_to().
+  virtual const DraftCounts& draft_counts() const = 0;
   /// Tokens in the timeline.
   virtual int64_t length() const = 0;
   /// Tokens the last extend_to() or rewind() found already computed.

@@ -49,10 +49,11 @@ class Drafter {
   virtual void after_layer(const Pass& pass, int layer) = 0;
   /// Called after a backbone pass for each sequence of the batch; leaves h as it is.
   virtual void observe(const Pass& pass, const ops::Segment& segment, DraftMemory& memory) = 0;
-  /// Guesses `count` tokens behind `timeline`, whose last token is drawn but not yet computed; none
-  /// when the memory has no row of the token before it. Uses up the workspace.
+  /// Guesses the `count` tokens behind `drawn`, which stands behind the computed `timeline`; none
+  /// when the memory has no row of the timeline's last token. Uses up the workspace.
   virtual std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline,
-                                       int count, const Draw& draw, DraftMemory& memory) = 0;
+                                       TokenId drawn, int count, const Draw& draw,
+                                       DraftMemory& memory) = 0;
 };
 
 /// Null when the settings ask for no drafts. `capacity`: the rows of the workspace, at least the

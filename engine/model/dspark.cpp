@@ -49,19 +49,19 @@ class DsparkDrafter final : public Drafter {
     }
   }
 
-  std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline, int count,
-                               const Draw& draw, DraftMemory& memory) override {
-    const auto n = static_cast<int64_t>(timeline.size()) - 1;
+  std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline, TokenId drawn,
+                               int count, const Draw& draw, DraftMemory& memory) override {
+    const auto n = static_cast<int64_t>(timeline.size());
     memory.go_back(n);
     if (memory.end != n || memory.begin == n) return {};
 
     std::vector<TokenId> block(static_cast<size_t>(config().dspark_block_size),
                                static_cast<TokenId>(config().dspark_noise_token_id));
-    block.front() = timeline.back();
+    block.front() = drawn;
     run_blocks(pass, block, n, memory);
 
     std::vector<TokenId> drafts;
-    TokenId previous = timeline.back();
+    TokenId previous = drawn;
     for (int i = 0; i < count; ++i) {
       ops_.add_markov_bias(dspark_.markov_w1, dspark_.markov_w2, previous, i, pass.at.logits);
       previous = draw(pass.at.logits, i, n + 1 + i);

@@ -71,9 +71,9 @@ void Forward::run(std::span<const SequenceRows> batch) {
   }
 }
 
-std::vector<TokenId> Forward::propose(std::span<const TokenId> timeline, int count,
+std::vector<TokenId> Forward::propose(std::span<const TokenId> timeline, TokenId drawn, int count,
                                       const Draw& draw, DraftMemory& memory) {
-  return drafter_->propose(pass(), timeline, count, draw, memory);
+  return drafter_->propose(pass(), timeline, drawn, count, draw, memory);
 }
 
 std::span<const float> Forward::logits(int row, int count) {

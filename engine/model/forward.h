@@ -22,7 +22,7 @@ struct SequenceRows {
   std::span<const TokenId> tokens;
   int64_t first = 0;
   const cache::KvCache* cache = nullptr;
-  DraftMemory* drafts = nullptr;  // what the drafter keeps of the sequence; null without one
+  DraftMemory* drafts = nullptr;  // what the drafter, if there is one, keeps of it
 };
 
 class Forward {
@@ -44,8 +44,8 @@ class Forward {
   /// Null without drafts.
   Drafter* drafter() { return drafter_.get(); }
   /// Drafter::propose over this workspace; what the last run left there is lost.
-  std::vector<TokenId> propose(std::span<const TokenId> timeline, int count, const Draw& draw,
-                               DraftMemory& memory);
+  std::vector<TokenId> propose(std::span<const TokenId> timeline, TokenId drawn, int count,
+                               const Draw& draw, DraftMemory& memory);
 
  private:
   Pass pass();

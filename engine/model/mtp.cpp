@@ -31,20 +31,23 @@ class ClassicDrafter final : public Drafter {
               memory.slots, chunk.end() - keep, keep);
   }
 
-  std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline, int count,
-                               const Draw& draw, DraftMemory& memory) override {
-    const auto n = static_cast<int64_t>(timeline.size()) - 1;
+  std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline, TokenId drawn,
+                               int count, const Draw& draw, DraftMemory& memory) override {
+    const auto n = static_cast<int64_t>(timeline.size());
     memory.go_back(n);
     if (memory.end != n || memory.begin == n) return {};
 
     // The last pair reads the rows of one window; those the block has not seen are made first.
     int64_t first = std::max({memory.paired, memory.begin, n - pass.config.sliding_window});
+    std::vector<TokenId> following(timeline.begin() + first + 1, timeline.end());
+    following.push_back(drawn);
+    std::span<const TokenId> tokens = following;
     int rows = 0;
     for (; first < n; first += rows) {
       rows = static_cast<int>(std::min<int64_t>(n - first, pass.at.capacity));
       copy_rows(ops_, Direction::kFromRing, pass.at.h, 0, memory.states, memory.slots, first, rows);
-      make_rows(pass, timeline.subspan(static_cast<size_t>(first) + 1, static_cast<size_t>(rows)),
-                first, memory);
+      make_rows(pass, tokens.first(static_cast<size_t>(rows)), first, memory);
+      tokens = tokens.subspan(static_cast<size_t>(rows));
     }
     memory.paired = n;
 

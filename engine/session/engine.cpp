@@ -13,7 +13,7 @@ std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
     throw Error(ErrorCode::kMachine, "this build has no CUDA back end", "Use the device cpu.");
   }
   ModelInfo info = read_model_info(checkpoint);
-  session::check_settings(settings, info.context_limit);
+  session::check_settings(settings, info);
   session::check_free_memory(estimate_memory(checkpoint, settings));
   return std::make_unique<session::LoadedEngine>(
       weights::load_weights(checkpoint), std::move(info), settings,
@@ -22,13 +22,13 @@ std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
 
 namespace session {
 
-void check_settings(const EngineSettings& settings, int64_t context_limit) {
+void check_settings(const EngineSettings& settings, const ModelInfo& info) {
   const auto refuse = [](const std::string& what, const std::string& hint) {
     throw Error(ErrorCode::kUsage, what, hint);
   };
-  if (settings.context_length < 1 || settings.context_length > context_limit) {
+  if (settings.context_length < 1 || settings.context_length > info.context_limit) {
     refuse("context_length is " + std::to_string(settings.context_length) +
-               "; the model takes 1 to " + std::to_string(context_limit),
+               "; the model takes 1 to " + std::to_string(info.context_limit),
            "Choose a length in that range.");
   }
   if (settings.prefill_chunk < 1 || settings.prefill_chunk > 1 << 20) {
@@ -38,6 +38,16 @@ void check_settings(const EngineSettings& settings, int64_t context_limit) {
   if (settings.sequences < 1 || settings.sequences > 64) {
     refuse("sequences is " + std::to_string(settings.sequences) + "; 1 to 64 work",
            "1 is enough for one conversation at a time.");
+  }
+  if (settings.draft_tokens != 0 && info.most_drafts == 0) {
+    refuse("draft_tokens is " + std::to_string(settings.draft_tokens) +
+               ", but the checkpoint has no MTP blocks to draft with",
+           "Leave it at 0, or take a checkpoint with mtp.* tensors.");
+  }
+  if (settings.draft_tokens < 0 || settings.draft_tokens > info.most_drafts) {
+    refuse("draft_tokens is " + std::to_string(settings.draft_tokens) + "; 0 to " +
+               std::to_string(info.most_drafts) + " work with this checkpoint",
+           "0 decodes without guesses.");
   }
   if (settings.threads < 0 || settings.threads > 1024) {
     refuse("threads is " + std::to_string(settings.threads) + "; 1 to 1024 work, 0 means all",
@@ -51,7 +61,9 @@ LoadedEngine::LoadedEngine(weights::ModelWeights weights, ModelInfo info,
       info_(std::move(info)),
       settings_(settings),
       backend_(std::move(backend)),
-      forward_(std::make_unique<model::Forward>(weights_, *backend_, batch_rows(settings))) {}
+      forward_(std::make_unique<model::Forward>(
+          weights_, *backend_, batch_rows(settings),
+          model::make_drafter(weights_, *backend_, settings, batch_rows(settings)))) {}
 
 std::unique_ptr<Session> LoadedEngine::new_session() {
   if (sessions_ == settings_.sequences) {

@@ -51,6 +51,9 @@ class TimelineSession final : public Session {
   void append(TokenId token) override;
   std::span<const float> logits() const override { return logits_; }
   TokenId sample(const SamplingSettings& sampling) override;
+  std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
+                              std::span<const TokenId> stops) override;
+  const DraftCounts& draft_counts() const override { return draft_counts_; }
   int64_t length() const override { return static_cast<int64_t>(tokens_.size()); }
   int64_t reused() const override { return reused_; }
 
@@ -65,16 +68,19 @@ class TimelineSession final : public Session {
 
  private:
   void advance(std::span<const TokenId> tokens, const LogitSink& all_logits);
+  std::vector<TokenId> guess(TokenId drawn, const SamplingSettings& sampling, int64_t count);
 
   LoadedEngine& engine_;
   cache::KvCache cache_;
   cache::History history_;
+  model::DraftMemory drafts_;  // empty without a drafter
   std::vector<TokenId> tokens_;
   std::vector<float> logits_;
   int64_t reused_ = 0;
+  DraftCounts draft_counts_;
 };
 
-/// Refuses settings no engine could run with: Error(kUsage).
-void check_settings(const EngineSettings& settings, int64_t context_limit);
+/// Refuses settings that no engine could run this model with: Error(kUsage).
+void check_settings(const EngineSettings& settings, const ModelInfo& info);
 
 }  // namespace ds4::session

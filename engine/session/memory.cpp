@@ -9,9 +9,11 @@
 #include "engine/base/units.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/cache/marks.h"
+#include "engine/model/drafter.h"
 #include "engine/model/workspace.h"
 #include "engine/ops/ops.h"
 #include "engine/weights/checkpoint.h"
+#include "engine/weights/structure.h"
 
 namespace ds4 {
 
@@ -22,26 +24,32 @@ int64_t MemoryEstimate::total_bytes() const {
 
 MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,
                                const EngineSettings& settings) {
-  const ModelInfo info = read_model_info(checkpoint);
   const weights::ModelConfig config = weights::read_config(checkpoint);
   const weights::Checkpoint files = weights::Checkpoint::open(checkpoint);
+  const weights::Structure structure = weights::validate_structure(config, files);
   int64_t weight_bytes = 0;
   for (const weights::TensorRef& tensor : files.tensors()) weight_bytes += tensor.bytes();
 
-  const int experts =
-      *std::max_element(info.experts_per_layer.begin(), info.experts_per_layer.end());
+  int experts = 0;
+  for (const auto& counts : {structure.experts_per_layer, structure.experts_per_mtp_block}) {
+    for (const int count : counts) experts = std::max(experts, count);
+  }
   const int rows = session::batch_rows(settings);
   const cache::CachePlan plan = cache::plan_cache(config, settings);
   const int64_t activations =
       model::workspace_bytes(config, experts, rows, ops::kCpuValueBytes) +
       ops::cpu_scratch_bytes(config, rows, settings.context_length, settings.threads);
   const int64_t n = settings.sequences;
+  const model::DraftBytes drafter =
+      model::drafter_bytes(config, static_cast<int>(structure.experts_per_mtp_block.size()),
+                           settings, rows, ops::kCpuValueBytes);
   return {{{"weights", weight_bytes},
            {"raw KV", n * plan.raw_bytes},
            {"compressed KV", n * plan.compressed_bytes},
            {"indexer keys", n * plan.key_bytes},
            {"tails", n * plan.tail_bytes},
            {"marks", n * cache::marks_bytes(plan, config.vocab_size)},
+           {"drafter", drafter.engine + n * drafter.sequence},
            {"activations", activations}}};
 }
 

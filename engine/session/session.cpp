@@ -13,6 +13,7 @@ TimelineSession::TimelineSession(LoadedEngine& engine)
     : engine_(engine),
       cache_(engine.backend(), cache::plan_cache(engine.config(), engine.settings())),
       history_(engine.backend(), cache_, engine.info().vocab_size) {
+  if (engine.forward().drafter()) drafts_ = engine.forward().drafter()->new_memory();
   ++engine_.sessions_;
 }
 
@@ -59,6 +60,7 @@ bool TimelineSession::extend_to(std::span<const TokenId> prefix, const Progress&
   const auto shared = std::mismatch(tokens_.begin(), tokens_.end(), prefix.begin(), prefix.end());
   const auto parting = static_cast<size_t>(shared.first - tokens_.begin());
   rewind(prefix);
+  draft_counts_ = {};
   // Where two prompts parted a third may part from them: worth stopping there for a mark.
   const bool parts = parting >= tokens_.size() + cache::kMarkSpacing && parting < prefix.size();
 
@@ -103,7 +105,7 @@ void TimelineSession::advance(std::span<const TokenId> tokens, const LogitSink& 
 
 model::SequenceRows TimelineSession::begin(std::span<const TokenId> tokens) {
   history_.writing(length() + static_cast<int64_t>(tokens.size()));
-  return {tokens, length(), &cache_};
+  return {tokens, length(), &cache_, &drafts_};
 }
 
 void TimelineSession::commit(std::span<const TokenId> tokens, std::span<const float> logits) {

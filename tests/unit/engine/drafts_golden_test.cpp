@@ -56,17 +56,19 @@ class DraftTimeline {
   }
 
   // The logits of each draft when `chosen` are drawn.
-  std::vector<float> propose(std::span<const TokenId> timeline, std::span<const int64_t> chosen) {
+  std::vector<float> propose(std::span<const TokenId> timeline, TokenId newest,
+                             std::span<const int64_t> chosen) {
     std::vector<float> logits;
     size_t drawn = 0;
     const auto draw = [&](ops::Floats from, int64_t row, int64_t position) {
-      EXPECT_EQ(position, static_cast<int64_t>(timeline.size() + drawn));
+      EXPECT_EQ(position, static_cast<int64_t>(timeline.size() + 1 + drawn));
       const ops::Floats at{from.data + row * from.cols * 4, from.cols};
       const auto values = backend_->read_floats(at, from.cols);
       logits.insert(logits.end(), values.begin(), values.end());
       return static_cast<TokenId>(chosen[drawn++]);
     };
-    const auto drafts = forward_.propose(timeline, static_cast<int>(chosen.size()), draw, memory_);
+    const auto drafts =
+        forward_.propose(timeline, newest, static_cast<int>(chosen.size()), draw, memory_);
     EXPECT_EQ(drafts.size(), chosen.size());
     return logits;
   }
@@ -113,7 +115,7 @@ class Drafts : public ::testing::TestWithParam<std::string> {
       if (done < drawn) {
         timeline.run(std::span(tokens).subspan(done, drawn - done), static_cast<int64_t>(done));
       }
-      const auto got = timeline.propose(std::span(tokens).first(drawn + 1),
+      const auto got = timeline.propose(std::span(tokens).first(drawn), tokens[drawn],
                                         std::span(chosen).subspan(i * depth, depth));
       if (got.size() != depth * vocab) return {INFINITY, INFINITY};
       for (size_t d = 0; d < depth; ++d) {

@@ -1,0 +1,72 @@
+// One round of decoding: a drawn token, guesses about what follows, one pass over all of them, and
+// the guesses that turn out right (docs/decisions/0006-draft-test.md).
+#include <algorithm>
+#include <string>
+
+#include "engine/base/check.h"
+#include "engine/base/error.h"
+#include "engine/ops/sampling.h"
+#include "engine/session/engine.h"
+
+namespace ds4::session {
+
+std::vector<TokenId> TimelineSession::guess(TokenId drawn, const SamplingSettings& sampling,
+                                            int64_t count) {
+  // With the random number of the position that the guess is for: where draft and model agree about
+  // the distribution they then agree about the token.
+  const auto draw = [&](ops::Floats logits, int64_t row, int64_t position) {
+    return engine_.backend().sample(logits, row, position, sampling);
+  };
+  return engine_.forward().propose(tokens_, drawn, static_cast<int>(count), draw, drafts_);
+}
+
+std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, int64_t max_tokens,
+                                             std::span<const TokenId> stops) {
+  if (max_tokens < 1) {
+    throw Error(ErrorCode::kUsage,
+                "max_tokens is " + std::to_string(max_tokens) + " in a round of decoding",
+                "Ask for at least one token.");
+  }
+  check({}, length() + 1);
+  const auto is_stop = [&](TokenId token) {
+    return std::find(stops.begin(), stops.end(), token) != stops.end();
+  };
+  const int64_t first = length();
+  std::vector<TokenId> tokens = {sample(sampling)};
+  const int64_t room = std::min(max_tokens, engine_.settings().context_length - first) - 1;
+  const int64_t count = std::min<int64_t>(engine_.settings().draft_tokens, room);
+  if (count > 0 && !is_stop(tokens.front())) {
+    for (const TokenId draft : guess(tokens.front(), sampling, count)) {
+      tokens.push_back(draft);
+      if (is_stop(draft)) break;
+    }
+  }
+
+  model::Forward& forward = engine_.forward();
+  const auto n = static_cast<int>(tokens.size());
+  const model::SequenceRows rows = begin(tokens);
+  forward.run({&rows, 1});
+  const std::span<const float> logits = forward.logits(0, n);
+  // Row i of the pass gives the logits of the token behind tokens[i].
+  const auto vocab = static_cast<size_t>(engine_.info().vocab_size);
+  const auto behind = [&](size_t i) { return logits.subspan(i * vocab, vocab); };
+  size_t kept = 1;
+  while (kept < tokens.size() &&
+         ops::sample_token(behind(kept - 1), first + static_cast<int64_t>(kept), sampling) ==
+             tokens[kept]) {
+    ++kept;
+  }
+
+  ++draft_counts_.rounds;
+  draft_counts_.drafted.resize(static_cast<size_t>(engine_.settings().draft_tokens));
+  draft_counts_.accepted.resize(static_cast<size_t>(engine_.settings().draft_tokens));
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    ++draft_counts_.drafted[i - 1];
+    if (i < kept) ++draft_counts_.accepted[i - 1];
+  }
+  tokens.resize(kept);
+  commit(tokens, behind(kept - 1));
+  return tokens;
+}
+
+}  // namespace ds4::session
