@@ -39,8 +39,9 @@ struct ModelInfo {
   int64_t vocab_size = 0;
   int64_t context_limit = 0;  // max_position_embeddings
   std::vector<int> experts_per_layer;
-  int most_drafts = 0;   // draft tokens the MTP blocks can give; 0 = none in the checkpoint
-  std::string identity;  // sha256 over tensor headers and sizes, hexadecimal
+  int most_drafts = 0;  // draft tokens the MTP blocks can give; 0 = none in the checkpoint
+  // sha256 over tensor headers and sizes, hexadecimal; "synthetic-" in front of generated weights'
+  std::string identity;
 };
 
 /// Bytes by owner, before anything is allocated.
@@ -55,11 +56,25 @@ struct MemoryEstimate {
   int64_t total_bytes() const;
 };
 
-/// How the next token is drawn. temperature 0 is greedy (lowest id on ties). Draws come from a
-/// counter-based generator keyed by (seed, sequence, position), equal on every back end.
+/// What is added to a token's logit before anything else.
+struct LogitBias {
+  TokenId token = 0;
+  float bias = 0;  // finite; -1000 forbids, 1000 forces
+};
+
+/// How the next token is drawn: bias, repetition controls, temperature, top-k, min-p, top-p, draw,
+/// in this order (engine/ops/sampling.h defines each to the bit). temperature 0 is greedy (lowest
+/// id on ties). Draws come from a counter-based generator keyed by (seed, sequence, position),
+/// equal on every back end.
 struct SamplingSettings {
   double temperature = 0;
-  double top_p = 1;
+  double top_p = 1;               // keep the likeliest tokens that reach this share; 1 = all
+  int64_t top_k = 0;              // keep so many; 0 = all
+  double min_p = 0;               // keep those with this share of the likeliest's chance
+  double repetition_penalty = 1;  // divides logits of tokens of prompt and answer; 1 = none
+  double presence_penalty = 0;    // subtracted once for a token of the answer
+  double frequency_penalty = 0;   // subtracted for each of its occurrences in the answer
+  std::vector<LogitBias> logit_bias = {};
   uint64_t seed = 0;
   uint64_t sequence = 0;
 };
@@ -70,6 +85,13 @@ struct DraftCounts {
   int64_t rounds = 0;             // calls of decode()
   std::vector<int64_t> drafted;   // rounds that checked such a draft
   std::vector<int64_t> accepted;  // rounds that kept it
+};
+
+/// The tokens in front of the one to be drawn, for the repetition controls: the whole timeline, of
+/// which the first n_prompt are the prompt. Ids lie inside the vocabulary.
+struct TokenHistory {
+  std::span<const TokenId> tokens = {};
+  int64_t n_prompt = 0;
 };
 
 /// One sequence: a timeline of tokens and what the model remembers of them. Whatever way a timeline

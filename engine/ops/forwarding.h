@@ -103,9 +103,9 @@ class ForwardingBackend : public Backend {
     inner_->add_markov_bias(w1, w2, previous, row, logits);
   }
 
-  TokenId sample(Floats logits, int64_t row, int64_t position,
-                 const SamplingSettings& settings) override {
-    return inner_->sample(logits, row, position, settings);
+  TokenId sample(Floats logits, int64_t row, int64_t position, const SamplingSettings& settings,
+                 const TokenHistory& history) override {
+    return inner_->sample(logits, row, position, settings, history);
   }
 
  protected:

@@ -164,9 +164,9 @@ class Backend {
 
   // --- choosing -------------------------------------------------------------------------------
 
-  /// Draws from row `row` of logits [., vocab] (sampling.h); waits for the result.
+  /// sample_token of sampling.h on row `row` of logits [., vocab]; waits for the result.
   virtual TokenId sample(Floats logits, int64_t row, int64_t position,
-                         const SamplingSettings& settings) = 0;
+                         const SamplingSettings& settings, const TokenHistory& history) = 0;
 };
 
 /// The CPU back end (cpu/): `threads` 0 = all this process may use.

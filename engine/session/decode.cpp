@@ -15,7 +15,9 @@ std::vector<TokenId> TimelineSession::guess(TokenId drawn, const SamplingSetting
   // With the random number of the position that the guess is for: where draft and model agree about
   // the distribution they then agree about the token.
   const auto draw = [&](ops::Floats logits, int64_t row, int64_t position) {
-    return engine_.backend().sample(logits, row, position, sampling);
+    // Without the tokens of this round: repetition controls may then judge a guess otherwise than
+    // the draw it is held against, which costs acceptance only.
+    return engine_.backend().sample(logits, row, position, sampling, with_prompt(tokens_));
   };
   return engine_.forward().propose(tokens_, drawn, static_cast<int>(count), draw, drafts_);
 }
@@ -50,11 +52,16 @@ std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, i
   // Row i of the pass gives the logits of the token behind tokens[i].
   const auto vocab = static_cast<size_t>(engine_.info().vocab_size);
   const auto behind = [&](size_t i) { return logits.subspan(i * vocab, vocab); };
+  std::vector<TokenId> timeline = tokens_;
+  timeline.insert(timeline.end(), tokens.begin(), tokens.end());
   size_t kept = 1;
-  while (kept < tokens.size() &&
-         ops::sample_token(behind(kept - 1), first + static_cast<int64_t>(kept), sampling) ==
-             tokens[kept]) {
-    ++kept;
+  for (; kept < tokens.size(); ++kept) {
+    const auto position = static_cast<size_t>(first) + kept;
+    const TokenHistory earlier = with_prompt(std::span(timeline).first(position));
+    if (ops::sample_token(behind(kept - 1), static_cast<int64_t>(position), sampling, earlier) !=
+        tokens[kept]) {
+      break;
+    }
   }
 
   ++draft_counts_.rounds;

@@ -2,6 +2,7 @@
 // timeline each.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -69,6 +70,10 @@ class TimelineSession final : public Session {
  private:
   void advance(std::span<const TokenId> tokens, const LogitSink& all_logits);
   std::vector<TokenId> guess(TokenId drawn, const SamplingSettings& sampling, int64_t count);
+  // `tokens`, a beginning of the timeline or what it may become, for the repetition controls.
+  TokenHistory with_prompt(std::span<const TokenId> tokens) const {
+    return {tokens, std::min(n_prompt_, static_cast<int64_t>(tokens.size()))};
+  }
 
   LoadedEngine& engine_;
   cache::KvCache cache_;
@@ -78,6 +83,7 @@ class TimelineSession final : public Session {
   std::vector<float> logits_;
   int64_t reused_ = 0;
   DraftCounts draft_counts_;
+  int64_t n_prompt_ = 0;  // tokens of the last extend_to()
 };
 
 /// Refuses settings that no engine could run this model with: Error(kUsage).

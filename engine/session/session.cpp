@@ -52,6 +52,7 @@ int64_t TimelineSession::rewind(std::span<const TokenId> prefix) {
     logits_.assign(to.logits.begin(), to.logits.end());
   }
   reused_ = length();
+  n_prompt_ = static_cast<int64_t>(prefix.size());
   return reused_;
 }
 
@@ -116,7 +117,7 @@ void TimelineSession::commit(std::span<const TokenId> tokens, std::span<const fl
 
 TokenId TimelineSession::sample(const SamplingSettings& sampling) {
   DS4_CHECK(!tokens_.empty(), "sample() before any token");
-  return ops::sample_token(logits_, length(), sampling);
+  return ops::sample_token(logits_, length(), sampling, with_prompt(tokens_));
 }
 
 }  // namespace ds4::session

@@ -216,9 +216,9 @@ void CpuBackend::mix_head(const weights::HeadMix& hc, const MixSettings& setting
 }
 
 TokenId CpuBackend::sample(Floats logits, int64_t row, int64_t position,
-                           const SamplingSettings& settings) {
+                           const SamplingSettings& settings, const TokenHistory& history) {
   const float* begin = floats(logits) + row * logits.cols;
-  return sample_token({begin, static_cast<size_t>(logits.cols)}, position, settings);
+  return sample_token({begin, static_cast<size_t>(logits.cols)}, position, settings, history);
 }
 
 }  // namespace cpu

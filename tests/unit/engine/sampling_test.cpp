@@ -1,12 +1,17 @@
-// The generator's published vectors and the exact definition of a draw.
+// The generator's published vectors, the chain against a second implementation of its definition
+// (tests/golden/make_sampling.py), and its edges.
 #include "engine/ops/sampling.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "engine/base/files.h"
+#include "tests/unit/engine/golden_file.h"
 
 namespace ds4::ops {
 namespace {
@@ -80,12 +85,132 @@ TEST(SampleToken, LowTemperatureApproachesGreedy) {
   for (int i = 0; i < 200; ++i) EXPECT_EQ(sample_token(logits, i, {.temperature = 0.01}), 1);
 }
 
+// Multiples of 1/256 with many ties, some NaN, some -inf: the formula of make_sampling.py.
+std::vector<float> golden_logits(uint32_t vocab, uint32_t salt, uint32_t spread) {
+  std::vector<float> logits(vocab);
+  for (uint32_t i = 0; i < vocab; ++i) {
+    uint32_t h = i * 2654435761u + salt * 40503u;
+    h ^= h >> 15;
+    h *= 2246822519u;
+    h ^= h >> 13;
+    logits[i] =
+        (static_cast<float>(h % (512 * spread)) - 256.0F * static_cast<float>(spread)) / 256;
+    if (i % 97 == 96) logits[i] = (i / 97) % 2 ? NAN : -INFINITY;
+  }
+  return logits;
+}
+
+SamplingSettings settings_of(const nlohmann::json& j) {
+  SamplingSettings s;
+  s.temperature = j.value("temperature", s.temperature);
+  s.top_p = j.value("top_p", s.top_p);
+  s.top_k = j.value("top_k", s.top_k);
+  s.min_p = j.value("min_p", s.min_p);
+  s.repetition_penalty = j.value("repetition_penalty", s.repetition_penalty);
+  s.presence_penalty = j.value("presence_penalty", s.presence_penalty);
+  s.frequency_penalty = j.value("frequency_penalty", s.frequency_penalty);
+  s.seed = j.value("seed", s.seed);
+  s.sequence = j.value("sequence", s.sequence);
+  for (const auto& bias : j.value("logit_bias", nlohmann::json::array())) {
+    s.logit_bias.push_back({bias[0].get<TokenId>(), bias[1].get<float>()});
+  }
+  return s;
+}
+
+TEST(SampleToken, EqualsASecondImplementation) {
+  const auto golden = nlohmann::json::parse(read_file(golden::vectors_dir() / "sampling.json"));
+  int draws = 0;
+  for (const auto& c : golden.at("cases")) {
+    const auto logits = golden_logits(c["vocab"], c["salt"], c["spread"]);
+    const auto history = c["history"].get<std::vector<TokenId>>();
+    for (size_t i = 0; i < c["positions"].size(); ++i, ++draws) {
+      const TokenId token =
+          sample_token(logits, c["positions"][i].get<int64_t>(), settings_of(c["settings"]),
+                       {history, c["n_prompt"].get<int64_t>()});
+      EXPECT_EQ(token, c["tokens"][i].get<TokenId>()) << c["settings"] << " draw " << i;
+    }
+  }
+  EXPECT_EQ(draws, 180);
+}
+
+TEST(ExpOfNegative, IsCloseToTheLibrarysAndExactAtTheEnds) {
+  for (int i = 0; i < 200000; ++i) {
+    const double x = -i * 0.0035;
+    EXPECT_NEAR(exp_of_negative(x) / std::exp(x), 1, 5e-16) << x;
+  }
+  EXPECT_EQ(exp_of_negative(0), 1);
+  EXPECT_EQ(exp_of_negative(-709), 0);
+  EXPECT_EQ(exp_of_negative(-std::numeric_limits<double>::infinity()), 0);
+}
+
+TEST(PickWeighted, EdgesOfTheUnitInterval) {
+  std::vector<double> w(3000);
+  w[5] = w[2500] = 1;
+  EXPECT_EQ(pick_weighted(w, 0), 5u);
+  EXPECT_EQ(pick_weighted(w, 0.4999), 5u);
+  EXPECT_EQ(pick_weighted(w, 0.5), 2500u);
+  EXPECT_EQ(pick_weighted(w, std::nextafter(1.0, 0.0)), 2500u);
+  EXPECT_EQ(pick_weighted(w, 1.0), 2500u);  // as when rounding lifts the target to the total
+}
+
+TEST(SampleToken, InfiniteLogitsShareEverything) {
+  const std::vector<float> logits = {3, INFINITY, 9, INFINITY, NAN};
+  EXPECT_EQ(sample_token(logits, 0, {}), 1);
+  std::vector<int> count(5);
+  for (int i = 0; i < 200; ++i) {
+    ++count[static_cast<size_t>(sample_token(logits, i, {.temperature = 1}))];
+  }
+  EXPECT_EQ(count[1] + count[3], 200);
+  EXPECT_GT(count[1], 50);
+  EXPECT_GT(count[3], 50);
+}
+
+TEST(SampleToken, NothingToDrawFromIsAnError) {
+  const std::vector<float> logits = {NAN, -INFINITY, NAN};
+  EXPECT_THROW(sample_token(logits, 3, {}), Error);
+  EXPECT_THROW(sample_token(logits, 3, {.temperature = 1}), Error);
+}
+
+TEST(SampleToken, TheLikeliestTokenSurvivesEveryCut) {
+  const std::vector<float> logits = {0, 4, 4, 1};
+  const SamplingSettings harsh{.temperature = 1e-300, .top_p = 1e-300, .top_k = 1, .min_p = 1};
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(sample_token(logits, i, harsh), 1);
+}
+
+// CTRL's rule by hand: logits 2 and -2 of seen tokens become 2/1.5 and -3.
+TEST(SampleToken, RepetitionPenaltyCountsThePromptAndDividesOnce) {
+  const std::vector<float> logits = {2, -2, 1.4f, -2.5f};
+  const std::vector<TokenId> history = {0, 0, 0, 1};
+  const TokenHistory all_prompt{history, 4};
+  EXPECT_EQ(sample_token(logits, 4, {.repetition_penalty = 1.4}, all_prompt), 0);
+  EXPECT_EQ(sample_token(logits, 4, {.repetition_penalty = 1.5}, all_prompt), 2);
+  // Of the OpenAI controls the prompt is no part; behind it, three times 0.2 bring 2 to 1.4.
+  EXPECT_EQ(sample_token(logits, 4, {.presence_penalty = 5}, all_prompt), 0);
+  EXPECT_EQ(sample_token(logits, 4, {.presence_penalty = 5}, {history, 0}), 2);
+  EXPECT_EQ(sample_token(logits, 4, {.frequency_penalty = 0.19}, {history, 0}), 0);
+  EXPECT_EQ(sample_token(logits, 4, {.frequency_penalty = 0.21}, {history, 0}), 2);
+  EXPECT_EQ(sample_token(logits, 4, {.frequency_penalty = 0.21}, {history, 1}), 0);
+}
+
 TEST(SampleToken, RefusesImpossibleSettings) {
   const std::vector<float> logits = {0, 1};
   EXPECT_THROW(sample_token(logits, 0, {.temperature = -1}), Error);
   EXPECT_THROW(sample_token(logits, 0, {.temperature = NAN}), Error);
   EXPECT_THROW(sample_token(logits, 0, {.temperature = 1, .top_p = 0}), Error);
   EXPECT_THROW(sample_token(logits, 0, {.temperature = 1, .top_p = 1.5}), Error);
+  EXPECT_THROW(sample_token(logits, 0, {.top_k = -1}), Error);
+  EXPECT_THROW(sample_token(logits, 0, {.min_p = -0.1}), Error);
+  EXPECT_THROW(sample_token(logits, 0, {.min_p = NAN}), Error);
+  EXPECT_THROW(sample_token(logits, 0, {.repetition_penalty = 0}), Error);
+  EXPECT_THROW(sample_token(logits, 0, {.presence_penalty = INFINITY}), Error);
+  EXPECT_THROW(sample_token(logits, 0, {.logit_bias = {{0, NAN}}}), Error);
+  try {
+    sample_token(logits, 0, {.logit_bias = {{2, 1}}});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "logit_bias names token 2; the vocabulary has the ids 0 to 1");
+  }
 }
 
 }  // namespace
