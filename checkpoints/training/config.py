@@ -33,8 +33,8 @@ CONFIG = {
     "index_n_heads": 4,
     "index_head_dim": 128,
     "index_topk": 64,
-    "rope_theta": 10000.0,
-    "compress_rope_theta": 160000.0,
+    "rope_theta": 10000,
+    "compress_rope_theta": 160000,
     "rope_scaling": {
         "type": "yarn",
         "factor": 16,
@@ -51,6 +51,7 @@ CONFIG = {
     "attention_dropout": 0.0,
     "expert_dtype": "fp4",
     "torch_dtype": "bfloat16",
+    "use_cache": True,
     "quantization_config": {
         "quant_method": "fp8",
         "fmt": "e4m3",

@@ -1,4 +1,4 @@
-"""Checks that need neither a GPU nor PyTorch: tokenizer against tokenizer.json, splits, pruning of stored tensors.
+"""Checks of the training data that need neither a GPU nor PyTorch: tokenizer against tokenizer.json, splits.
 
     python3 test_training.py
 """
@@ -14,7 +14,6 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import bpe  # noqa: E402
 import tasks  # noqa: E402
 import tokenizer_json  # noqa: E402
-from plan import plan  # noqa: E402
 from tokenizer import Tokenizer  # noqa: E402
 
 
@@ -52,11 +51,6 @@ class SplitTest(unittest.TestCase):
         rows = [tasks.row(tasks.Voice(9), mine, pool, 512, 0.5, 0.1) for _ in range(2)]
         self.assertEqual(rows[0], rows[1])
         self.assertEqual(len(rows[0][0]), 513)
-
-
-class PlanTest(unittest.TestCase):
-    def test_keeps_the_largest_scores_in_ascending_order(self):
-        self.assertEqual(plan([[3, 1, 2], [1, 5, 4]], 2), {"layers.0.": [0, 2], "layers.1.": [1, 2]})
 
 
 if __name__ == "__main__":

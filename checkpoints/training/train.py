@@ -246,7 +246,7 @@ def main():
     feed.close()
     optimizer.publish(True)
     round_model(model)
-    total, change, _ = official.save(model, a.out)
+    total, change = official.save(model, a.out)
     record("training", {"steps": step, "tokens": total_tokens, "seconds": round(time.time() - began - skipped, 1),
                         "first_steps_and_checks_seconds": round(skipped, 1), "tensor_bytes": total,
                         "largest_change_by_packing": change})

@@ -1,0 +1,18 @@
+# Runs SCRIPT with the first Python that has all MODULES:  cmake -DSCRIPT=FILE -DMODULES=a;b -P run.cmake
+# A distribution's packages belong to /usr/bin/python3, which another python3 may hide in PATH.
+list(JOIN MODULES "," wanted)
+set(check "import sys")
+if(MODULES)
+  set(check "import ${wanted}")
+endif()
+foreach(python python3 /usr/bin/python3)
+  execute_process(COMMAND ${python} -c "${check}" RESULT_VARIABLE missing OUTPUT_QUIET ERROR_QUIET)
+  if(missing STREQUAL "0")
+    execute_process(COMMAND ${python} -B ${SCRIPT} RESULT_VARIABLE failed)
+    if(NOT failed STREQUAL "0")
+      message(FATAL_ERROR "${SCRIPT} failed: ${failed}")
+    endif()
+    return()
+  endif()
+endforeach()
+message("SKIPPED: no python3 with the modules: ${MODULES}")
