@@ -134,6 +134,17 @@ class Session {
                                       std::span<const TokenId> stops = {}) = 0;
   /// Of the rounds since the last extend_to().
   virtual const DraftCounts& draft_counts() const = 0;
+  /// The timeline, its logits and all it remembers as one record that tells what it belongs to. It
+  /// does not hold the marks.
+  virtual std::vector<std::byte> snapshot() const = 0;
+  /// The same as a file, which appears under its name only when it is whole. Throws Error(kIo).
+  virtual void save_snapshot(const std::filesystem::path& file) const = 0;
+  /// Becomes the session of a snapshot; whatever follows is bit-equal to what would have followed
+  /// there. Context length and prefill chunk may differ, if the tokens fit. Throws Error(kIo) when
+  /// the record is damaged, cut off or of another version, Error(kUsage) when it belongs to another
+  /// checkpoint, to other formats or does not fit, and then leaves the session as it was.
+  virtual void restore(std::span<const std::byte> snapshot) = 0;
+  virtual void load_snapshot(const std::filesystem::path& file) = 0;
   /// Tokens in the timeline.
   virtual int64_t length() const = 0;
   /// Tokens the last extend_to() or rewind() found already computed.

@@ -61,26 +61,37 @@ std::string read_file(const std::filesystem::path& path, int64_t max_bytes) {
   return bytes;
 }
 
-void write_file_atomic(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp" + std::to_string(::getpid());
-  {
-    const Fd file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) throw_errno(temporary, "create");
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(file.fd, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        const int saved = errno;
-        ::unlink(temporary.c_str());
-        errno = saved;
-        throw_errno(path, "write");
-      }
-      bytes.remove_prefix(static_cast<size_t>(n));
-    }
-    if (::fsync(file.fd) != 0) throw_errno(temporary, "sync");
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(path_) {
+  temporary_ += ".tmp" + std::to_string(::getpid());
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw_errno(temporary_, "create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno(path_, "write");
+    bytes.remove_prefix(static_cast<size_t>(n));
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(path, "replace");
+}
+
+void AtomicFile::commit() {
+  if (::fsync(fd_) != 0) throw_errno(temporary_, "sync");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_errno(path_, "replace");
+  ::close(std::exchange(fd_, -1));
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

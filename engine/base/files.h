@@ -13,7 +13,25 @@ namespace ds4 {
 /// The whole file as bytes. Throws Error(kIo) when it cannot be read or exceeds `max_bytes`.
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes = int64_t{1} << 30);
 
-/// Writes next to `path`, fsyncs and renames over it, so that a reader never sees half a file.
+/// A file that appears under its name only when it is whole: written next to it, synced and renamed
+/// by commit(). Without commit() nothing is left behind.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int fd_ = -1;
+};
+
+/// The same in one go.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 
 /// A read-only memory map of a whole file. Movable; unmapped on destruction.

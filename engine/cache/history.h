@@ -33,9 +33,8 @@ class History {
     int64_t length = 0;
     std::span<const float> logits;  // of the last token; empty: not known
   };
-  /// Goes back to the longest length that can be reached among those up to `shared`, which is less
-  /// than the present one. By rings at most to shared - 1, so that the logits behind the last
-  /// shared token will be computed.
+  /// Goes back to the longest length that can be reached among those up to `shared`. By rings at
+  /// most to shared - 1, so that the logits behind the last shared token will be computed.
   Return go_back(int64_t shared);
   /// Takes back the last few tokens (a rejected draft); `length` must be in reach.
   void truncate(int64_t length);

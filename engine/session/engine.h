@@ -12,6 +12,7 @@
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
 #include "engine/ops/ops.h"
+#include "engine/session/snapshot.h"
 #include "engine/weights/weights.h"
 
 namespace ds4::session {
@@ -55,6 +56,10 @@ class TimelineSession final : public Session {
   std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
                               std::span<const TokenId> stops) override;
   const DraftCounts& draft_counts() const override { return draft_counts_; }
+  std::vector<std::byte> snapshot() const override;
+  void save_snapshot(const std::filesystem::path& file) const override;
+  void restore(std::span<const std::byte> snapshot) override;
+  void load_snapshot(const std::filesystem::path& file) override;
   int64_t length() const override { return static_cast<int64_t>(tokens_.size()); }
   int64_t reused() const override { return reused_; }
 
@@ -74,6 +79,9 @@ class TimelineSession final : public Session {
   TokenHistory with_prompt(std::span<const TokenId> tokens) const {
     return {tokens, std::min(n_prompt_, static_cast<int64_t>(tokens.size()))};
   }
+  std::vector<cache::Piece> memory_of(int64_t length) const;
+  void write_snapshot(const SnapshotWriter::Sink& sink) const;
+  void read_snapshot(std::span<const std::byte> record, const std::string& name);
 
   LoadedEngine& engine_;
   cache::KvCache cache_;

@@ -46,8 +46,10 @@ int64_t TimelineSession::rewind(std::span<const TokenId> prefix) {
   }
   check(prefix, static_cast<int64_t>(prefix.size()));
   const auto shared = std::mismatch(tokens_.begin(), tokens_.end(), prefix.begin(), prefix.end());
-  if (shared.first != tokens_.end()) {
-    const cache::History::Return to = history_.go_back(shared.first - tokens_.begin());
+  const auto kept = shared.first - tokens_.begin();
+  // Also when all is there but the logits, which an earlier way back did not know.
+  if (kept < length() || (logits_.empty() && shared.second == prefix.end())) {
+    const cache::History::Return to = history_.go_back(kept);
     tokens_.resize(static_cast<size_t>(to.length));
     logits_.assign(to.logits.begin(), to.logits.end());
   }

@@ -25,6 +25,22 @@ TEST_F(Files, AtomicWriteReplacesAndLeavesNothingBehind) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(Files, AnAtomicFileAppearsWholeOrNotAtAll) {
+  write_file_atomic(folder_ / "a", "before");
+  {
+    AtomicFile file(folder_ / "a");
+    file.write("half");
+  }
+  EXPECT_EQ(read_file(folder_ / "a"), "before");
+  AtomicFile file(folder_ / "a");
+  file.write("one ");
+  file.write("two");
+  EXPECT_EQ(read_file(folder_ / "a"), "before");
+  file.commit();
+  EXPECT_EQ(read_file(folder_ / "a"), "one two");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
 TEST_F(Files, RefusesWhatIsTooLargeMissingOrNoFile) {
   write_file_atomic(folder_ / "a", "12345");
   EXPECT_THROW(read_file(folder_ / "a", 4), Error);
