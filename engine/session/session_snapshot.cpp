@@ -33,6 +33,7 @@ void TimelineSession::write_snapshot(const SnapshotWriter::Sink& sink) const {
   const std::vector<cache::Piece> pieces = memory_of(length());
   SnapshotHeader header = describe_session(engine_.info(), engine_.settings(), cache_.plan());
   header.tokens = length();
+  header.prompt = std::min(n_prompt_, length());
   header.logits = static_cast<int64_t>(logits_.size());
   header.bytes = 4 * (header.tokens + header.logits) + bytes_of(pieces);
   writer.header(header);
@@ -86,6 +87,10 @@ void TimelineSession::read_snapshot(std::span<const std::byte> bytes, const std:
     refuse(std::to_string(header.logits) + " logits for a vocabulary of " +
            std::to_string(header.vocab));
   }
+  if (header.prompt > header.tokens) {
+    refuse("a prompt of " + std::to_string(header.prompt) + " among " +
+           std::to_string(header.tokens) + " tokens");
+  }
   const std::vector<cache::Piece> pieces = memory_of(header.tokens);
   const int64_t expected = 4 * (header.tokens + header.logits) + bytes_of(pieces);
   if (header.bytes != expected) {
@@ -118,6 +123,7 @@ void TimelineSession::read_snapshot(std::span<const std::byte> bytes, const std:
   history_.restart(length());
   if (!logits_.empty()) history_.mark(length(), logits_, cache::MarkKind::kTurn);
   reused_ = 0;
+  n_prompt_ = header.prompt;
 }
 
 }  // namespace ds4::session

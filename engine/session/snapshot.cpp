@@ -94,6 +94,7 @@ void SnapshotWriter::header(const SnapshotHeader& h) {
   line("geometry", h.geometry);
   line("vocab", std::to_string(h.vocab));
   line("tokens", std::to_string(h.tokens));
+  line("prompt", std::to_string(h.prompt));
   line("logits", std::to_string(h.logits));
   line("bytes", std::to_string(h.bytes));
   put(text + "\n");
@@ -128,6 +129,7 @@ SnapshotRecord open_snapshot(std::span<const std::byte> record, const std::strin
   h.geometry = take_value(text, "geometry", name);
   h.vocab = take_count(text, "vocab", name);
   h.tokens = take_count(text, "tokens", name);
+  h.prompt = take_count(text, "prompt", name);
   h.logits = take_count(text, "logits", name);
   h.bytes = take_count(text, "bytes", name);
   if (!text.starts_with('\n')) refuse(name, "damaged: the header has no end");

@@ -3,7 +3,7 @@
 //
 //   ds4 session snapshot, version 1\n
 //   checkpoint SHA256\n  kv fp8\n  index fp4\n  precision reference\n  geometry HEX\n  vocab N\n
-//   tokens N\n  logits N\n  bytes N\n  \n
+//   tokens N\n  prompt N\n  logits N\n  bytes N\n  \n
 //   `bytes` bytes: token ids (int32), logits (f32), rings, compressed rows and keys (kv_cache.h,
 //   ring_pieces, row_pieces), all little-endian
 //   64 hexadecimal digits
@@ -31,11 +31,12 @@ struct SnapshotHeader {
   std::string geometry;  // of the cache rows
   int64_t vocab = 0;
   int64_t tokens = 0;
+  int64_t prompt = 0;  // those of them that came as a prompt
   int64_t logits = 0;  // vocab, or 0 when they are not known
   int64_t bytes = 0;   // of the contents
 };
 
-/// The header of a session with these settings; tokens, logits and bytes are left at 0.
+/// The header of a session with these settings; all behind `vocab` is left at 0.
 SnapshotHeader describe_session(const ModelInfo& info, const EngineSettings& settings,
                                 const cache::CachePlan& plan);
 
