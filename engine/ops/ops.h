@@ -169,6 +169,11 @@ class Backend {
                          const SamplingSettings& settings, const TokenHistory& history) = 0;
 };
 
+/// The CUDA back end (cuda/) on the first GPU. It keeps copies of the parameters it is given, so
+/// these must not move or change while it lives. Throws Error(kMachine) when this build or this
+/// machine has none.
+std::unique_ptr<Backend> make_cuda_backend(Precision precision);
+
 /// The CPU back end (cpu/): `threads` 0 = all this process may use.
 std::unique_ptr<Backend> make_cpu_backend(int threads, Precision precision);
 

@@ -9,15 +9,14 @@ namespace ds4 {
 
 std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
                                      const EngineSettings& settings) {
-  if (settings.device == Device::kCuda) {
-    throw Error(ErrorCode::kMachine, "this build has no CUDA back end", "Use the device cpu.");
-  }
   ModelInfo info = read_model_info(checkpoint);
   session::check_settings(settings, info);
   session::check_free_memory(estimate_memory(checkpoint, settings));
-  return std::make_unique<session::LoadedEngine>(
-      weights::load_weights(checkpoint), std::move(info), settings,
-      ops::make_cpu_backend(settings.threads, settings.precision));
+  auto backend = settings.device == Device::kCuda
+                     ? ops::make_cuda_backend(settings.precision)
+                     : ops::make_cpu_backend(settings.threads, settings.precision);
+  return std::make_unique<session::LoadedEngine>(weights::load_weights(checkpoint), std::move(info),
+                                                 settings, std::move(backend));
 }
 
 namespace session {

@@ -1,52 +1,78 @@
 // A back end and memory for operation tests: inputs copied in, outputs poisoned, results read back.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "engine/ops/cpu/kernels.h"
 #include "engine/ops/ops.h"
+#include "engine/weights/codecs/bf16.h"
 
 namespace ds4::golden {
+
+/// The back end that this executable tests; backend_cpu.cpp and backend_cuda.cpp define it.
+std::unique_ptr<ops::Backend> make_test_backend(Precision precision, int threads);
+extern const Device kTestDevice;
 
 class OpBench {
  public:
   explicit OpBench(Precision precision = Precision::kReference, int threads = 2)
-      : backend_(ops::make_cpu_backend(threads, precision)) {}
+      : backend_(make_test_backend(precision, threads)) {}
 
   ops::Backend& operator*() { return *backend_; }
   ops::Backend* operator->() { return backend_.get(); }
 
-  ops::Values values(std::span<const float> from, int64_t cols) { return {put(from), cols}; }
+  ops::Values values(std::span<const float> from, int64_t cols) {
+    if (backend_->value_bytes() == 4) return {put(from), cols};
+    std::vector<uint16_t> narrow(from.size());
+    std::transform(from.begin(), from.end(), narrow.begin(), weights::bf16_encode);
+    return {put(std::span<const uint16_t>(narrow)), cols};
+  }
   ops::Floats floats(std::span<const float> from, int64_t cols) { return {put(from), cols}; }
   ops::Ids ids(std::span<const int64_t> from, int64_t cols) {
-    std::vector<int32_t> narrow(from.begin(), from.end());
-    std::byte* data = room(narrow.size() * 4);
-    std::memcpy(data, narrow.data(), narrow.size() * 4);
-    return {data, cols};
+    const std::vector<int32_t> narrow(from.begin(), from.end());
+    return {put(std::span<const int32_t>(narrow)), cols};
   }
   /// Outputs full of NaN (or -1 bits for integers): an element left unwritten shows.
-  ops::Values poisoned_values(int64_t rows, int64_t cols) { return {poison(rows * cols), cols}; }
-  ops::Floats poisoned_floats(int64_t rows, int64_t cols) { return {poison(rows * cols), cols}; }
-  ops::Ids poisoned_ids(int64_t rows, int64_t cols) { return {poison(rows * cols), cols}; }
+  ops::Values poisoned_values(int64_t rows, int64_t cols) {
+    return {poison(rows * cols * backend_->value_bytes()), cols};
+  }
+  ops::Floats poisoned_floats(int64_t rows, int64_t cols) {
+    return {poison(rows * cols * 4), cols};
+  }
+  ops::Ids poisoned_ids(int64_t rows, int64_t cols) { return {poison(rows * cols * 4), cols}; }
   ops::RowStore poisoned_rows(const ops::RowLayout& layout, int64_t slots) {
-    const auto bytes = static_cast<size_t>(layout.bytes() * slots);
-    std::byte* data = room(bytes);
-    std::memset(data, 0xFF, bytes);
-    return {layout, slots, data};
+    return {layout, slots, poison(layout.bytes() * slots)};
+  }
+  /// Encodes x [dim] as row `index`.
+  void write_row(const ops::RowStore& rows, int64_t index, const float* x) {
+    std::vector<std::byte> bytes(static_cast<size_t>(rows.layout.bytes()));
+    ops::cpu::encode_row(rows.layout, x, bytes.data());
+    backend_->write(bytes, rows.row(index));
   }
 
-  static std::vector<float> read(const std::byte* data, int64_t count) {
-    std::vector<float> out(static_cast<size_t>(count));
-    std::memcpy(out.data(), data, out.size() * 4);
+  std::vector<float> read(ops::Values from, int64_t count) {
+    if (backend_->value_bytes() == 4) return get<float>(from.data, count);
+    const std::vector<uint16_t> narrow = get<uint16_t>(from.data, count);
+    std::vector<float> out(narrow.size());
+    std::transform(narrow.begin(), narrow.end(), out.begin(), weights::bf16_decode);
     return out;
   }
-  static std::vector<int64_t> read_ids(ops::Ids ids, int64_t count) {
-    std::vector<int32_t> narrow(static_cast<size_t>(count));
-    std::memcpy(narrow.data(), ids.data, narrow.size() * 4);
+  std::vector<float> read(ops::Floats from, int64_t count) { return get<float>(from.data, count); }
+  std::vector<int64_t> read_ids(ops::Ids ids, int64_t count) {
+    const std::vector<int32_t> narrow = get<int32_t>(ids.data, count);
     return {narrow.begin(), narrow.end()};
+  }
+  /// Row `index` decoded, [dim].
+  std::vector<float> read_row(const ops::RowStore& rows, int64_t index) {
+    const std::vector<std::byte> bytes = get<std::byte>(rows.row(index), rows.layout.bytes());
+    std::vector<float> row(static_cast<size_t>(ops::cpu::padded(rows.layout.dim)), NAN);
+    ops::cpu::decode_row(rows.layout, bytes.data(), row.data());
+    row.resize(static_cast<size_t>(rows.layout.dim));
+    return row;
   }
 
  private:
@@ -54,15 +80,21 @@ class OpBench {
     buffers_.push_back(backend_->allocate(static_cast<int64_t>(bytes)));
     return buffers_.back().data.get();
   }
-  std::byte* put(std::span<const float> from) {
-    std::byte* data = room(from.size() * 4);
-    std::memcpy(data, from.data(), from.size() * 4);
+  template <class T>
+  std::byte* put(std::span<const T> from) {
+    std::byte* data = room(from.size_bytes());
+    backend_->write(std::as_bytes(from), data);
     return data;
   }
-  std::byte* poison(int64_t count) {
-    std::byte* data = room(static_cast<size_t>(count) * 4);
-    std::memset(data, 0xFF, static_cast<size_t>(count) * 4);
-    return data;
+  std::byte* poison(int64_t bytes) {
+    return put(std::span<const std::byte>(
+        std::vector<std::byte>(static_cast<size_t>(bytes), std::byte{0xFF})));
+  }
+  template <class T>
+  std::vector<T> get(const std::byte* data, int64_t count) {
+    std::vector<T> out(static_cast<size_t>(count));
+    backend_->read(data, std::as_writable_bytes(std::span(out)));
+    return out;
   }
 
   std::unique_ptr<ops::Backend> backend_;

@@ -4,16 +4,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/ops/cpu/kernels.h"
-#include "engine/ops/cpu/top_rows.h"
 #include "tests/unit/engine/golden_case.h"
 #include "tests/unit/engine/op_fixture.h"
 
 namespace ds4::golden {
 namespace {
 using ops::RowFormat;
-using ops::RowLayout;
-namespace cpu = ops::cpu;
 
 // All rows a compressor writes when its tokens arrive in `chunks`.
 std::vector<float> compressed_rows(const Case& c, Precision precision, RowFormat format,
@@ -49,9 +45,8 @@ std::vector<float> compressed_rows(const Case& c, Precision precision, RowFormat
   }
   std::vector<float> got;
   for (int64_t b = 0; b < blocks; ++b) {
-    std::vector<float> row(static_cast<size_t>(cpu::padded(parameters.row_dim)), NAN);
-    cpu::decode_row(rows.layout, rows.row(b), row.data());
-    got.insert(got.end(), row.begin(), row.begin() + parameters.row_dim);
+    const std::vector<float> row = bench.read_row(rows, b);
+    got.insert(got.end(), row.begin(), row.end());
   }
   return got;
 }
@@ -89,61 +84,8 @@ TEST(OpsGolden, IndexQuery) {
       bench->rotation(freqs, segments, table);
       const ops::Values iq = bench.values(c.floats("iq"), cols);
       bench->finish_index_queries(static_cast<int>(heads), format, n, table, iq);
-      c.check(role, OpBench::read(iq.data, n * cols));
+      c.check(role, bench.read(iq, n * cols));
     }
-  });
-}
-
-TEST(OpsGolden, IndexScores) {
-  for_each_case("index_scores", [](const Case& c) {
-    for (const auto& [precision, role] : kBothPrecisions) {
-      const int64_t n = c.shape("iq")[0];
-      const int64_t heads = c.shape("iq")[1];
-      const int64_t dim = c.shape("iq")[2];
-      const int64_t keys = c.shape("keys")[0];
-      const auto iq = c.floats("iq");
-      const auto weight = c.floats("weights");
-      const auto key_rows = c.floats("keys");
-      std::vector<float> got(static_cast<size_t>(n * keys), NAN);
-      for (int64_t key = 0; key < keys; key += cpu::kKeyTile) {
-        const int64_t count = std::min(cpu::kKeyTile, keys - key);
-        std::vector<float> rows(static_cast<size_t>(count * cpu::padded(dim)), NAN);
-        for (int64_t j = 0; j < count; ++j) {
-          std::copy_n(key_rows.data() + (key + j) * dim, dim, rows.data() + j * cpu::padded(dim));
-        }
-        std::vector<float> tile(static_cast<size_t>(dim * cpu::kKeyTile), NAN);
-        cpu::transpose_keys(rows.data(), count, dim, tile.data());
-        for (int64_t t = 0; t < n; ++t) {
-          std::vector<float> score(cpu::kKeyTile, NAN);
-          cpu::score_keys(iq.data() + t * heads * dim, weight.data() + t * heads, heads, dim,
-                          tile.data(), precision == Precision::kReference, score.data());
-          std::copy_n(score.data(), count, got.data() + t * keys + key);
-        }
-      }
-      c.check(role, got);
-    }
-  });
-}
-
-TEST(OpsGolden, IndexSelect) {
-  for_each_case("index_select", [](const Case& c) {
-    const auto scores = c.floats("scores");
-    const auto visible = c.integers("visible");
-    const int64_t rows = c.shape("scores")[1];
-    const int64_t k = c.integer("k");
-    const int64_t wanted = c.output_shape("ids")[1];
-    std::vector<int64_t> got;
-    for (size_t t = 0; t < visible.size(); ++t) {
-      cpu::TopRows best(k);
-      const float* row = scores.data() + static_cast<int64_t>(t) * rows;
-      for (int64_t at = 0; at < visible[t]; at += 13) {
-        best.offer(row + at, at, std::min<int64_t>(13, visible[t] - at));
-      }
-      std::vector<int32_t> ids(static_cast<size_t>(k), 12345);
-      best.finish(ids.data());
-      got.insert(got.end(), ids.begin(), ids.begin() + wanted);
-    }
-    EXPECT_EQ(got, c.output_integers("ids"));
   });
 }
 
@@ -160,7 +102,7 @@ TEST(OpsGolden, SinkAttention) {
         const int64_t count = c.shape(role_name)[0];
         const ops::RowStore rows = bench.poisoned_rows({RowFormat::kBf16, dim, 0}, count);
         for (int64_t i = 0; i < count; ++i) {
-          cpu::encode_row(rows.layout, from.data() + i * dim, rows.row(i));
+          bench.write_row(rows, i, from.data() + i * dim);
         }
         return rows;
       };
@@ -190,7 +132,7 @@ TEST(OpsGolden, SinkAttention) {
       const ops::Segment segment{0, {positions[0], n}};
       bench->attend(keys, c.floats("sink"), {&segment, 1}, bench.floats(still, rope),
                     bench.values(c.floats("q"), heads * dim), o);
-      c.check(role, OpBench::read(o.data, n * heads * dim));
+      c.check(role, bench.read(o, n * heads * dim));
     }
   });
 }

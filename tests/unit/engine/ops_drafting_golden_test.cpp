@@ -3,13 +3,11 @@
 
 #include <cmath>
 
-#include "engine/ops/cpu/kernels.h"
 #include "tests/unit/engine/golden_case.h"
 #include "tests/unit/engine/op_fixture.h"
 
 namespace ds4::golden {
 namespace {
-namespace cpu = ops::cpu;
 
 TEST(OpsGolden, MtpInput) {
   for_each_case("mtp_input", [](const Case& c) {
@@ -26,7 +24,7 @@ TEST(OpsGolden, MtpInput) {
       const ops::Values h = bench.values(c.floats("h"), streams * d);
       bench->mtp_input(mtp, static_cast<float>(c.number("eps")), static_cast<int>(n),
                        bench.values(c.floats("embedding"), d), h);
-      c.check(role, OpBench::read(h.data, n * streams * d));
+      c.check(role, bench.read(h, n * streams * d));
     }
   });
 }
@@ -45,7 +43,7 @@ TEST(OpsGolden, StreamMean) {
           bench.values(std::vector<float>(static_cast<size_t>(n * cols), 7), cols);
       bench->mean_streams(static_cast<int>(streams), static_cast<int>(n),
                           bench.values(c.floats("h"), streams * d), column, mean);
-      const std::vector<float> rows = OpBench::read(mean.data, n * cols);
+      const std::vector<float> rows = bench.read(mean, n * cols);
       std::vector<float> got;
       for (int64_t i = 0; i < n; ++i) {
         const auto row = rows.begin() + i * cols;
@@ -69,7 +67,7 @@ TEST(OpsGolden, MarkovBias) {
       std::copy(logits.begin(), logits.end(), rows.begin() + vocab);
       const ops::Floats out = bench.floats(rows, vocab);
       bench->add_markov_bias(c.matrix("w1."), c.matrix("w2."), c.integer("previous"), 1, out);
-      const std::vector<float> got = OpBench::read(out.data, 3 * vocab);
+      const std::vector<float> got = bench.read(out, 3 * vocab);
       c.check("y", std::span(got).subspan(logits.size(), logits.size()));
       EXPECT_EQ(got[logits.size() - 1], 7);
       EXPECT_EQ(got[2 * logits.size()], 7);
@@ -91,7 +89,7 @@ TEST(OpsGolden, BlockAttention) {
       const int64_t slots = c.integer("window") + n;
       const ops::RowStore raw = bench.poisoned_rows({ops::RowFormat::kBf16, dim, 0}, slots);
       for (int64_t i = std::max<int64_t>(0, first + n - slots); i < first + n; ++i) {
-        cpu::encode_row(raw.layout, from.data() + i * dim, raw.row(i));
+        bench.write_row(raw, i, from.data() + i * dim);
       }
       ops::KeySet keys;
       keys.raw = {&raw, 1};
@@ -106,7 +104,7 @@ TEST(OpsGolden, BlockAttention) {
       const ops::Segment segment{0, {first, n}};
       bench->attend(keys, c.floats("sink"), {&segment, 1}, bench.floats(still, 4),
                     bench.values(c.floats("q"), heads * dim), o);
-      c.check(role, OpBench::read(o.data, n * heads * dim));
+      c.check(role, bench.read(o, n * heads * dim));
     }
   });
 }

@@ -3,24 +3,12 @@
 
 #include <cmath>
 
-#include "engine/ops/cpu/kernels.h"
-#include "engine/ops/cpu/mixing.h"
+#include "tests/unit/engine/case_inputs.h"
 #include "tests/unit/engine/golden_case.h"
 #include "tests/unit/engine/op_fixture.h"
 
 namespace ds4::golden {
 namespace {
-namespace cpu = ops::cpu;
-
-weights::Matrix f32_matrix(const std::vector<float>& data, int64_t rows, int64_t cols) {
-  return {weights::Matrix::Format::kF32, rows, cols,
-          reinterpret_cast<const std::byte*>(data.data()), nullptr};
-}
-
-ops::MixSettings settings_of(const Case& c, int iterations) {
-  return {c.integer("hc_mult"), iterations, static_cast<float>(c.number("hc_eps")),
-          static_cast<float>(c.number("norm_eps"))};
-}
 
 TEST(OpsGolden, HyperConnectionCoefficients) {
   for_each_case("hc_mix", [](const Case& c) {
@@ -36,7 +24,7 @@ TEST(OpsGolden, HyperConnectionCoefficients) {
     const std::vector<float> gain(static_cast<size_t>(d), 1.0f);
     bench->mix_in(hc, settings_of(c, c.integer("iterations")), gain, n,
                   bench.values(c.floats("h"), m * d), mix, bench.poisoned_values(n, d));
-    const std::vector<float> got = OpBench::read(mix.data, n * coefficients);
+    const std::vector<float> got = bench.read(mix, n * coefficients);
     std::vector<float> pre, post, comb;
     for (auto row = got.begin(); row != got.end(); row += coefficients) {
       pre.insert(pre.end(), row, row + m);
@@ -46,23 +34,6 @@ TEST(OpsGolden, HyperConnectionCoefficients) {
     c.check("pre", pre);
     c.check("post", post);
     c.check("comb", comb);
-  });
-}
-
-TEST(OpsGolden, StreamsAreMixed) {
-  for_each_case("hc_reduce", [](const Case& c) {
-    for (const auto& [precision, role] : kBothPrecisions) {
-      const auto shape = c.shape("h");
-      const auto h = c.floats("h");
-      const auto pre = c.floats("pre");
-      std::vector<float> got(static_cast<size_t>(shape[0] * shape[2]), NAN);
-      for (int64_t t = 0; t < shape[0]; ++t) {
-        cpu::mix_streams(h.data() + t * shape[1] * shape[2], pre.data() + t * shape[1],
-                         static_cast<int>(shape[1]), shape[2], precision == Precision::kReference,
-                         got.data() + t * shape[2]);
-      }
-      c.check(role, got);
-    }
   });
 }
 
@@ -83,36 +54,7 @@ TEST(OpsGolden, StreamsAreUpdated) {
     const ops::Values h = bench.values(c.floats("h"), m * d);
     bench->mix_out(static_cast<int>(m), n, bench.values(c.floats("y"), d),
                    bench.floats(mix, m * (m + 2)), h);
-    c.check("out", OpBench::read(h.data, n * m * d));
-  });
-}
-
-TEST(OpsGolden, HeadMix) {
-  for_each_case("hc_head", [](const Case& c) {
-    for (const auto& [precision, role] : kBothPrecisions) {
-      const bool strict = precision == Precision::kReference;
-      OpBench bench(precision);
-      const int64_t n = c.shape("h")[0];
-      const int64_t m = c.shape("h")[1];
-      const int64_t d = c.shape("h")[2];
-      const auto h = c.floats("h");
-      const auto fn = c.floats("fn");
-      const ops::Floats mix = bench.poisoned_floats(n, m);
-      bench->project_wide(f32_matrix(fn, m, m * d), static_cast<int>(n), bench.values(h, m * d),
-                          mix);
-      std::vector<float> weight = OpBench::read(mix.data, n * m);
-      std::vector<float> got(static_cast<size_t>(n * d), NAN);
-      for (int64_t t = 0; t < n; ++t) {
-        const float* streams = h.data() + t * m * d;
-        float* w = weight.data() + t * m;
-        const ops::MixSettings settings = settings_of(c, 1);
-        const float r = cpu::inverse_rms(streams, m * d, settings.norm_eps);
-        for (int64_t j = 0; j < m; ++j) w[j] *= r;
-        cpu::head_coefficients(settings, c.floats("base"), c.floats("scale")[0], w);
-        cpu::mix_streams(streams, w, static_cast<int>(m), d, strict, got.data() + t * d);
-      }
-      c.check(role, got);
-    }
+    c.check("out", bench.read(h, n * m * d));
   });
 }
 
@@ -131,8 +73,7 @@ Routed route(const Case& c, weights::Moe& moe, int k, std::span<const int64_t> t
   const ops::Floats weight = bench.poisoned_floats(n, k);
   bench->route(moe, {k, true, static_cast<float>(c.number("routed_scaling_factor"))}, n,
                bench.ids(tokens, 1), logits, ids, weight);
-  return {OpBench::read(logits.data, n * n_experts), OpBench::read(weight.data, n * k),
-          OpBench::read_ids(ids, n * k)};
+  return {bench.read(logits, n * n_experts), bench.read(weight, n * k), bench.read_ids(ids, n * k)};
 }
 
 TEST(OpsGolden, RouteByScore) {
@@ -158,25 +99,6 @@ TEST(OpsGolden, RouteByToken) {
   });
 }
 
-TEST(OpsGolden, Swiglu) {
-  for_each_case("swiglu", [](const Case& c) {
-    for (const auto& [precision, role] : kBothPrecisions) {
-      const int64_t n = c.shape("gate")[0];
-      const int64_t cols = c.shape("gate")[1];
-      const auto gate = c.floats("gate");
-      const auto up = c.floats("up");
-      const auto weight = c.floats("weight");
-      std::vector<float> got(gate.size(), NAN);
-      for (int64_t t = 0; t < n; ++t) {
-        cpu::swiglu(gate.data() + t * cols, up.data() + t * cols, weight[static_cast<size_t>(t)],
-                    static_cast<float>(c.number("limit")), cols, precision == Precision::kReference,
-                    got.data() + t * cols);
-      }
-      c.check(role, got);
-    }
-  });
-}
-
 weights::Expert expert_of(const Case& c, const std::string& prefix) {
   return {c.matrix(prefix + "w1."), c.matrix(prefix + "w2."), c.matrix(prefix + "w3.")};
 }
@@ -197,7 +119,7 @@ TEST(OpsGolden, OneExpert) {
       bench->experts(moe, static_cast<float>(c.number("limit")), 1, n,
                      bench.values(c.floats("x"), d), bench.ids(ids, 1),
                      bench.floats(c.floats("weight"), 1), y);
-      c.check(role, OpBench::read(y.data, n * d));
+      c.check(role, bench.read(y, n * d));
     }
   });
 }
@@ -218,7 +140,7 @@ TEST(OpsGolden, MixtureOfExperts) {
       bench->experts(moe, static_cast<float>(c.number("limit")), static_cast<int>(k), n,
                      bench.values(c.floats("x"), d), bench.ids(c.integers("ids"), k),
                      bench.floats(c.floats("weights"), k), y);
-      c.check(role, OpBench::read(y.data, n * d));
+      c.check(role, bench.read(y, n * d));
     }
   });
 }

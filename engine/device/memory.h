@@ -1,0 +1,67 @@
+// Owners of device memory and of the stream. Nothing here knows what the bytes mean.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ds4::device {
+
+/// A stream that does not wait for the default one.
+class Stream {
+ public:
+  Stream();
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  operator cudaStream_t() const { return stream_; }
+  void wait() const;
+
+ private:
+  cudaStream_t stream_ = nullptr;
+};
+
+/// Plain device memory. Throws Error(kMachine) naming the size when there is not enough.
+class Memory {
+ public:
+  Memory() = default;
+  explicit Memory(int64_t bytes);
+  ~Memory();
+  Memory(Memory&& other) noexcept { swap(other); }
+  Memory& operator=(Memory&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  std::byte* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void swap(Memory& other) noexcept;
+
+  std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+/// Scratch of one operation at a time: pieces are handed out until clear(), which frees all of them
+/// at once. Grows to the largest operation and stays there; safe because operations of one stream
+/// run in order.
+class Arena {
+ public:
+  template <class T>
+  T* take(int64_t count) {
+    return reinterpret_cast<T*>(bytes(count * static_cast<int64_t>(sizeof(T))));
+  }
+  void clear();
+
+ private:
+  std::byte* bytes(int64_t count);
+
+  Memory block_;
+  int64_t used_ = 0;
+  int64_t wanted_ = 0;            // of this operation, over all blocks
+  std::vector<Memory> overflow_;  // what did not fit block_
+};
+
+}  // namespace ds4::device

@@ -1,0 +1,12 @@
+// Stands in for the CUDA back end in builds without it.
+#include "engine/base/error.h"
+#include "engine/ops/ops.h"
+
+namespace ds4::ops {
+
+std::unique_ptr<Backend> make_cuda_backend(Precision /*precision*/) {
+  throw Error(ErrorCode::kMachine, "this build has no CUDA back end",
+              "Build with -DDS4_CUDA=ON, or use the device cpu.");
+}
+
+}  // namespace ds4::ops

@@ -1,0 +1,203 @@
+// Memory, the residual stream, projections and the head of the CUDA back end.
+#include "engine/ops/cuda/backend.h"
+
+#include <algorithm>
+
+#include "engine/base/check.h"
+#include "engine/base/error.h"
+#include "engine/device/error.h"
+#include "engine/ops/sampling.h"
+
+namespace ds4::ops {
+namespace {
+
+// E4M3 operands of mma.sync begin with compute capability 8.9.
+bool multiplies_e4m3() {
+  int major = 0;
+  int minor = 0;
+  DS4_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+  DS4_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0));
+  return 10 * major + minor >= 89;
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(Precision precision) {
+  int devices = 0;
+  const cudaError_t status = cudaGetDeviceCount(&devices);
+  if (status != cudaSuccess || devices == 0) {
+    throw Error(ErrorCode::kMachine,
+                std::string("no CUDA device can be used: ") + cudaGetErrorString(status),
+                "Check nvidia-smi, or use the device cpu.");
+  }
+  return std::make_unique<cuda::CudaBackend>(precision);
+}
+
+namespace cuda {
+
+void check_launches() {
+  DS4_CUDA(cudaGetLastError());
+}
+
+CudaBackend::CudaBackend(Precision precision)
+    : at_{stream_, precision == Precision::kReference},
+      weights_(stream_, at_.strict, multiplies_e4m3()) {}
+
+Launch CudaBackend::begin() {
+  arena_.clear();
+  return at_;
+}
+
+Buffer CudaBackend::allocate(int64_t bytes) {
+  DS4_CHECK(bytes >= 0);
+  auto memory = std::make_shared<device::Memory>(std::max<int64_t>(bytes, 1));
+  DS4_CUDA(cudaMemsetAsync(memory->data(), 0, static_cast<size_t>(memory->bytes()), stream_));
+  return {std::shared_ptr<std::byte>(memory, memory->data()), bytes};
+}
+
+void CudaBackend::write_ids(std::span<const int32_t> from, Ids to) {
+  DS4_CUDA(
+      cudaMemcpyAsync(to.data, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, stream_));
+}
+
+std::span<const float> CudaBackend::read_floats(Floats from, int64_t count) {
+  host_.resize(static_cast<size_t>(count));
+  read(from.data, std::as_writable_bytes(std::span(host_)));
+  return host_;
+}
+
+void CudaBackend::copy(std::span<const Copy> copies) {
+  for (const Copy& c : copies) {
+    DS4_CUDA(cudaMemcpyAsync(c.to, c.from, static_cast<size_t>(c.bytes), cudaMemcpyDeviceToDevice,
+                             stream_));
+  }
+}
+
+void CudaBackend::read(const std::byte* from, std::span<std::byte> to) {
+  DS4_CUDA(cudaMemcpyAsync(to.data(), from, to.size(), cudaMemcpyDeviceToHost, stream_));
+  stream_.wait();
+}
+
+void CudaBackend::write(std::span<const std::byte> from, std::byte* to) {
+  DS4_CUDA(cudaMemcpyAsync(to, from.data(), from.size(), cudaMemcpyHostToDevice, stream_));
+  stream_.wait();
+}
+
+void CudaBackend::multiply(const Product& product, const Columns& columns, int64_t x_rows,
+                           const void* x, bool values, void* out, int64_t out_stride) {
+  if (!product.tiled) {
+    const auto* ready = static_cast<const float*>(x);
+    if (strict()) {
+      float* wide = arena_.take<float>(x_rows * product.cols);
+      widen(at_, product.quantise, x_rows, product.cols, x, wide);
+      ready = wide;
+    }
+    plain_product(at_, product.table, product.rows, product.cols, columns, ready, values, out,
+                  out_stride);
+    check_launches();
+    return;
+  }
+  if (product.tiles.feed == Feed::kBf16) {
+    tile_product(at_, product.tiles, columns, x, nullptr, values, out, out_stride);
+    check_launches();
+    return;
+  }
+  const Arrange kind = product.tiles.feed == Feed::kFp8E4m3   ? Arrange::kE4m3
+                       : product.tiles.feed == Feed::kFp8F16  ? Arrange::kF16
+                       : product.tiles.feed == Feed::kFp8Wide ? Arrange::kBf16Wide
+                                                              : Arrange::kF16Words;
+  auto* arranged = arena_.take<std::byte>(x_rows * product.cols * arranged_bytes(kind));
+  float* scales = arena_.take<float>(x_rows * (product.cols / 128));
+  arrange(at_, kind, x_rows, product.cols, x, arranged, scales);
+  tile_product(at_, product.tiles, columns, arranged, scales, values, out, out_stride);
+  check_launches();
+}
+
+void CudaBackend::project_all(const weights::Matrix& w, int groups, bool quantise, int n,
+                              const void* x, bool values, void* y) {
+  begin();
+  Columns columns;
+  columns.groups = groups;
+  columns.columns = n;
+  multiply(weights_.product(w, groups, quantise), columns, int64_t{n} * groups, x, values, y,
+           w.rows / groups);
+}
+
+void CudaBackend::project(const weights::Matrix& w, int n, Values x, Values y) {
+  DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
+  project_all(w, 1, w.quantised(), n, x.data, true, y.data);
+}
+
+void CudaBackend::project_wide(const weights::Matrix& w, int n, Values x, Floats y) {
+  DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
+  project_all(w, 1, false, n, x.data, false, y.data);
+}
+
+void CudaBackend::project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) {
+  DS4_CHECK(o.cols == groups * w.cols && u.cols == w.rows && w.rows % groups == 0);
+  project_all(w, groups, false, n, o.data, true, u.data);
+}
+
+void CudaBackend::embed(const weights::Matrix& table, int n, Ids tokens, Values h) {
+  const Launch at = begin();
+  DS4_CHECK(h.cols % table.cols == 0);
+  cuda::embed(at, weights_.plain(table), n, ints(tokens), static_cast<int>(h.cols / table.cols),
+              h.data);
+  check_launches();
+}
+
+Mixing CudaBackend::mixing_of(const MixSettings& settings, std::span<const float> base,
+                              std::span<const float> scale, std::span<const float> gain) {
+  // Shared memory holds one token's coefficients and its mixed stream.
+  if (settings.streams > kMaxStreams || gain.size() > 10240) {
+    throw Error(
+        ErrorCode::kCheckpoint,
+        "the CUDA back end takes at most 8 streams of at most 10240 values; this model has " +
+            std::to_string(settings.streams) + " of " + std::to_string(gain.size()),
+        "Use the device cpu.");
+  }
+  return {settings.streams,     settings.sinkhorn_iterations, settings.mix_eps,
+          settings.norm_eps,    weights_.vector(base),        weights_.vector(scale),
+          weights_.vector(gain)};
+}
+
+void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
+                         std::span<const float> gain, int n, Values h, Floats mix, Values x) {
+  const Launch at = begin();
+  DS4_CHECK(h.cols == x.cols * settings.streams && mix.cols == hc.fn.rows);
+  const Mixing mixing = mixing_of(settings, hc.base, hc.scale, gain);
+  float* scratch = arena_.take<float>(mixing_scratch(hc.fn.rows, hc.fn.cols, n));
+  cuda::mix_in(at, weights_.plain(hc.fn), mixing, n, x.cols, h.data, scratch, floats(mix), x.data);
+  check_launches();
+}
+
+void CudaBackend::mix_head(const weights::HeadMix& hc, const MixSettings& settings,
+                           std::span<const float> gain, int n, Values h, Values x) {
+  const Launch at = begin();
+  DS4_CHECK(h.cols == x.cols * settings.streams && hc.fn.rows == settings.streams);
+  const Mixing mixing = mixing_of(settings, hc.base, hc.scale, gain);
+  float* scratch = arena_.take<float>(mixing_scratch(hc.fn.rows, hc.fn.cols, n));
+  cuda::mix_head(at, weights_.plain(hc.fn), mixing, n, x.cols, h.data, scratch, x.data);
+  check_launches();
+}
+
+void CudaBackend::mix_out(int streams, int n, Values y, Floats mix, Values h) {
+  DS4_CHECK(h.cols == y.cols * streams && streams <= kMaxStreams);
+  cuda::mix_out(begin(), streams, n, y.cols, y.data, floats(mix), h.data);
+  check_launches();
+}
+
+void CudaBackend::rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) {
+  DS4_CHECK(static_cast<int64_t>(gain.size()) == x.cols && x.cols == y.cols);
+  cuda::rms_norm(begin(), weights_.vector(gain), eps, n, x.cols, x.data, y.data);
+  check_launches();
+}
+
+TokenId CudaBackend::sample(Floats logits, int64_t row, int64_t position,
+                            const SamplingSettings& settings, const TokenHistory& history) {
+  const Floats from{logits.data + row * logits.cols * 4, logits.cols};
+  return sample_token(read_floats(from, logits.cols), position, settings, history);
+}
+
+}  // namespace cuda
+}  // namespace ds4::ops

@@ -1,0 +1,106 @@
+// The CUDA back end: every operation is one or a few kernels (kernels.h) on one stream. Values are
+// BF16 in the reference precision, f32 otherwise. Parameters are copied to the GPU at their first
+// use and must not change or move afterwards.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "engine/device/memory.h"
+#include "engine/ops/cuda/kernels.h"
+#include "engine/ops/cuda/weight_store.h"
+#include "engine/ops/ops.h"
+
+namespace ds4::ops::cuda {
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(Precision precision);
+
+  int value_bytes() const override { return strict() ? 2 : 4; }
+  Buffer allocate(int64_t bytes) override;
+  void write_ids(std::span<const int32_t> from, Ids to) override;
+  std::span<const float> read_floats(Floats from, int64_t count) override;
+  void copy(std::span<const Copy> copies) override;
+  void read(const std::byte* from, std::span<std::byte> to) override;
+  void write(std::span<const std::byte> from, std::byte* to) override;
+
+  void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override;
+  void mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
+              std::span<const float> gain, int n, Values h, Floats mix, Values x) override;
+  void mix_out(int streams, int n, Values y, Floats mix, Values h) override;
+  void project(const weights::Matrix& w, int n, Values x, Values y) override;
+  void project_wide(const weights::Matrix& w, int n, Values x, Floats y) override;
+  void rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) override;
+
+  void rotation(std::span<const float> frequencies, Segments segments, Floats table) override;
+  void finish_queries(int heads, float eps, int n, Floats rotation, Values q) override;
+  void store_raw_rows(std::span<const float> gain, float eps, Segments segments, Floats rotation,
+                      Values kv, std::span<const RowStore> rows) override;
+  void compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
+                Floats score) override;
+  void finish_index_queries(int heads, RowFormat keys, int n, Floats rotation, Values iq) override;
+  void select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
+                   std::span<const RowStore> keys, Ids selected) override;
+  void attend(const KeySet& keys, std::span<const float> sinks, Segments segments, Floats rotation,
+              Values q, Values o) override;
+  void project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) override;
+
+  void route(const weights::Moe& moe, const RouteSettings& settings, int n, Ids tokens,
+             Floats logits, Ids ids, Floats route_weights) override;
+  void experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x, Ids ids,
+               Floats route_weights, Values y) override;
+  void expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n, Values x,
+                    Ids ids, Floats norms) override;
+
+  void mix_head(const weights::HeadMix& hc, const MixSettings& settings,
+                std::span<const float> gain, int n, Values h, Values x) override;
+  void mtp_input(const weights::ClassicMtp& mtp, float eps, int n, Values e, Values h) override;
+  void mean_streams(int streams, int n, Values h, int64_t column, Values mean) override;
+  void add_markov_bias(const weights::Matrix& w1, const weights::Matrix& w2, TokenId previous,
+                       int64_t row, Floats logits) override;
+  TokenId sample(Floats logits, int64_t row, int64_t position,
+                 const SamplingSettings& settings, const TokenHistory& history) override;
+
+ private:
+  bool strict() const { return at_.strict; }
+  /// Starts an operation: scratch of the one before is free again.
+  Launch begin();
+  std::byte* take_values(int64_t count) { return arena_.take<std::byte>(count * value_bytes()); }
+  /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
+  void multiply(const Product& product, const Columns& columns, int64_t x_rows, const void* x,
+                bool values, void* out, int64_t out_stride);
+  void project_all(const weights::Matrix& w, int groups, bool quantise, int n, const void* x,
+                   bool values, void* y);
+  Mixing mixing_of(const MixSettings& settings, std::span<const float> base,
+                   std::span<const float> scale, std::span<const float> gain);
+
+  /// Outputs of a stack of experts for x; rows follow the places of `columns`.
+  struct Routed {
+    ExpertLists lists;
+    std::byte* out = nullptr;  // [pairs, d]
+  };
+  std::byte* run_stack(const ExpertStack& stack, const Columns& up, const Columns& down,
+                       int64_t x_rows, int64_t rows, const void* x, const float* route_weights,
+                       const int32_t* pair_at, float limit);
+  Routed run_routed(const weights::Moe& moe, float limit, int per_token, int n, const void* x,
+                    const int32_t* ids, const float* route_weights);
+
+  device::Stream stream_;
+  Launch at_;
+  device::Arena arena_;
+  WeightStore weights_;
+  std::vector<float> host_;
+};
+
+inline float* floats(Floats v) {
+  return reinterpret_cast<float*>(v.data);
+}
+inline int32_t* ints(Ids v) {
+  return reinterpret_cast<int32_t*>(v.data);
+}
+
+/// Reports what the launches since the last call did wrong.
+void check_launches();
+
+}  // namespace ds4::ops::cuda

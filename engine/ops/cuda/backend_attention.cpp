@@ -1,0 +1,262 @@
+// Attention, compressor and indexer of the CUDA back end (model.md 3.3-3.6): segments in groups
+// that fit one launch, scores in bounded scratch.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "engine/base/check.h"
+#include "engine/base/error.h"
+#include "engine/ops/cuda/backend.h"
+
+namespace ds4::ops::cuda {
+namespace {
+
+// Scores of one launch; more queries than fit take several.
+constexpr int64_t kScoreFloats = int64_t{16} << 20;
+constexpr int64_t kMostRows = 32768;
+
+RowShape shape_of(const RowLayout& layout) {
+  RowShape shape;
+  switch (layout.format) {
+    case RowFormat::kFp8:
+      shape.format = RowShape::kFp8;
+      break;
+    case RowFormat::kFp4:
+      shape.format = RowShape::kFp4;
+      break;
+    case RowFormat::kBf16:
+      shape.format = RowShape::kBf16;
+      break;
+    case RowFormat::kF32:
+      shape.format = RowShape::kF32;
+      break;
+  }
+  shape.dim = layout.dim;
+  shape.nope = layout.nope_dim();
+  shape.rope_offset = static_cast<int>(layout.rope_offset());
+  shape.scale_offset = static_cast<int>(layout.scale_offset());
+  shape.bytes = static_cast<int>(layout.bytes());
+  return shape;
+}
+
+/// Up to kSegments segments, or parts of them, and which ones they are.
+struct Group {
+  Places places;
+  std::array<size_t, kSegments> segment{};
+
+  RowStores stores(std::span<const RowStore> all) const {
+    RowStores stores;
+    if (all.empty()) return stores;
+    stores.shape = shape_of(all[0].layout);
+    for (int i = 0; i < places.count; ++i) {
+      const RowStore& store = all[segment[static_cast<size_t>(i)]];
+      stores.slots[i] = store.slots;
+      stores.data[i] = reinterpret_cast<uint8_t*>(store.data);
+    }
+    return stores;
+  }
+};
+
+/// Calls run(group) until all rows had their turn, at most `most_rows` at a time.
+template <class Run>
+void for_groups(Segments segments, int64_t most_rows, const Run& run) {
+  Group group;
+  int rows = 0;
+  const auto flush = [&] {
+    if (group.places.count) run(group);
+    group = Group();
+    rows = 0;
+  };
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const Segment& segment = segments[s];
+    for (int done = 0; done < segment.chunk.n;) {
+      if (group.places.count == kSegments || rows == most_rows) flush();
+      const int n = static_cast<int>(std::min<int64_t>(segment.chunk.n - done, most_rows - rows));
+      Places& places = group.places;
+      places.row[places.count] = segment.row + done;
+      places.row[places.count + 1] = segment.row + done + n;
+      places.first[places.count] = segment.chunk.first + done;
+      group.segment[static_cast<size_t>(places.count)] = s;
+      ++places.count;
+      rows += n;
+      done += n;
+    }
+  }
+  flush();
+}
+
+int rows_of(Segments segments) {
+  return segments.empty() ? 0 : segments.back().row + segments.back().chunk.n;
+}
+
+int64_t last_end(Segments segments) {
+  int64_t end = 0;
+  for (const Segment& s : segments) end = std::max(end, s.chunk.end());
+  return end;
+}
+
+}  // namespace
+
+void CudaBackend::rotation(std::span<const float> frequencies, Segments segments, Floats table) {
+  DS4_CHECK(table.cols == static_cast<int64_t>(2 * frequencies.size()));
+  const Launch at = begin();
+  for_groups(segments, kMostRows, [&](const Group& group) {
+    cuda::rotation(at, weights_.vector(frequencies), static_cast<int>(frequencies.size()),
+                   group.places, floats(table));
+  });
+  check_launches();
+}
+
+void CudaBackend::finish_queries(int heads, float eps, int n, Floats rotation, Values q) {
+  cuda::finish_queries(begin(), heads, q.cols / heads, eps, n, floats(rotation),
+                       static_cast<int>(rotation.cols), q.data);
+  check_launches();
+}
+
+void CudaBackend::store_raw_rows(std::span<const float> gain, float eps, Segments segments,
+                                 Floats rotation, Values kv, std::span<const RowStore> rows) {
+  DS4_CHECK(rows.size() == segments.size());
+  for (size_t s = 0; s < rows.size(); ++s) {
+    DS4_CHECK(rows[s].layout.dim == kv.cols && segments[s].chunk.n <= rows[s].slots);
+  }
+  const Launch at = begin();
+  for_groups(segments, kMostRows, [&](const Group& group) {
+    cuda::store_raw_rows(at, weights_.vector(gain), eps, group.places, floats(rotation),
+                         static_cast<int>(rotation.cols), kv.data, group.stores(rows));
+  });
+  check_launches();
+}
+
+void CudaBackend::compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
+                           Floats score) {
+  const weights::Compressor& parameters = *step.parameters;
+  DS4_CHECK(step.rows.size() == segments.size() && step.tails.size() == segments.size());
+  DS4_CHECK(kv.cols == parameters.width && score.cols == parameters.width);
+  const Launch at = begin();
+  Compression c;
+  c.ratio = parameters.ratio;
+  c.dim = parameters.row_dim;
+  c.width = parameters.width;
+  c.overlap = weights::ModelConfig::is_csa(parameters.ratio);
+  c.index = index;
+  c.ape = weights_.vector(std::span(parameters.ape));
+  c.gain = weights_.vector(std::span(parameters.norm));
+  c.frequencies = weights_.vector(step.frequencies);
+  c.pairs = static_cast<int>(step.frequencies.size());
+  c.eps = step.norm_eps;
+  // Pieces of a segment would read tails that the piece before has yet to write: whole ones only.
+  for_groups(segments, INT32_MAX, [&](const Group& group) {
+    c.rows = group.stores(step.rows);
+    for (int i = 0; i < group.places.count; ++i) {
+      const TailRing& tail = step.tails[group.segment[static_cast<size_t>(i)]];
+      DS4_CHECK(tail.slots >= (c.overlap ? 2 : 1) * c.ratio);
+      c.tail_kv[i] = floats(tail.kv);
+      c.tail_score[i] = floats(tail.score);
+      c.tail_slots[i] = tail.slots;
+    }
+    cuda::compress(at, c, group.places, floats(kv), floats(score));
+  });
+  check_launches();
+}
+
+void CudaBackend::finish_index_queries(int heads, RowFormat keys, int n, Floats rotation,
+                                       Values iq) {
+  cuda::finish_index_queries(begin(), heads, static_cast<int>(iq.cols / heads),
+                             keys == RowFormat::kFp4, n, floats(rotation),
+                             static_cast<int>(rotation.cols), iq.data);
+  check_launches();
+}
+
+void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,
+                              std::span<const RowStore> keys, Ids selected) {
+  DS4_CHECK(keys.size() == segments.size());
+  const int dim = keys[0].layout.dim;
+  DS4_CHECK(iq.cols == heads * dim && projected.cols == heads);
+  if (dim > kMaxIndexDim || dim % 8) {
+    throw Error(
+        ErrorCode::kCheckpoint,
+        "the CUDA back end takes index_head_dim 8 to 128; this model has " + std::to_string(dim),
+        "Use the device cpu.");
+  }
+  const Launch at = begin();
+  Selection s;
+  s.heads = heads;
+  s.dim = dim;
+  s.ratio = ratio;
+  s.top = static_cast<int>(selected.cols);
+  s.scale = static_cast<float>(std::pow(static_cast<double>(dim), -0.5) *
+                               std::pow(static_cast<double>(heads), -0.5));
+  s.iq = iq.data;
+  s.projected = projected.data;
+  s.selected = ints(selected);
+  s.stride = std::max<int64_t>(last_end(segments) / ratio, 1);
+  const int64_t rows = std::clamp<int64_t>(kScoreFloats / s.stride, 1,
+                                           std::min<int64_t>(rows_of(segments), kMostRows));
+  s.scores = arena_.take<float>(rows * s.stride);
+  for_groups(segments, rows, [&](const Group& group) {
+    s.places = group.places;
+    s.keys = group.stores(keys);
+    cuda::select_rows(at, s);
+  });
+  check_launches();
+}
+
+void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segments segments,
+                         Floats rotation, Values q, Values o) {
+  const auto heads = static_cast<int>(sinks.size());
+  const int dim = keys.raw[0].layout.dim;
+  DS4_CHECK(keys.raw.size() == segments.size());
+  DS4_CHECK(keys.compressed.empty() || keys.compressed.size() == segments.size());
+  DS4_CHECK(q.cols == int64_t{heads} * dim && o.cols == q.cols);
+  int64_t longest = 0;
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const Chunk& chunk = segments[s].chunk;
+    const int64_t oldest = chunk.first + (keys.whole_segment ? 0 : 1) - keys.window;
+    DS4_CHECK(chunk.end() - std::max<int64_t>(0, oldest) <= keys.raw[s].slots);
+    longest = std::max<int64_t>(longest, chunk.n);
+  }
+  // Rows are staged in shared memory, and values leave in pairs.
+  if (dim % 2 || dim > 640) {
+    throw Error(ErrorCode::kCheckpoint,
+                "the CUDA back end takes an even head_dim of at most 640; this model has " +
+                    std::to_string(dim),
+                "Use the device cpu.");
+  }
+  const Launch at = begin();
+  Attention a;
+  a.heads = heads;
+  a.dim = dim;
+  a.window = keys.window;
+  a.ratio = keys.ratio;
+  a.whole_segment = keys.whole_segment;
+  a.selected = keys.selected.data ? ints(keys.selected) : nullptr;
+  a.top = static_cast<int>(keys.selected.cols);
+  a.sinks = weights_.vector(sinks);
+  a.rotation = floats(rotation);
+  a.rope = static_cast<int>(rotation.cols);
+  a.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+  a.q = q.data;
+  a.o = o.data;
+  const int64_t end = last_end(segments);
+  int64_t most = std::min<int64_t>(keys.window + (keys.whole_segment ? longest : 0), end);
+  if (!keys.compressed.empty()) most += a.selected ? a.top : end / keys.ratio;
+  a.stride = (most + 31) / 32 * 32;
+  const int64_t rows = std::clamp<int64_t>(kScoreFloats / (a.stride * heads), 1,
+                                           std::min<int64_t>(rows_of(segments), kMostRows));
+  a.scores = arena_.take<float>(rows * heads * a.stride);
+  a.sums = arena_.take<float>(rows * heads);
+  for_groups(segments, rows, [&](const Group& group) {
+    a.places = group.places;
+    a.raw = group.stores(keys.raw);
+    a.compressed = group.stores(keys.compressed);
+    for (int i = 0; i < group.places.count; ++i) {
+      const Chunk& chunk = segments[group.segment[static_cast<size_t>(i)]].chunk;
+      a.segment_first[i] = chunk.first;
+      a.segment_end[i] = chunk.end();
+    }
+    cuda::attend(at, a);
+  });
+  check_launches();
+}
+
+}  // namespace ds4::ops::cuda

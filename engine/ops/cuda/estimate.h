@@ -1,0 +1,22 @@
+// What the CUDA back end tells about itself before it exists; in every build.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/api/session.h"
+#include "engine/weights/config.h"
+
+namespace ds4::ops {
+
+/// Backend::value_bytes().
+inline constexpr int cuda_value_bytes(Precision precision) {
+  return precision == Precision::kReference ? 2 : 4;
+}
+/// Attention and indexer scores are computed in portions of this size.
+inline constexpr int64_t kCudaScoreBytes = int64_t{64} << 20;
+/// The scratch memory its operations grow to with chunks of `rows` tokens.
+int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int rows, Precision precision);
+/// Bytes the first GPU can still give; 0 without one.
+int64_t cuda_free_bytes();
+
+}  // namespace ds4::ops

@@ -1,0 +1,258 @@
+// What the host part of the CUDA back end asks of its kernels: plain structures and launchers, one
+// group per .cu file beside this header. Everything is stream-ordered; nothing allocates. Values
+// are BF16 when `strict` (the reference precision: rounding points and simulated formats on), else
+// f32 without any rounding.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace ds4::ops::cuda {
+
+struct Launch {
+  cudaStream_t stream = nullptr;
+  bool strict = true;
+};
+
+/// A matrix as the checkpoint stores it, in device memory (weights::Matrix, model.md 2.2).
+struct PlainMatrix {
+  enum Format : int { kFp4, kFp8, kBf16, kF32 };
+  Format format = kF32;
+  int64_t rows = 0, cols = 0;
+  int64_t row_bytes = 0, scale_cols = 0;
+  const uint8_t* data = nullptr;
+  const uint8_t* scales = nullptr;
+  int64_t first_row = 0;  // where a group of its rows begins
+};
+
+/// ops::RowLayout as kernels read it.
+struct RowShape {
+  enum Format : int { kFp8, kFp4, kBf16, kF32 };
+  Format format = kF32;
+  int dim = 0, nope = 0;
+  int rope_offset = 0, scale_offset = 0, bytes = 0;
+};
+
+/// ops::Segments of one launch: view rows row[s] .. row[s + 1] - 1 are positions first[s], ...
+/// Launchers take any number of segments in groups of this size.
+inline constexpr int kSegments = 8;
+struct Places {
+  int count = 0;
+  int row[kSegments + 1] = {};
+  int64_t first[kSegments] = {};
+  int rows() const { return row[count] - row[0]; }
+};
+
+/// One store of equal shape per segment; row i of a store lies in slot i % slots. slots 0: none.
+struct RowStores {
+  RowShape shape;
+  int64_t slots[kSegments] = {};
+  uint8_t* data[kSegments] = {};
+};
+
+// --- vectors.cu: rows of values ---------------------------------------------------------------
+
+void embed(Launch at, const PlainMatrix& table, int n, const int32_t* tokens, int streams, void* h);
+void rms_norm(Launch at, const float* gain, float eps, int n, int64_t cols, const void* x, void* y);
+/// table [n, 2 * pairs], row by row as `places` tells.
+void rotation(Launch at, const float* frequencies, int pairs, const Places& places, float* table);
+/// hidden[r] = bf(weight[r] * silu(min(gate, limit)) * clamp(up)); gate and up are the halves of
+/// rows of gate_up [rows, 2 * inter]. Row r has weight route_weights[pair_at[r]], 1 where null.
+void swiglu(Launch at, const void* gate_up, int64_t rows, int64_t inter, const float* route_weights,
+            const int32_t* pair_at, float limit, void* hidden);
+
+// --- mixing.cu: hyper-connections -------------------------------------------------------------
+
+inline constexpr int kMaxStreams = 8;
+struct Mixing {
+  int streams = 0;
+  int iterations = 0;
+  float mix_eps = 0, norm_eps = 0;
+  const float* base = nullptr;
+  const float* scale = nullptr;
+  const float* gain = nullptr;
+};
+/// f32 numbers that mix_in and mix_head need as scratch.
+int64_t mixing_scratch(int64_t rows, int64_t cols, int n);
+void mix_in(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d, const void* h,
+            float* scratch, float* mix, void* x);
+void mix_head(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d,
+              const void* h, float* scratch, void* x);
+void mix_out(Launch at, int streams, int n, int64_t d, const void* y, const float* mix, void* h);
+/// mean[i * stride + c] = bf(mean over the streams of h[i][., c]).
+void mean_streams(Launch at, int streams, int n, int64_t d, const void* h, int64_t stride,
+                  void* mean);
+/// h[i][s] = bf(left[i] + right[i][s]).
+void join_streams(Launch at, int streams, int n, int64_t d, const void* left, const void* right,
+                  void* h);
+
+// --- arrange.cu: activations as the products read them -----------------------------------------
+
+/// Element type and order of x inside each group of 128 (mma_feeds.cuh).
+enum class Arrange {
+  kE4m3,      // Q8 codes
+  kF16,       // Q8 codes as f16
+  kF16Words,  // Q8 codes as f16, for MXFP4 words
+  kBf16Wide,  // x itself times 2^60, BF16
+};
+inline int arranged_bytes(Arrange arrange) {
+  return arrange == Arrange::kE4m3 ? 1 : 2;
+}
+/// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for kBf16Wide.
+void arrange(Launch at, Arrange kind, int64_t rows, int64_t cols, const void* x, void* out,
+             float* scales);
+/// out [rows, cols] f32 = Q8(x; 128) times its scales when `quantise` and strict, else x.
+void widen(Launch at, bool quantise, int64_t rows, int64_t cols, const void* x, float* out);
+
+// --- plain_product.cu, tile_product.cu: matrix products -----------------------------------------
+
+/// Some columns (activation rows) that meet one matrix: places first.. of a sorted list.
+struct Job {
+  int32_t matrix, first, count;
+};
+
+/// Where the columns of a product come from and go to. Without jobs: `groups` matrices, column c of
+/// group j is row c * groups + j of x and of out, c < columns. With jobs: a column's place p reads
+/// row x_rows[p] (p itself where null) and writes row p.
+struct Columns {
+  const Job* jobs = nullptr;
+  const int32_t* n_jobs = nullptr;
+  const int32_t* x_rows = nullptr;
+  int groups = 1;     // without jobs
+  int columns = 0;    // without jobs; with jobs the most columns a job has
+  int most_jobs = 0;  // with jobs: bound on *n_jobs
+};
+
+/// out[row * out_stride + r] = sum_k W[r][k] x[row][k] for stored matrices of any format and shape;
+/// x f32 [., cols]. `table` (device) holds one matrix per group or job. BF16 or f32 results.
+void plain_product(Launch at, const PlainMatrix* table, int64_t rows, int64_t cols,
+                   const Columns& columns, const float* x, bool values, void* out,
+                   int64_t out_stride);
+
+/// logits[r] += w2[r] . w1[previous], f32.
+void markov_bias(Launch at, const PlainMatrix& w1, const PlainMatrix& w2, int64_t previous,
+                 float* logits);
+
+/// How repacked weights reach the tensor cores; the layout of the tiles follows (tiles.h).
+enum class Feed { kFp8E4m3, kFp8F16, kFp8Wide, kFp4Planes, kBf16 };
+/// Columns of a job: few (decode) or many (prefill). Results do not depend on which.
+inline constexpr int kFewColumns = 8;
+inline constexpr int kManyColumns = 64;
+
+struct Tiles {
+  Feed feed = Feed::kBf16;
+  int64_t rows = 0, cols = 0;  // of one matrix: multiples of 16 and 128
+  const uint8_t* weights = nullptr;
+  const uint8_t* scales = nullptr;
+  int64_t stride = 0, scale_stride = 0;  // bytes from matrix to matrix
+  int slices = 1;                        // of k, summed in order: 1, 2, 4 or 8
+};
+/// x as `arrange` makes it for the feed (kBf16: BF16 values as they are), x_scale [., cols / 128].
+void tile_product(Launch at, const Tiles& tiles, const Columns& columns, const void* x,
+                  const float* x_scale, bool values, void* out, int64_t out_stride);
+
+// --- repack.cu: stored weights to tiles, 16 rows at a time -------------------------------------
+
+enum class Packing { kUnits, kPlanes };
+/// native: `rows` stored rows of `row_bytes` (a multiple of 32 bytes per group of 128 columns).
+void repack_weights(cudaStream_t stream, Packing packing, const uint8_t* native, uint8_t* out,
+                    int64_t rows, int64_t row_bytes, int64_t cols);
+/// MXFP4 scales [rows, cols / 32] to fragment order.
+void repack_fp4_scales(cudaStream_t stream, const uint8_t* native, uint8_t* out, int64_t rows,
+                       int64_t cols);
+
+// --- experts.cu: routing and lists --------------------------------------------------------------
+
+struct Routing {
+  int n = 0, experts = 0, per_token = 0;
+  bool normalise = true;
+  float factor = 1;
+  const float* bias = nullptr;       // score layers
+  const int32_t* tid2eid = nullptr;  // hash layers
+  const int32_t* tokens = nullptr;
+};
+void route(Launch at, const Routing& routing, float* logits, int32_t* ids, float* weights);
+
+/// Pairs (token, slot) sorted by expert, ties by pair; jobs of at most `most_columns` places.
+struct ExpertLists {
+  Job* jobs = nullptr;         // [pairs + experts]
+  int32_t* n_jobs = nullptr;   // [1]
+  int32_t* pair_at = nullptr;  // place -> pair
+  int32_t* token_at = nullptr;
+  int32_t* place = nullptr;  // pair -> place
+};
+void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,
+                  const int32_t* ids, const ExpertLists& lists);
+/// norms[pair] = L2 norm of row place[pair] of routed [pairs, d].
+void pair_norms(Launch at, int pairs, int64_t d, const void* routed, const int32_t* place,
+                float* norms);
+/// y[i] = bf(sum of rows place[i * per_token ..] of routed in ascending place + shared[i]).
+void combine(Launch at, int n, int per_token, int64_t d, const void* routed, const int32_t* place,
+             const void* shared, void* y);
+
+// --- rows.cu: query heads and cache rows --------------------------------------------------------
+
+void finish_queries(Launch at, int heads, int64_t dim, float eps, int n, const float* rotation,
+                    int rope, void* q);
+void finish_index_queries(Launch at, int heads, int dim, bool simulate, int n,
+                          const float* rotation, int rope, void* iq);
+void store_raw_rows(Launch at, const float* gain, float eps, const Places& places,
+                    const float* rotation, int rope, const void* kv, const RowStores& rows);
+
+struct Compression {
+  int ratio = 0, dim = 0, width = 0;
+  bool overlap = false, index = false;
+  const float* ape = nullptr;
+  const float* gain = nullptr;
+  const float* frequencies = nullptr;
+  int pairs = 0;
+  float eps = 0;
+  RowStores rows;
+  float* tail_kv[kSegments] = {};
+  float* tail_score[kSegments] = {};
+  int64_t tail_slots[kSegments] = {};
+};
+/// kv and score [., width] by view row; score without the position embedding.
+void compress(Launch at, const Compression& c, const Places& places, const float* kv,
+              const float* score);
+
+// --- select.cu: the indexer ---------------------------------------------------------------------
+
+struct Selection {
+  int heads = 0, dim = 0, ratio = 0, top = 0;
+  Places places;
+  float scale = 0;
+  const void* iq = nullptr;         // by view row, like the next two
+  const void* projected = nullptr;  // [., heads]
+  int32_t* selected = nullptr;      // [., top]
+  RowStores keys;
+  float* scores = nullptr;  // [rows of the places, stride]
+  int64_t stride = 0;       // at least the most visible rows
+};
+inline constexpr int kMaxIndexDim = 128;
+void select_rows(Launch at, const Selection& selection);
+
+// --- attend.cu: attention over cache rows -------------------------------------------------------
+
+struct Attention {
+  int heads = 0, dim = 0, window = 0, ratio = 0;
+  Places places;
+  RowStores raw, compressed;
+  bool whole_segment = false;  // read window rows before the segment and all of its own
+  int64_t segment_first[kSegments] = {}, segment_end[kSegments] = {};
+  const int32_t* selected = nullptr;  // [., top] by view row; null: every visible compressed row
+  int top = 0;
+  const float* sinks = nullptr;
+  const float* rotation = nullptr;  // [., rope] by view row
+  int rope = 0;
+  float scale = 0;
+  const void* q = nullptr;
+  void* o = nullptr;
+  float* scores = nullptr;  // [rows of the places, heads, stride]
+  float* sums = nullptr;    // [rows of the places, heads]
+  int64_t stride = 0;       // a multiple of 32, at least the most keys of a query
+};
+void attend(Launch at, const Attention& attention);
+
+}  // namespace ds4::ops::cuda

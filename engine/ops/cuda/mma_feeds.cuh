@@ -1,0 +1,167 @@
+// One policy per way of feeding stored weights to mma.sync: how many 16-byte units a lane holds per
+// group of 128 k, and how they become A fragments. The k order inside a group is free as long as x
+// follows it (arrange.cu), so a lane's 16 contiguous bytes serve several products without a
+// shuffle. Sums leave the tensor core at least every 128 k, because it truncates.
+#pragma once
+
+#include "engine/ops/cuda/kernels.h"
+#include "engine/ops/cuda/mma.cuh"
+
+namespace ds4::ops::cuda {
+
+// The bit moves below are exact for every finite code, subnormals included, short of these powers
+// of two, which go into the scale.
+inline constexpr float kFp8F16Bias = 256.0f;    // 2^8: E4M3 exponent bias 7 read under bias 15
+inline constexpr float kFp4F16Bias = 16384.0f;  // 2^14: E2M1 bias 1 under 15
+inline constexpr float kFp8Bf16Bias = 0x1p60f;  // of 2^120; the other half is in x (kBf16Wide),
+                                                // which keeps float products out of the subnormals
+
+struct Pair {
+  uint32_t a, b;
+};
+
+// Bytes (0, 2) and (1, 3) of w as f16 pairs, short of kFp8F16Bias.
+__device__ __forceinline__ Pair fp8_bits_f16(uint32_t w) {
+  return {((w << 8) & 0x80008000u) | ((w << 7) & 0x3f803f80u),
+          (w & 0x80008000u) | ((w >> 1) & 0x3f803f80u)};
+}
+
+// Bytes (0, 2) and (1, 3) as bf16 pairs, short of 2^120.
+__device__ __forceinline__ Pair fp8_bits_bf16(uint32_t w) {
+  return {((w << 8) & 0x80008000u) | ((w << 4) & 0x07f007f0u),
+          (w & 0x80008000u) | ((w >> 4) & 0x07f007f0u)};
+}
+
+// Codes (i, i + 4), i in 0..3, of a planes word as an f16 pair short of kFp4F16Bias. Each half
+// holds four codes with the bits where two of them need one mask and one shift at most: magnitudes
+// at 11..9, 8..6, 5..3, 2..0, signs at 15, 12, 13, 14 (repack.cu).
+template <int i>
+__device__ __forceinline__ uint32_t planes_bits_f16(uint32_t w) {
+  if constexpr (i < 2) {
+    return (w << (3 * i)) & 0x8e008e00u;
+  } else {
+    return ((w << (4 - i)) & 0x80008000u) | ((w << (3 * i)) & 0x0e000e00u);
+  }
+}
+
+// 2^(e - 127) for 1 <= e <= 254: the loader puts other scales on the plain path.
+__device__ __forceinline__ float e8m0_float(uint32_t e) {
+  return __uint_as_float(e << 23);
+}
+
+/// The scales a lane needs for one group: rows g and g + 8, columns 2t and 2t + 1.
+struct GroupScales {
+  uint32_t row0, row1;  // raw E8M0: FP8 one byte (equal rows), MXFP4 four bytes each
+  float col0, col1;     // of x; 1 where x carries its scale
+};
+
+enum class Scales { kNone, kBlock, kRow };
+
+// FP8: units (chunk c, half h) -> u = 2c + h; a lane's unit is k = 64c + 16t .. +15 of row g + 8h.
+template <Feed feed>
+struct Fp8Feed {
+  static constexpr int kUnits = 4;
+  static constexpr int kXUnits = feed == Feed::kFp8E4m3 ? 2 : 4;
+  static constexpr int kAhead = 1;  // groups loading while as many multiply
+  static constexpr bool kXScale = feed != Feed::kFp8Wide;
+  static constexpr Scales kScales = Scales::kBlock;
+
+  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
+                                    const GroupScales& s, float (&acc)[4]) {
+    float part[4] = {};
+#pragma unroll
+    for (int c = 0; c < 2; ++c) {
+      if constexpr (feed == Feed::kFp8E4m3) {
+#pragma unroll
+        for (int m = 0; m < 2; ++m) {
+          mma_e4m3(part, word(w[2 * c], 2 * m), word(w[2 * c + 1], 2 * m),
+                   word(w[2 * c], 2 * m + 1), word(w[2 * c + 1], 2 * m + 1), word(x[c], 2 * m),
+                   word(x[c], 2 * m + 1));
+        }
+      } else {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          const uint32_t b0 = word(x[2 * c + j / 2], j % 2 * 2);
+          const uint32_t b1 = word(x[2 * c + j / 2], j % 2 * 2 + 1);
+          if constexpr (feed == Feed::kFp8F16) {
+            const Pair top = fp8_bits_f16(word(w[2 * c], j));
+            const Pair low = fp8_bits_f16(word(w[2 * c + 1], j));
+            mma_f16(part, top.a, low.a, top.b, low.b, b0, b1);
+          } else {
+            const Pair top = fp8_bits_bf16(word(w[2 * c], j));
+            const Pair low = fp8_bits_bf16(word(w[2 * c + 1], j));
+            mma_bf16(part, top.a, low.a, top.b, low.b, b0, b1);
+          }
+        }
+      }
+    }
+    constexpr float kBias = feed == Feed::kFp8F16    ? kFp8F16Bias
+                            : feed == Feed::kFp8Wide ? kFp8Bf16Bias
+                                                     : 1.0f;
+    const float block = e8m0_float(s.row0) * kBias;
+    acc[0] = fmaf(part[0], block * s.col0, acc[0]);
+    acc[1] = fmaf(part[1], block * s.col1, acc[1]);
+    acc[2] = fmaf(part[2], block * s.col0, acc[2]);
+    acc[3] = fmaf(part[3], block * s.col1, acc[3]);
+  }
+};
+
+// MXFP4 planes: word b of unit h is k = 32b + 8t .. +7 of row g + 8h, so a product covers one scale
+// block and the scale goes onto its four sums.
+struct Fp4PlanesFeed {
+  static constexpr int kUnits = 2;
+  static constexpr int kXUnits = 4;
+  static constexpr int kAhead = 2;
+  static constexpr bool kXScale = true;
+  static constexpr Scales kScales = Scales::kRow;
+
+  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
+                                    const GroupScales& s, float (&acc)[4]) {
+    float group[4] = {};
+#pragma unroll
+    for (int b = 0; b < 4; ++b) {
+      const uint32_t v = word(w[0], b);
+      const uint32_t u = word(w[1], b);
+      float part[4] = {};
+      mma_f16(part, planes_bits_f16<0>(v), planes_bits_f16<0>(u), planes_bits_f16<1>(v),
+              planes_bits_f16<1>(u), x[b].x, x[b].y);
+      mma_f16(part, planes_bits_f16<2>(v), planes_bits_f16<2>(u), planes_bits_f16<3>(v),
+              planes_bits_f16<3>(u), x[b].z, x[b].w);
+      const float top = e8m0_float((s.row0 >> (8 * b)) & 0xffu);
+      const float low = e8m0_float((s.row1 >> (8 * b)) & 0xffu);
+      group[0] = fmaf(part[0], top, group[0]);
+      group[1] = fmaf(part[1], top, group[1]);
+      group[2] = fmaf(part[2], low, group[2]);
+      group[3] = fmaf(part[3], low, group[3]);
+    }
+    acc[0] = fmaf(group[0], s.col0 * kFp4F16Bias, acc[0]);
+    acc[1] = fmaf(group[1], s.col1 * kFp4F16Bias, acc[1]);
+    acc[2] = fmaf(group[2], s.col0 * kFp4F16Bias, acc[2]);
+    acc[3] = fmaf(group[3], s.col1 * kFp4F16Bias, acc[3]);
+  }
+};
+
+// BF16: units (chunk c, half h) -> u = 2c + h; k = 32c + 8t .. +7, which x has in its own order.
+struct Bf16Feed {
+  static constexpr int kUnits = 8;
+  static constexpr int kXUnits = 4;
+  static constexpr int kAhead = 1;
+  static constexpr bool kXScale = false;
+  static constexpr Scales kScales = Scales::kNone;
+
+  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
+                                    const GroupScales& /*s*/, float (&acc)[4]) {
+    float part[4] = {};
+#pragma unroll
+    for (int c = 0; c < 4; ++c) {
+      const uint4& top = w[2 * c];
+      const uint4& low = w[2 * c + 1];
+      mma_bf16(part, top.x, low.x, top.y, low.y, x[c].x, x[c].y);
+      mma_bf16(part, top.z, low.z, top.w, low.w, x[c].z, x[c].w);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) acc[i] += part[i];
+  }
+};
+
+}  // namespace ds4::ops::cuda

@@ -1,0 +1,281 @@
+// Products on the tensor cores from repacked weights: 16 weight rows per warp by 8 activation rows
+// (decode) or 64 (prefill). k is cut into `slices`, each summed on its own and then added in order,
+// and columns never mix: a result has the same bits whichever kernel and company computed it.
+#include "engine/ops/cuda/mma_feeds.cuh"
+#include "engine/ops/cuda/numeric.cuh"
+
+namespace ds4::ops::cuda {
+namespace {
+
+constexpr int kGroup = 128;
+constexpr int kTileRows = 16;
+constexpr int kFewWarps = 8;
+constexpr int kManyWarps = 4;
+constexpr int kManyTiles = kManyColumns / 8;
+
+// What a block multiplies: one matrix and a range of columns.
+struct Work {
+  int matrix;
+  int first;    // column (without jobs) or place (with)
+  int columns;  // 0: nothing
+};
+
+__device__ Work work_of(const Columns& c, int row_of_grid, int column_tile, int per_tile) {
+  if (c.jobs == nullptr) {
+    const int first = column_tile * per_tile;
+    return {row_of_grid, first, min(per_tile, c.columns - first)};
+  }
+  if (row_of_grid >= *c.n_jobs) return {0, 0, 0};
+  const Job job = c.jobs[row_of_grid];
+  return {job.matrix, job.first, job.count};
+}
+__device__ int64_t x_row(const Columns& c, const Work& work, int column) {
+  const int at = work.first + column;
+  if (c.jobs == nullptr) return int64_t{at} * c.groups + work.matrix;
+  return c.x_rows == nullptr ? at : c.x_rows[at];
+}
+__device__ int64_t out_row(const Columns& c, const Work& work, int column) {
+  const int at = work.first + column;
+  return c.jobs == nullptr ? int64_t{at} * c.groups + work.matrix : at;
+}
+
+// Where a lane's units of weights and scales lie.
+template <class Feed>
+struct Source {
+  const uint8_t* weights;
+  const uint8_t* scale;
+  const uint32_t* scale_words;
+  int groups;
+
+  __device__ Source(const Tiles& m, int matrix, int tile, int lane)
+      : groups(static_cast<int>(m.cols) / kGroup) {
+    weights =
+        m.weights + matrix * m.stride + (int64_t{tile} * groups * Feed::kUnits * 32 + lane) * 16;
+    scale = m.scales + matrix * m.scale_stride;
+    scale_words =
+        reinterpret_cast<const uint32_t*>(scale) + int64_t{tile} * groups * kTileRows + lane / 4;
+    if constexpr (Feed::kScales == Scales::kBlock) scale += tile * kTileRows / kGroup * groups;
+  }
+};
+
+// Weights and scales of a warp for some groups in flight.
+template <class Feed, int ahead>
+struct Step {
+  uint4 weights[ahead][Feed::kUnits];
+  uint32_t row0[ahead], row1[ahead];
+
+  // Past the last group: zero weights under the last group's scales, so no branch is needed.
+  __device__ void load(const Source<Feed>& from, int first, int stride) {
+#pragma unroll
+    for (int i = 0; i < ahead; ++i) {
+      const int group = first + i * stride;
+      const bool inside = group < from.groups;
+      const uint8_t* at = from.weights + int64_t{group} * Feed::kUnits * 512;
+#pragma unroll
+      for (int u = 0; u < Feed::kUnits; ++u) {
+        weights[i][u] = inside ? load_once(at + u * 512) : uint4{0, 0, 0, 0};
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < ahead; ++i) {
+      const int group = min(first + i * stride, from.groups - 1);
+      if constexpr (Feed::kScales == Scales::kBlock) {
+        row0[i] = __ldg(from.scale + group);
+      } else if constexpr (Feed::kScales == Scales::kRow) {
+        row0[i] = __ldg(from.scale_words + group * kTileRows);
+        row1[i] = __ldg(from.scale_words + group * kTileRows + 8);
+      }
+    }
+  }
+};
+
+// A lane's x of one column: its units of a group, and the scales of its two result columns.
+template <class Feed>
+struct Activations {
+  const char* x;
+  const float* col0;
+  const float* col1;
+
+  template <class RowOf>
+  __device__ Activations(const void* all, const float* scales, int groups, int lane,
+                         const RowOf& row_of) {
+    const int t = lane % 4;
+    constexpr int kGroupBytes = 4 * Feed::kXUnits * 16;
+    x = static_cast<const char*>(all) + row_of(lane / 4) * groups * kGroupBytes;
+    x += Feed::kScales == Scales::kNone ? t * 16 : t * Feed::kXUnits * 16;
+    if constexpr (Feed::kXScale) {
+      col0 = scales + row_of(2 * t) * groups;
+      col1 = scales + row_of(2 * t + 1) * groups;
+    }
+  }
+  __device__ void multiply(const uint4 (&weights)[Feed::kUnits], uint32_t row0, uint32_t row1,
+                           int group, float (&acc)[4]) const {
+    // Stored BF16 rows are in natural order, arranged ones hold a lane's units side by side.
+    constexpr int kUnitBytes = Feed::kScales == Scales::kNone ? 64 : 16;
+    uint4 units[Feed::kXUnits];
+    const char* at = x + int64_t{group} * 4 * Feed::kXUnits * 16;
+#pragma unroll
+    for (int u = 0; u < Feed::kXUnits; ++u) {
+      units[u] = __ldg(reinterpret_cast<const uint4*>(at + u * kUnitBytes));
+    }
+    GroupScales s{row0, row1, 1.0f, 1.0f};
+    if constexpr (Feed::kXScale) {
+      s.col0 = __ldg(col0 + group);
+      s.col1 = __ldg(col1 + group);
+    }
+    Feed::accumulate(weights, units, s, acc);
+  }
+};
+
+// Decode: the slices of a tile lie in different warps of a block.
+template <class Feed, class Out>
+__global__ void __launch_bounds__(kFewWarps * 32, 2)
+    few_columns_kernel(Tiles m, Columns c, const void* x, const float* x_scale, Out* out,
+                       int64_t out_stride) {
+  __shared__ float partial[kFewWarps][kTileRows][kFewColumns + 1];
+  constexpr int kAhead = Feed::kAhead;
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  const int tiles_per_block = kFewWarps / m.slices;
+  const int tile = blockIdx.x * tiles_per_block + warp / m.slices;
+  const Work work = work_of(c, blockIdx.y, blockIdx.z, kFewColumns);
+  if (work.columns <= 0) return;
+  float acc[4] = {};
+  if (tile * kTileRows < m.rows) {
+    const Source<Feed> from(m, work.matrix, tile, lane);
+    const int stride = m.slices * kAhead;
+    int first = warp % m.slices;
+    Step<Feed, kAhead> even, odd;
+    even.load(from, first, m.slices);
+    // Lanes beyond the last column read column 0 again: columns never mix, theirs is not stored.
+    const Activations<Feed> columns(x, x_scale, from.groups, lane, [&](int column) {
+      return x_row(c, work, column < work.columns ? column : 0);
+    });
+    const auto multiply = [&](const Step<Feed, kAhead>& step, int begin) {
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int group = min(begin + i * m.slices, from.groups - 1);
+        columns.multiply(step.weights[i], step.row0[i], step.row1[i], group, acc);
+      }
+    };
+#pragma unroll 1
+    for (; first < from.groups; first += 2 * stride) {
+      odd.load(from, first + stride, m.slices);
+      multiply(even, first);
+      even.load(from, first + 2 * stride, m.slices);
+      multiply(odd, first + stride);
+    }
+  }
+  const int g = lane / 4;
+  const int t = lane % 4;
+  partial[warp][g][2 * t] = acc[0];
+  partial[warp][g][2 * t + 1] = acc[1];
+  partial[warp][g + 8][2 * t] = acc[2];
+  partial[warp][g + 8][2 * t + 1] = acc[3];
+  __syncthreads();
+
+  const int outputs = tiles_per_block * kTileRows * work.columns;
+  for (int i = threadIdx.x; i < outputs; i += blockDim.x) {
+    const int in_tile = i % kTileRows;
+    const int in_block = i / kTileRows % tiles_per_block;
+    const int column = i / (kTileRows * tiles_per_block);
+    const int64_t row = (int64_t{blockIdx.x} * tiles_per_block + in_block) * kTileRows + in_tile;
+    if (row >= m.rows) continue;
+    float sum = 0.0f;
+    for (int slice = 0; slice < m.slices; ++slice) {
+      sum += partial[in_block * m.slices + slice][in_tile][column];
+    }
+    out[out_row(c, work, column) * out_stride + row] = put<Out>(sum);
+  }
+}
+
+// Prefill: a warp meets 64 columns with each group of weights, slice after slice.
+template <class Feed, class Out>
+__global__ void __launch_bounds__(kManyWarps * 32)
+    many_columns_kernel(Tiles m, Columns c, const void* x, const float* x_scale, Out* out,
+                        int64_t out_stride) {
+  const int lane = threadIdx.x % 32;
+  const int tile = blockIdx.x * kManyWarps + threadIdx.x / 32;
+  const Work work = work_of(c, blockIdx.y, blockIdx.z, kManyColumns);
+  if (work.columns <= 0 || tile * kTileRows >= m.rows) return;
+  const Source<Feed> from(m, work.matrix, tile, lane);
+  // Tiles of 8 columns that no column falls into are left out; they are the same for all lanes.
+  const int n_tiles = (work.columns + 7) / 8;
+  float sum[kManyTiles][4] = {};
+#pragma unroll 1
+  for (int slice = 0; slice < m.slices; ++slice) {
+    float acc[kManyTiles][4] = {};
+#pragma unroll 1
+    for (int group = slice; group < from.groups; group += m.slices) {
+      Step<Feed, 1> step;
+      step.load(from, group, m.slices);
+#pragma unroll
+      for (int j = 0; j < kManyTiles; ++j) {
+        if (j >= n_tiles) continue;
+        const Activations<Feed> columns(x, x_scale, from.groups, lane, [&](int column) {
+          return x_row(c, work, 8 * j + column < work.columns ? 8 * j + column : 8 * j);
+        });
+        columns.multiply(step.weights[0], step.row0[0], step.row1[0], group, acc[j]);
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < kManyTiles; ++j) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sum[j][i] += acc[j][i];
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < kManyTiles; ++j) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int column = 8 * j + 2 * (lane % 4) + i % 2;
+      if (column >= work.columns) continue;
+      const int64_t row = int64_t{tile} * kTileRows + lane / 4 + 8 * (i / 2);
+      out[out_row(c, work, column) * out_stride + row] = put<Out>(sum[j][i]);
+    }
+  }
+}
+
+template <class Feed, class Out>
+void launch(Launch at, const Tiles& m, const Columns& c, const void* x, const float* x_scale,
+            void* out, int64_t out_stride) {
+  const int64_t tiles = m.rows / kTileRows;
+  const unsigned jobs = static_cast<unsigned>(c.jobs ? c.most_jobs : c.groups);
+  const bool few = c.columns <= kFewColumns;
+  const unsigned column_tiles =
+      c.jobs ? 1 : blocks_for(c.columns, few ? kFewColumns : kManyColumns);
+  const auto kernel = few ? few_columns_kernel<Feed, Out> : many_columns_kernel<Feed, Out>;
+  const int threads = 32 * (few ? kFewWarps : kManyWarps);
+  const dim3 grid(blocks_for(tiles, few ? kFewWarps / m.slices : kManyWarps), jobs, column_tiles);
+  kernel<<<grid, threads, 0, at.stream>>>(m, c, x, x_scale, static_cast<Out*>(out), out_stride);
+}
+
+template <class Feed>
+void launch(Launch at, const Tiles& m, const Columns& c, const void* x, const float* x_scale,
+            bool values, void* out, int64_t out_stride) {
+  if (values) {
+    launch<Feed, Bf16>(at, m, c, x, x_scale, out, out_stride);
+  } else {
+    launch<Feed, float>(at, m, c, x, x_scale, out, out_stride);
+  }
+}
+
+}  // namespace
+
+void tile_product(Launch at, const Tiles& m, const Columns& c, const void* x, const float* x_scale,
+                  bool values, void* out, int64_t out_stride) {
+  switch (m.feed) {
+    case Feed::kFp8E4m3:
+      return launch<Fp8Feed<Feed::kFp8E4m3>>(at, m, c, x, x_scale, values, out, out_stride);
+    case Feed::kFp8F16:
+      return launch<Fp8Feed<Feed::kFp8F16>>(at, m, c, x, x_scale, values, out, out_stride);
+    case Feed::kFp8Wide:
+      return launch<Fp8Feed<Feed::kFp8Wide>>(at, m, c, x, x_scale, values, out, out_stride);
+    case Feed::kFp4Planes:
+      return launch<Fp4PlanesFeed>(at, m, c, x, x_scale, values, out, out_stride);
+    case Feed::kBf16:
+      return launch<Bf16Feed>(at, m, c, x, x_scale, values, out, out_stride);
+  }
+}
+
+}  // namespace ds4::ops::cuda
