@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Builds the GPU programs with nvcc, checks them on small shapes, runs the memory checker on those,
-# then checks and times the full shapes. Covers the GEMV bench; engine kernels join as they appear.
-# Tables go to stdout; logs, a TSV and the disassembly counts to $OUT when it is set.
+# Everything that needs a GPU, in one command: the engine's operations and models on the CUDA back
+# end, the same under compute-sanitizer, then the GEMV bench (checked on small shapes and under the
+# memory checker, then checked and timed on the full ones). Tables go to stdout; logs, a TSV and the
+# disassembly counts to $OUT when it is set.
 #
-#   tests/gpu/run.sh            everything (about three minutes on 16 cores)
+#   tests/gpu/run.sh            everything
+#   DS4_GPU_PARTS="tests sanitizer bench"   some of the three
+#   DS4_GPU_TESTS=FILE          a ready test_engine_gpu, where the libraries to build it are missing
 #   DS4_GPU_ARCH=121 ...        builds for another compute capability than the first GPU's
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,8 +20,58 @@ done
 arch=${DS4_GPU_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader
 nvcc --version | tail -1
+parts=${DS4_GPU_PARTS:-tests sanitizer bench}
 failed=0
 say() { echo "== $* (at $SECONDS s)"; }
+
+has() { [[ " $parts " == *" $1 "* ]]; }
+
+# Named checks under a tool of compute-sanitizer; its errors and running out of time count.
+sanitize() {  # tool seconds command...
+  local tool=$1 seconds=$2 status=0
+  shift 2
+  if ! command -v compute-sanitizer >/dev/null; then
+    echo "skipped: compute-sanitizer is not on the PATH"
+    return
+  fi
+  timeout "$seconds" compute-sanitizer --tool "$tool" --error-exitcode 9 "$@" \
+    >"$out/$tool.$(basename "$1").log" 2>&1 || status=$?
+  tail -3 "$out/$tool.$(basename "$1").log"
+  case $status in
+    0) ;;
+    124) echo "$tool: ran out of time; no error up to there" ;;
+    *) failed=1 ;;
+  esac
+}
+
+if has tests || has sanitizer; then
+  gpu_tests=${DS4_GPU_TESTS:-$build/cmake/tests/unit/engine/test_engine_gpu}
+  if [ -z "${DS4_GPU_TESTS:-}" ]; then
+    say "build the engine's tests for sm_$arch"
+    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON \
+      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
+    cmake --build "$build/cmake" --parallel --target test_engine_gpu >"$out/build.log"
+  fi
+fi
+if has tests; then
+  say "operations and models on the CUDA back end"
+  "$gpu_tests" --gtest_brief=0 >"$out/tests.log" 2>&1 || failed=1
+  grep -E '\[  (error|parity) ' "$out/tests.log" || true
+  grep -E 'Failure|\[  FAILED|\[  PASSED|\[  SKIPPED|Skipped' "$out/tests.log" | head -40 || true
+fi
+if has sanitizer; then
+  # Whole small models reach every kernel; the tools slow them down a hundredfold.
+  say "compute-sanitizer memcheck"
+  sanitize memcheck "${DS4_MEMCHECK_SECONDS:-300}" "$gpu_tests" \
+    --gtest_filter='OpsGolden.*:*LinearGolden*:*MatchesTheReference/one_*:*short_64*'
+  say "compute-sanitizer racecheck"
+  sanitize racecheck "${DS4_RACECHECK_SECONDS:-300}" "$gpu_tests" \
+    --gtest_filter='OpsGolden.*:*LinearGolden*'
+fi
+if ! has bench; then
+  say "done, failed=$failed"
+  exit "$failed"
+fi
 
 say "build for sm_$arch"
 pids=()
@@ -42,18 +95,7 @@ say "correctness, small shapes"
 "$build/decode_gemv" --small | tee "$out/small.log" || failed=1
 
 say "compute-sanitizer memcheck, small shapes"
-if command -v compute-sanitizer >/dev/null; then
-  status=0
-  timeout "${DS4_MEMCHECK_SECONDS:-300}" compute-sanitizer --tool memcheck --error-exitcode 9 \
-    "$build/decode_gemv" --small 2>&1 | tee "$out/memcheck.log" | tail -4 || status=$?
-  case $status in
-    0) ;;
-    124) echo "memcheck: ran out of time; no error up to there" ;;
-    *) failed=1 ;;
-  esac
-else
-  echo "skipped: compute-sanitizer is not on the PATH"
-fi
+sanitize memcheck "${DS4_MEMCHECK_SECONDS:-300}" "$build/decode_gemv" --small
 
 say "full shapes: checks, then times"
 "$build/decode_gemv" --tsv "$out/decode_gemv.tsv" | tee "$out/decode_gemv.log" || failed=1

@@ -21,6 +21,7 @@ class OpBench {
  public:
   explicit OpBench(Precision precision = Precision::kReference, int threads = 2)
       : backend_(make_test_backend(precision, threads)) {}
+  explicit OpBench(std::unique_ptr<ops::Backend> backend) : backend_(std::move(backend)) {}
 
   ops::Backend& operator*() { return *backend_; }
   ops::Backend* operator->() { return backend_.get(); }
