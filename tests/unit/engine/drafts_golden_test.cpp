@@ -12,6 +12,7 @@
 #include "engine/model/forward.h"
 #include "engine/weights/weights.h"
 #include "tests/unit/engine/golden_file.h"
+#include "tests/unit/engine/op_fixture.h"
 
 namespace ds4::golden {
 namespace {
@@ -40,7 +41,7 @@ fs::path checkpoint_of(const fs::path& vectors) {
 class DraftTimeline {
  public:
   DraftTimeline(const weights::ModelWeights& weights, const EngineSettings& settings)
-      : backend_(ops::make_cpu_backend(2, settings.precision)),
+      : backend_(make_test_backend(settings.precision, 2)),
         forward_(weights, *backend_, capacity(settings),
                  model::make_drafter(weights, *backend_, settings, capacity(settings))),
         cache_(*backend_, cache::plan_cache(weights.config, settings)),
