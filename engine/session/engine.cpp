@@ -11,10 +11,10 @@ std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
                                      const EngineSettings& settings) {
   ModelInfo info = read_model_info(checkpoint);
   session::check_settings(settings, info);
-  session::check_free_memory(estimate_memory(checkpoint, settings));
   auto backend = settings.device == Device::kCuda
                      ? ops::make_cuda_backend(settings.precision)
                      : ops::make_cpu_backend(settings.threads, settings.precision);
+  session::check_free_memory(estimate_memory(checkpoint, settings), settings.device);
   return std::make_unique<session::LoadedEngine>(weights::load_weights(checkpoint), std::move(info),
                                                  settings, std::move(backend));
 }

@@ -9,7 +9,7 @@ namespace ds4::session {
 /// drafts of every sequence.
 int batch_rows(const EngineSettings& settings);
 
-/// Throws Error(kMachine) when the estimate exceeds what the machine can still give.
-void check_free_memory(const MemoryEstimate& estimate);
+/// Throws Error(kMachine) when the estimate exceeds what the device can still give.
+void check_free_memory(const MemoryEstimate& estimate, Device device);
 
 }  // namespace ds4::session

@@ -1,5 +1,6 @@
 // Stands in for the CUDA back end in builds without it.
 #include "engine/base/error.h"
+#include "engine/ops/cuda/estimate.h"
 #include "engine/ops/ops.h"
 
 namespace ds4::ops {
@@ -7,6 +8,10 @@ namespace ds4::ops {
 std::unique_ptr<Backend> make_cuda_backend(Precision /*precision*/) {
   throw Error(ErrorCode::kMachine, "this build has no CUDA back end",
               "Build with -DDS4_CUDA=ON, or use the device cpu.");
+}
+
+int64_t cuda_free_bytes() {
+  return 0;
 }
 
 }  // namespace ds4::ops

@@ -33,6 +33,12 @@ std::unique_ptr<Backend> make_cuda_backend(Precision precision) {
   return std::make_unique<cuda::CudaBackend>(precision);
 }
 
+int64_t cuda_free_bytes() {
+  size_t free = 0;
+  size_t total = 0;
+  return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<int64_t>(free) : 0;
+}
+
 namespace cuda {
 
 void check_launches() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/device/memory.h"
+#include "engine/ops/cuda/estimate.h"
 #include "engine/ops/cuda/kernels.h"
 #include "engine/ops/cuda/weight_store.h"
 #include "engine/ops/ops.h"
@@ -17,7 +18,9 @@ class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(Precision precision);
 
-  int value_bytes() const override { return strict() ? 2 : 4; }
+  int value_bytes() const override {
+    return cuda_value_bytes(strict() ? Precision::kReference : Precision::kF32);
+  }
   Buffer allocate(int64_t bytes) override;
   void write_ids(std::span<const int32_t> from, Ids to) override;
   std::span<const float> read_floats(Floats from, int64_t count) override;

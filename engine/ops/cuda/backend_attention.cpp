@@ -12,7 +12,7 @@ namespace ds4::ops::cuda {
 namespace {
 
 // Scores of one launch; more queries than fit take several.
-constexpr int64_t kScoreFloats = int64_t{16} << 20;
+constexpr int64_t kScoreFloats = kCudaScoreBytes / 4;
 constexpr int64_t kMostRows = 32768;
 
 RowShape shape_of(const RowLayout& layout) {

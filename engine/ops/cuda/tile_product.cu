@@ -89,39 +89,39 @@ struct Step {
   }
 };
 
-// A lane's x of one column: its units of a group, and the scales of its two result columns.
+// Where a lane finds x for its column of an 8-column tile, and the scales of its two result
+// columns.
 template <class Feed>
 struct Activations {
-  const char* x;
-  const float* col0;
-  const float* col1;
+  // Stored BF16 rows are in natural order, arranged ones hold a lane's units side by side.
+  static constexpr bool kArranged = Feed::kScales != Scales::kNone;
+  static constexpr int kUnitStep = kArranged ? 1 : 4;    // in uint4, between a lane's units
+  static constexpr int kGroupUnits = 4 * Feed::kXUnits;  // of all four lanes
+
+  // In uint4 and in floats, from the beginning of x and of the scales.
+  uint32_t x = 0, col0 = 0, col1 = 0;
 
   template <class RowOf>
-  __device__ Activations(const void* all, const float* scales, int groups, int lane,
-                         const RowOf& row_of) {
+  __device__ void locate(int groups, int lane, const RowOf& row_of) {
     const int t = lane % 4;
-    constexpr int kGroupBytes = 4 * Feed::kXUnits * 16;
-    x = static_cast<const char*>(all) + row_of(lane / 4) * groups * kGroupBytes;
-    x += Feed::kScales == Scales::kNone ? t * 16 : t * Feed::kXUnits * 16;
+    x = static_cast<uint32_t>(row_of(lane / 4) * groups * kGroupUnits +
+                              (kArranged ? t * Feed::kXUnits : t));
     if constexpr (Feed::kXScale) {
-      col0 = scales + row_of(2 * t) * groups;
-      col1 = scales + row_of(2 * t + 1) * groups;
+      col0 = static_cast<uint32_t>(row_of(2 * t) * groups);
+      col1 = static_cast<uint32_t>(row_of(2 * t + 1) * groups);
     }
   }
-  __device__ void multiply(const uint4 (&weights)[Feed::kUnits], uint32_t row0, uint32_t row1,
+  __device__ void multiply(const uint4* all, const float* scales,
+                           const uint4 (&weights)[Feed::kUnits], uint32_t row0, uint32_t row1,
                            int group, float (&acc)[4]) const {
-    // Stored BF16 rows are in natural order, arranged ones hold a lane's units side by side.
-    constexpr int kUnitBytes = Feed::kScales == Scales::kNone ? 64 : 16;
     uint4 units[Feed::kXUnits];
-    const char* at = x + int64_t{group} * 4 * Feed::kXUnits * 16;
+    const uint4* at = all + x + static_cast<uint32_t>(group * kGroupUnits);
 #pragma unroll
-    for (int u = 0; u < Feed::kXUnits; ++u) {
-      units[u] = __ldg(reinterpret_cast<const uint4*>(at + u * kUnitBytes));
-    }
+    for (int u = 0; u < Feed::kXUnits; ++u) units[u] = __ldg(at + u * kUnitStep);
     GroupScales s{row0, row1, 1.0f, 1.0f};
     if constexpr (Feed::kXScale) {
-      s.col0 = __ldg(col0 + group);
-      s.col1 = __ldg(col1 + group);
+      s.col0 = __ldg(scales + col0 + group);
+      s.col1 = __ldg(scales + col1 + group);
     }
     Feed::accumulate(weights, units, s, acc);
   }
@@ -130,7 +130,7 @@ struct Activations {
 // Decode: the slices of a tile lie in different warps of a block.
 template <class Feed, class Out>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
-    few_columns_kernel(Tiles m, Columns c, const void* x, const float* x_scale, Out* out,
+    few_columns_kernel(Tiles m, Columns c, const uint4* x, const float* x_scale, Out* out,
                        int64_t out_stride) {
   __shared__ float partial[kFewWarps][kTileRows][kFewColumns + 1];
   constexpr int kAhead = Feed::kAhead;
@@ -148,14 +148,14 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
     Step<Feed, kAhead> even, odd;
     even.load(from, first, m.slices);
     // Lanes beyond the last column read column 0 again: columns never mix, theirs is not stored.
-    const Activations<Feed> columns(x, x_scale, from.groups, lane, [&](int column) {
-      return x_row(c, work, column < work.columns ? column : 0);
-    });
+    Activations<Feed> columns;
+    columns.locate(from.groups, lane,
+                   [&](int column) { return x_row(c, work, column < work.columns ? column : 0); });
     const auto multiply = [&](const Step<Feed, kAhead>& step, int begin) {
 #pragma unroll
       for (int i = 0; i < kAhead; ++i) {
         const int group = min(begin + i * m.slices, from.groups - 1);
-        columns.multiply(step.weights[i], step.row0[i], step.row1[i], group, acc);
+        columns.multiply(x, x_scale, step.weights[i], step.row0[i], step.row1[i], group, acc);
       }
     };
 #pragma unroll 1
@@ -192,7 +192,7 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
 // Prefill: a warp meets 64 columns with each group of weights, slice after slice.
 template <class Feed, class Out>
 __global__ void __launch_bounds__(kManyWarps * 32)
-    many_columns_kernel(Tiles m, Columns c, const void* x, const float* x_scale, Out* out,
+    many_columns_kernel(Tiles m, Columns c, const uint4* x, const float* x_scale, Out* out,
                         int64_t out_stride) {
   const int lane = threadIdx.x % 32;
   const int tile = blockIdx.x * kManyWarps + threadIdx.x / 32;
@@ -201,21 +201,28 @@ __global__ void __launch_bounds__(kManyWarps * 32)
   const Source<Feed> from(m, work.matrix, tile, lane);
   // Tiles of 8 columns that no column falls into are left out; they are the same for all lanes.
   const int n_tiles = (work.columns + 7) / 8;
+  Activations<Feed> columns[kManyTiles];
+#pragma unroll
+  for (int j = 0; j < kManyTiles; ++j) {
+    if (j >= n_tiles) continue;
+    columns[j].locate(from.groups, lane, [&](int column) {
+      return x_row(c, work, 8 * j + column < work.columns ? 8 * j + column : 8 * j);
+    });
+  }
   float sum[kManyTiles][4] = {};
 #pragma unroll 1
   for (int slice = 0; slice < m.slices; ++slice) {
     float acc[kManyTiles][4] = {};
+    Step<Feed, 1> next;
+    next.load(from, slice, m.slices);
 #pragma unroll 1
     for (int group = slice; group < from.groups; group += m.slices) {
-      Step<Feed, 1> step;
-      step.load(from, group, m.slices);
+      const Step<Feed, 1> step = next;
+      next.load(from, group + m.slices, m.slices);
 #pragma unroll
       for (int j = 0; j < kManyTiles; ++j) {
         if (j >= n_tiles) continue;
-        const Activations<Feed> columns(x, x_scale, from.groups, lane, [&](int column) {
-          return x_row(c, work, 8 * j + column < work.columns ? 8 * j + column : 8 * j);
-        });
-        columns.multiply(step.weights[0], step.row0[0], step.row1[0], group, acc[j]);
+        columns[j].multiply(x, x_scale, step.weights[0], step.row0[0], step.row1[0], group, acc[j]);
       }
     }
 #pragma unroll
@@ -247,7 +254,8 @@ void launch(Launch at, const Tiles& m, const Columns& c, const void* x, const fl
   const auto kernel = few ? few_columns_kernel<Feed, Out> : many_columns_kernel<Feed, Out>;
   const int threads = 32 * (few ? kFewWarps : kManyWarps);
   const dim3 grid(blocks_for(tiles, few ? kFewWarps / m.slices : kManyWarps), jobs, column_tiles);
-  kernel<<<grid, threads, 0, at.stream>>>(m, c, x, x_scale, static_cast<Out*>(out), out_stride);
+  kernel<<<grid, threads, 0, at.stream>>>(m, c, static_cast<const uint4*>(x), x_scale,
+                                          static_cast<Out*>(out), out_stride);
 }
 
 template <class Feed>

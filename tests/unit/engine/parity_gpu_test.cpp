@@ -7,11 +7,14 @@
 #include <functional>
 
 #include "engine/ops/rope.h"
+#include "tests/support/random_data.h"
 #include "tests/unit/engine/op_fixture.h"
-#include "tests/unit/engine/random_data.h"
 
 namespace ds4::golden {
 namespace {
+using test_support::Random;
+using test_support::random_matrix;
+using test_support::RandomMatrix;
 using Format = weights::Matrix::Format;
 
 constexpr int kRows = 70;  // one many-column tile and a ragged end

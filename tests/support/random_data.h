@@ -9,7 +9,7 @@
 #include "engine/weights/codecs/bf16.h"
 #include "engine/weights/matrix.h"
 
-namespace ds4::golden {
+namespace ds4::test_support {
 
 /// A stream of hashed numbers.
 class Random {
@@ -83,4 +83,4 @@ inline RandomMatrix random_matrix(Random& random, weights::Matrix::Format format
   return m;
 }
 
-}  // namespace ds4::golden
+}  // namespace ds4::test_support
