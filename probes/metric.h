@@ -10,9 +10,10 @@ enum class Direction { kHigherIsBetter, kLowerIsBetter, kNeither };
 
 struct Metric {
   std::string_view name;  // "ttft", "decode_rate"
-  std::string_view unit;  // "s", "tok/s", "B"
+  std::string_view unit;  // "s", "tok/s", "B"; "1" for ratios
   Direction direction;
   std::string_view description;  // one sentence; docs/glossary.md has the definition
+  bool of_attempt = false;       // of one answer; else of a process or a machine
 };
 
 /// Every metric the harness can store, in the order reports show them.

@@ -9,6 +9,7 @@ EngineSettings engine_settings(const profiles::EngineSection& section) {
   settings.index_dtype = section.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
   settings.context_length = section.context_length;
   settings.prefill_chunk = static_cast<int>(section.prefill_chunk);
+  settings.draft_tokens = static_cast<int>(section.draft_tokens);
   settings.threads = static_cast<int>(section.threads);
   return settings;
 }

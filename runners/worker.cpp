@@ -120,6 +120,7 @@ class Worker {
     attempt.cached_tokens = response.cached_tokens;
     attempt.first_token_s = response.first_token_s;
     attempt.end_s = response.end_s;
+    attempt.samples = response.samples;
     for (const TokenEvent& event : response.events) {
       attempt.events.push_back({event.time_s, event.n_tokens});
     }

@@ -10,16 +10,16 @@
 
 namespace ds4::session {
 
-std::vector<TokenId> TimelineSession::guess(TokenId drawn, const SamplingSettings& sampling,
-                                            int64_t count) {
+void TimelineSession::guess(const SamplingSettings& sampling, int64_t count,
+                            std::vector<TokenId>& timeline) {
   // With the random number of the position that the guess is for: where draft and model agree about
   // the distribution they then agree about the token.
   const auto draw = [&](ops::Floats logits, int64_t row, int64_t position) {
-    // Without the tokens of this round: repetition controls may then judge a guess otherwise than
-    // the draw it is held against, which costs acceptance only.
-    return engine_.backend().sample(logits, row, position, sampling, with_prompt(tokens_));
+    timeline.push_back(
+        engine_.backend().sample(logits, row, position, sampling, with_prompt(timeline)));
+    return timeline.back();
   };
-  return engine_.forward().propose(tokens_, drawn, static_cast<int>(count), draw, drafts_);
+  engine_.forward().propose(tokens_, timeline.back(), static_cast<int>(count), draw, drafts_);
 }
 
 std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, int64_t max_tokens,
@@ -34,15 +34,15 @@ std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, i
     return std::find(stops.begin(), stops.end(), token) != stops.end();
   };
   const int64_t first = length();
-  std::vector<TokenId> tokens = {sample(sampling)};
   const int64_t room = std::min(max_tokens, engine_.settings().context_length - first) - 1;
   const int64_t count = std::min<int64_t>(engine_.settings().draft_tokens, room);
-  if (count > 0 && !is_stop(tokens.front())) {
-    for (const TokenId draft : guess(tokens.front(), sampling, count)) {
-      tokens.push_back(draft);
-      if (is_stop(draft)) break;
-    }
-  }
+  // What the timeline becomes when all guesses are right.
+  std::vector<TokenId> timeline = tokens_;
+  timeline.push_back(sample(sampling));
+  if (count > 0 && !is_stop(timeline.back())) guess(sampling, count, timeline);
+  const auto stop = std::find_if(timeline.begin() + first, timeline.end(), is_stop);
+  if (stop != timeline.end()) timeline.erase(stop + 1, timeline.end());
+  std::span<const TokenId> tokens = std::span(timeline).subspan(static_cast<size_t>(first));
 
   model::Forward& forward = engine_.forward();
   const auto n = static_cast<int>(tokens.size());
@@ -52,8 +52,6 @@ std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, i
   // Row i of the pass gives the logits of the token behind tokens[i].
   const auto vocab = static_cast<size_t>(engine_.info().vocab_size);
   const auto behind = [&](size_t i) { return logits.subspan(i * vocab, vocab); };
-  std::vector<TokenId> timeline = tokens_;
-  timeline.insert(timeline.end(), tokens.begin(), tokens.end());
   size_t kept = 1;
   for (; kept < tokens.size(); ++kept) {
     const auto position = static_cast<size_t>(first) + kept;
@@ -71,9 +69,9 @@ std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, i
     ++draft_counts_.drafted[i - 1];
     if (i < kept) ++draft_counts_.accepted[i - 1];
   }
-  tokens.resize(kept);
+  tokens = tokens.first(kept);
   commit(tokens, behind(kept - 1));
-  return tokens;
+  return {tokens.begin(), tokens.end()};
 }
 
 }  // namespace ds4::session

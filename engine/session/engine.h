@@ -74,7 +74,8 @@ class TimelineSession final : public Session {
 
  private:
   void advance(std::span<const TokenId> tokens, const LogitSink& all_logits);
-  std::vector<TokenId> guess(TokenId drawn, const SamplingSettings& sampling, int64_t count);
+  // Appends up to `count` guesses to `timeline`, whose last token is drawn but not computed.
+  void guess(const SamplingSettings& sampling, int64_t count, std::vector<TokenId>& timeline);
   // `tokens`, a beginning of the timeline or what it may become, for the repetition controls.
   TokenHistory with_prompt(std::span<const TokenId> tokens) const {
     return {tokens, std::min(n_prompt_, static_cast<int64_t>(tokens.size()))};

@@ -19,6 +19,7 @@ json engine_json(const EngineSection& engine) {
           {"index_dtype", engine.index_dtype},
           {"context_length", engine.context_length},
           {"prefill_chunk", engine.prefill_chunk},
+          {"draft_tokens", engine.draft_tokens},
           {"threads", engine.threads},
           {"seed", engine.seed}};
 }
@@ -30,6 +31,7 @@ EngineSection engine_from(const json& j) {
   j.at("index_dtype").get_to(engine.index_dtype);
   j.at("context_length").get_to(engine.context_length);
   j.at("prefill_chunk").get_to(engine.prefill_chunk);
+  engine.draft_tokens = j.value("draft_tokens", engine.draft_tokens);  // absent before it existed
   j.at("threads").get_to(engine.threads);
   j.at("seed").get_to(engine.seed);
   return engine;

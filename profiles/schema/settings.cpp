@@ -13,6 +13,7 @@ namespace {
 constexpr int64_t kMaxContext = int64_t{1} << 21;
 constexpr int64_t kMaxChunk = int64_t{1} << 16;
 constexpr int64_t kMaxThreads = 4096;
+constexpr int64_t kMaxDrafts = 5;  // what a checkpoint can draft is checked when it is opened
 
 struct EngineKey {
   const char* name;
@@ -25,7 +26,7 @@ std::string choice(const toml::node& node, const TomlSource& source, const char*
   return source.one_of(node, key, valid);
 }
 
-const std::array<EngineKey, 7> kEngineKeys{{
+const std::array<EngineKey, 8> kEngineKeys{{
     {"device",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.device = choice<2>(node, source, "engine.device", {"cpu", "cuda"});
@@ -45,6 +46,10 @@ const std::array<EngineKey, 7> kEngineKeys{{
     {"prefill_chunk",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.prefill_chunk = source.integer(node, "engine.prefill_chunk", 1, kMaxChunk);
+     }},
+    {"draft_tokens",
+     [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
+       engine.draft_tokens = source.integer(node, "engine.draft_tokens", 0, kMaxDrafts);
      }},
     {"threads",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {

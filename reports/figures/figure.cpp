@@ -68,8 +68,8 @@ Figure::Figure(FigureData data) : data_(std::move(data)) {
 }
 
 bool is_launch_metric(const std::string& metric) {
-  return probes::find_metric(metric) != nullptr && metric != "ttft" && metric != "prefill_rate" &&
-         metric != "decode_rate";
+  const probes::Metric* known = probes::find_metric(metric);
+  return known && !known->of_attempt;
 }
 
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric) {
@@ -89,6 +89,9 @@ std::optional<double> attempt_metric(const AttemptRow& attempt, const std::strin
     int64_t tokens = 0;
     for (size_t i = 1; i < attempt.events.size(); ++i) tokens += attempt.events[i].n_tokens;
     return static_cast<double>(tokens) / duration;
+  }
+  for (const probes::Sample& sample : attempt.samples) {
+    if (sample.metric == metric) return sample.value;
   }
   return std::nullopt;
 }

@@ -59,7 +59,8 @@ std::optional<Figure> metric_figure(const RunData& run, const Selection& selecti
 std::optional<Figure> make_figure(const RunData& run, const Selection& selection,
                                   const std::string& name);
 
-/// The speed metrics of one attempt, as docs/glossary.md defines them; nothing where undefined.
+/// The speed metrics of one attempt, as docs/glossary.md defines them, or a sample stored with it;
+/// nothing where undefined.
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric);
 
 /// True for metrics that belong to a worker process rather than to an attempt.

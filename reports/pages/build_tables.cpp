@@ -168,6 +168,45 @@ Table depth_table(PageContext& context, const CellRow& cell, const std::string& 
   return table;
 }
 
+// What speculation gave, where an answer was decoded with drafts.
+Table speculation_table(PageContext& context) {
+  Table table{
+      "Decoding with drafts, medians over the answered cases: tokens a round gave, and the share "
+      "of "
+      "drafts that were kept, by their place behind the drawn token.",
+      {{"suite"}},
+      {}};
+  if (context.many_cells()) table.columns.push_back({"cell"});
+  table.columns.insert(table.columns.end(),
+                       {{"n", true}, {"tokens a round", true}, {"95 %", true, false}});
+  std::vector<std::string> rates;
+  for (int place = 1; place <= 5; ++place) {
+    rates.push_back("acceptance_rate_" + std::to_string(place));
+    table.columns.push_back({"draft " + std::to_string(place), true});
+  }
+  for (const CellRow& cell : context.run.cells) {
+    for (const std::string& suite : suites_of(context.run, cell.key)) {
+      const Selection selection{cell.key, suite, {}};
+      const Figure* length = context.figure(selection, "acceptance_length");
+      if (!length) continue;
+      const FigureData& data = **length;
+      std::vector<TableCell> row = {{suite}};
+      if (context.many_cells()) row.push_back({cell.label});
+      row.push_back({std::to_string(data.n)});
+      row.push_back({format_number(*data.value)});
+      row.push_back(data.interval ? TableCell{format_number(data.interval->lo) + " to " +
+                                              format_number(data.interval->hi)}
+                                  : nothing());
+      for (const std::string& rate : rates) {
+        const Figure* figure = context.figure(selection, rate);
+        row.push_back(figure ? TableCell{format_number(*(*figure)->value)} : nothing());
+      }
+      table.rows.push_back(std::move(row));
+    }
+  }
+  return table;
+}
+
 }  // namespace
 
 Section speed_section(PageContext& context) {
@@ -194,6 +233,8 @@ Section speed_section(PageContext& context) {
     }
   }
   if (!table.rows.empty()) section.tables.push_back(std::move(table));
+  Table speculation = speculation_table(context);
+  if (!speculation.rows.empty()) section.tables.push_back(std::move(speculation));
   return section;
 }
 

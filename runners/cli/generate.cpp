@@ -49,12 +49,19 @@ class Talk {
     };
     int64_t n = 0;
     double first = 0;
-    while (n < options_.max_tokens && session_->length() < options_.settings.context_length) {
-      const TokenId token = session_->sample(options_.sampling);
-      if (n++ == 0) first = monotonic_seconds();
-      if (token == tokenizer_->eos()) break;
-      emit(decoder.push(token));
-      session_->append(token);
+    const TokenId eos[] = {tokenizer_->eos()};
+    bool more = options_.max_tokens > 0;
+    const auto take = [&](TokenId token) {
+      more = ++n < options_.max_tokens && token != eos[0];
+      if (token != eos[0]) emit(decoder.push(token));
+    };
+    while (more && session_->length() < options_.settings.context_length) {
+      // Shown when drawn, a pass before it is computed; the round draws the same token again.
+      take(session_->sample(options_.sampling));
+      if (n == 1) first = monotonic_seconds();
+      if (!more) break;
+      const auto round = session_->decode(options_.sampling, 1 + options_.max_tokens - n, eos);
+      for (size_t i = 1; i < round.size(); ++i) take(round[i]);
     }
     emit(decoder.finish() + "\n");
     const double end = monotonic_seconds();
@@ -70,10 +77,18 @@ class Talk {
                  tokens.size(), static_cast<long long>(session_->reused()), first - start,
                  static_cast<long long>(n));
     if (n > 1) std::fprintf(stderr, ", %.1f tok/s", static_cast<double>(n - 1) / (end - first));
+    if (options_.settings.draft_tokens > 0 && session_->draft_counts().rounds > 0) {
+      std::fprintf(stderr, ", %.2f a round", tokens_a_round(session_->draft_counts()));
+    }
     std::fputs("]\n", stderr);
   }
 
  private:
+  static double tokens_a_round(const DraftCounts& counts) {
+    int64_t tokens = counts.rounds;
+    for (const int64_t accepted : counts.accepted) tokens += accepted;
+    return static_cast<double>(tokens) / static_cast<double>(counts.rounds);
+  }
   void add(const std::string& role, const std::string& content) {
     Message message;
     message.role = role;
@@ -119,6 +134,9 @@ void add_generate(CLI::App& app, Common&) {
   verb->add_option("--context", options->settings.context_length, "Tokens the session can hold")
       ->capture_default_str();
   verb->add_option("--max-tokens", options->max_tokens, "Tokens of an answer at most")
+      ->capture_default_str();
+  verb->add_option("--draft-tokens", options->settings.draft_tokens,
+                   "Tokens guessed beside each drawn one; changes the speed, not the answer")
       ->capture_default_str();
   verb->add_option("--temperature", options->sampling.temperature, "0 = greedy")
       ->capture_default_str();

@@ -94,7 +94,7 @@ class EngineTarget final : public Target {
     return tokenizer_->encode(render_prompt(conversation, release_), AddedTokens::kParse);
   }
 
-  // Draws tokens until EOS, a stop string, the limit or a cancel; returns the finish reason.
+  // Decodes until EOS, a stop string, the limit or a cancel; returns the finish reason.
   template <typename Elapsed>
   std::string decode(const Request& request, const Elapsed& elapsed,
                      const std::function<bool(int64_t, int64_t)>& on_progress, Response& response) {
@@ -104,30 +104,67 @@ class EngineTarget final : public Target {
     sampling.seed = request.limits.seed;
     StreamDecoder stream(tokenizer_);
     std::string& text = response.answer.text;
-    const TokenId eos = tokenizer_->eos();
-    std::string finish = "length";
-    while (response.completion_tokens < request.limits.max_tokens) {
-      const TokenId token = session_->sample(sampling);
-      response.events.push_back({elapsed(), 1});
-      response.first_token_s = response.events.front().time_s;
+    const TokenId eos[] = {tokenizer_->eos()};
+    std::string finish = request.limits.max_tokens < 1 ? "length" : "";
+    bool cut = false;
+    // Takes a token into the answer; false when it is the last.
+    const auto take = [&](TokenId token) {
       ++response.completion_tokens;
-      if (token == eos) {
+      if (token == eos[0]) {
         finish = "stop";
-        break;
+        return false;
       }
       text += stream.push(token);
       if (const size_t stop = find_stop(text, request.limits.stop); stop != std::string::npos) {
         text.resize(stop);
-        return "stop";
-      }
-      if (!on_progress(response.prompt_tokens, response.completion_tokens)) {
+        finish = "stop";
+        cut = true;
+      } else if (!on_progress(response.prompt_tokens, response.completion_tokens)) {
         finish = "cancelled";
-        break;
+      } else if (response.completion_tokens == request.limits.max_tokens) {
+        finish = "length";
       }
-      if (response.completion_tokens < request.limits.max_tokens) session_->append(token);
+      return finish.empty();
+    };
+    while (finish.empty()) {
+      // A token has arrived when it is drawn, a pass before it is computed. The round draws it
+      // again, to the same result, and may add drafts.
+      const TokenId drawn = session_->sample(sampling);
+      response.events.push_back({elapsed(), 1});
+      if (!take(drawn)) break;
+      const int64_t left = request.limits.max_tokens - response.completion_tokens;
+      const std::vector<TokenId> round = session_->decode(sampling, 1 + left, eos);
+      if (round.size() == 1) continue;
+      TokenEvent drafts{elapsed(), 0};
+      for (size_t i = 1; i < round.size() && finish.empty(); ++i) {
+        ++drafts.n_tokens;
+        take(round[i]);
+      }
+      response.events.push_back(drafts);
     }
-    text += stream.finish();
+    if (!response.events.empty()) response.first_token_s = response.events.front().time_s;
+    if (!cut) text += stream.finish();
+    add_samples(session_->draft_counts(), elapsed(), response);
     return finish;
+  }
+
+  static void add_samples(const DraftCounts& counts, double time_s, Response& response) {
+    if (counts.rounds == 0 || counts.drafted.empty()) return;
+    const auto add = [&](const std::string& metric, double value) {
+      response.samples.push_back({metric, value, time_s, "decode"});
+    };
+    const auto rounds = static_cast<double>(counts.rounds);
+    double kept = 0;
+    for (size_t i = 0; i < counts.drafted.size(); ++i) {
+      const auto accepted = static_cast<double>(counts.accepted[i]);
+      kept += accepted;
+      if (counts.drafted[i] > 0) {
+        add("acceptance_rate_" + std::to_string(i + 1),
+            accepted / static_cast<double>(counts.drafted[i]));
+      }
+    }
+    add("decode_rounds", rounds);
+    add("acceptance_length", (rounds + kept) / rounds);
   }
 
   profiles::Profile profile_;

@@ -33,6 +33,7 @@ struct Response {
   double first_token_s = -1;  // since submit(); -1 = none came
   double end_s = 0;
   std::vector<TokenEvent> events;
+  std::vector<probes::Sample> samples;  // what else is known of this answer
   std::string error;
 };
 

@@ -12,6 +12,7 @@
 
 #include "engine/api/session.h"
 #include "engine/base/error.h"
+#include "tests/support/source_dir.h"
 #include "tests/unit/engine/golden_file.h"
 
 namespace ds4 {
@@ -75,6 +76,18 @@ SamplingSettings sampling_at(double temperature, uint64_t seed) {
   return sampling;
 }
 
+// Every link of the chain, and controls that look at the tokens of the round itself.
+SamplingSettings controlled(SamplingSettings sampling) {
+  sampling.top_k = 30;
+  sampling.top_p = 0.95;
+  sampling.min_p = 0.001;
+  sampling.repetition_penalty = 1.2;
+  sampling.frequency_penalty = 0.5;
+  sampling.presence_penalty = 0.3;
+  sampling.logit_bias = {{3, 1.5f}};
+  return sampling;
+}
+
 template <class Call>
 std::string refusal(const Call& call) {
   try {
@@ -92,7 +105,7 @@ constexpr double kTemperatures[] = {0, 0.7, 4, 30};
 
 class Decode : public ::testing::TestWithParam<std::string> {};
 
-// 200 prompts over the models: 34 for each of the six.
+// 204 prompts over the models: 34 for each of the six.
 TEST_P(Decode, DraftsChangeNoToken) {
   const auto reference = load(GetParam(), 0);
   const auto without = reference->new_session();
@@ -105,7 +118,8 @@ TEST_P(Decode, DraftsChangeNoToken) {
     int64_t accepted = 0;
     for (uint64_t prompt = 0; prompt < 34; ++prompt) {
       const auto tokens = random_tokens(random, 1 + random() % 50, vocab);
-      const SamplingSettings sampling = sampling_at(kTemperatures[prompt % 4], prompt);
+      SamplingSettings sampling = sampling_at(kTemperatures[prompt % 4], prompt);
+      if (prompt % 3 == 0) sampling = controlled(sampling);
       without->extend_to(tokens);
       session->extend_to(tokens);
       const auto want = plain(*without, sampling, 9);
@@ -184,6 +198,38 @@ TEST_P(Decode, GoesBackAndOnLikeAColdSession) {
   }
 }
 
+TEST_P(Decode, SessionsKeepTheirDraftsApart) {
+  const auto reference = load(GetParam(), 0);
+  EngineSettings settings = reference->settings();
+  settings.draft_tokens = reference->info().most_drafts;
+  settings.sequences = 2;
+  const auto engine = Engine::load(model_dir(GetParam()), settings);
+  std::mt19937 random(12);
+  const auto vocab = reference->info().vocab_size;
+  const std::vector<TokenId> prompts[] = {random_tokens(random, 30, vocab),
+                                          random_tokens(random, 41, vocab)};
+  const std::vector<TokenId> next[] = {random_tokens(random, 3, vocab),
+                                       random_tokens(random, 1, vocab)};
+  std::unique_ptr<Session> sessions[] = {engine->new_session(), engine->new_session()};
+  for (int i = 0; i < 2; ++i) sessions[i]->extend_to(prompts[i]);
+  const Engine::Addition additions[] = {{sessions[0].get(), next[0]}, {sessions[1].get(), next[1]}};
+  engine->append(additions);
+  std::vector<TokenId> got[2];
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 2; ++i) {
+      const auto more = sessions[i]->decode(sampling_at(20, 3), 10);
+      got[i].insert(got[i].end(), more.begin(), more.end());
+    }
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto without = reference->new_session();
+    without->extend_to(prompts[i]);
+    for (const TokenId token : next[i]) without->append(token);
+    EXPECT_GT(sum(sessions[i]->draft_counts().accepted), 0);
+    EXPECT_EQ(got[i], plain(*without, sampling_at(20, 3), got[i].size())) << "session " << i;
+  }
+}
+
 TEST_P(Decode, EndsWithAStopTokenInsideTheGuesses) {
   const auto engine = load(GetParam(), load(GetParam(), 0)->info().most_drafts);
   const auto session = engine->new_session();
@@ -237,6 +283,44 @@ INSTANTIATE_TEST_SUITE_P(Models, Decode,
                          ::testing::Values("odd", "wide", "bf16", "sharded", "dspark_odd",
                                            "dspark_small"),
                          [](const auto& test) { return test.param; });
+
+// A trained model, whose greedy drafts are often right.
+TEST(DecodeTiny, DraftsChangeNoToken) {
+  const fs::path checkpoint = test_support::source_dir() / "checkpoints/tiny";
+  if (!fs::exists(checkpoint / "config.json")) GTEST_SKIP() << "no checkpoints/tiny";
+  std::vector<std::vector<TokenId>> prompts;
+  for (const auto& entry : fs::directory_iterator(golden::vectors_dir() / "tiny")) {
+    if (!fs::exists(entry.path() / "tokens.json")) continue;
+    auto tokens = golden::read_tokens(entry.path() / "tokens.json");
+    for (const size_t n : {tokens.size() / 3, tokens.size() / 2, tokens.size()}) {
+      prompts.emplace_back(tokens.begin(),
+                           tokens.begin() + static_cast<long>(std::min<size_t>(n, 700)));
+    }
+  }
+  ASSERT_FALSE(prompts.empty());
+  EngineSettings settings;
+  settings.context_length = 800;
+  settings.threads = 2;
+  std::vector<std::vector<TokenId>> want;
+  for (const int depth : {0, 2, 3}) {
+    settings.draft_tokens = depth;
+    const auto engine = Engine::load(checkpoint, settings);
+    const auto session = engine->new_session();
+    int64_t kept = 0;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      session->extend_to(prompts[i]);
+      const SamplingSettings sampling = sampling_at(i % 2 ? 0.8 : 0, i);
+      const auto tokens = speculative(*session, sampling, 20);
+      kept += sum(session->draft_counts().accepted);
+      if (depth == 0) {
+        want.push_back(tokens);
+      } else {
+        EXPECT_EQ(tokens, want[i]) << "prompt " << i << ", depth " << depth;
+      }
+    }
+    EXPECT_EQ(kept > 0, depth > 0);
+  }
+}
 
 TEST(DecodeSettings, AreCheckedAgainstTheCheckpoint) {
   EXPECT_NE(refusal([] { load("one_swa", 1); }).find("no MTP blocks"), std::string::npos);

@@ -89,10 +89,10 @@ TEST(CellKey, ChangesWithEverythingThatIsMeasured) {
   size_t expected = 1;
   for (const char* change :
        {"engine.kv_dtype=bf16", "engine.index_dtype=bf16", "engine.context_length=77",
-        "engine.prefill_chunk=3", "engine.threads=5", "engine.seed=9", "engine.device=cuda",
-        "needle.lengths=[512]", "needle.lengths=[2048, 512]", "needle.depths=[0.0]",
-        "needle.style=x", "needle.cases=5", "needle.share=0.25", "needle.thinking=true",
-        "needle.kinds=[\"a\"]"}) {
+        "engine.prefill_chunk=3", "engine.draft_tokens=2", "engine.threads=5", "engine.seed=9",
+        "engine.device=cuda", "needle.lengths=[512]", "needle.lengths=[2048, 512]",
+        "needle.depths=[0.0]", "needle.style=x", "needle.cases=5", "needle.share=0.25",
+        "needle.thinking=true", "needle.kinds=[\"a\"]"}) {
     keys.insert(key_of(head, {change}));
     EXPECT_EQ(keys.size(), ++expected) << change;
   }
@@ -171,13 +171,10 @@ Cell random_cell(uint32_t seed) {
   p.checkpoint = random.text();
   p.target = random.text();
   p.script = random.text();
-  p.engine = {random.text(),
-              random.text(),
-              random.text(),
-              random.integer(),
-              random.integer(),
-              random.integer(),
-              UINT64_MAX - static_cast<uint64_t>(seed)};
+  p.engine = {random.text(),    random.text(),
+              random.text(),    random.integer(),
+              random.integer(), random.integer(),
+              random.integer(), UINT64_MAX - static_cast<uint64_t>(seed)};
   for (int i = random.below(3); i > 0; --i) {
     SuiteSection suite{random.text(), random.below(9), {}, {"a", random.text()}};
     for (int k = random.below(5); k > 0; --k) {
@@ -220,6 +217,7 @@ void expect_equal(const Cell& a, const Cell& b) {
   EXPECT_EQ(p.engine.index_dtype, q.engine.index_dtype);
   EXPECT_EQ(p.engine.context_length, q.engine.context_length);
   EXPECT_EQ(p.engine.prefill_chunk, q.engine.prefill_chunk);
+  EXPECT_EQ(p.engine.draft_tokens, q.engine.draft_tokens);
   EXPECT_EQ(p.engine.threads, q.engine.threads);
   EXPECT_EQ(p.engine.seed, q.engine.seed);
   ASSERT_EQ(p.suites.size(), q.suites.size());

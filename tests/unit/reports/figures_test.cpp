@@ -137,6 +137,21 @@ TEST(MetricFigure, OfOneAttemptHasNoInterval) {
   EXPECT_FALSE((*metric_figure(run.data, kNeedle, "ttft"))->interval.has_value());
 }
 
+TEST(MetricFigure, OfAStoredSampleIsTheMedianOverAttempts) {
+  ExampleRun run(3);
+  for (int i = 0; i < 2; ++i) {
+    run.attempt(i, "correct").samples = {{"acceptance_length", 2.0 + i, 1, "decode"}};
+  }
+  run.attempt(2, "correct");  // decoded without drafts
+  const auto figure = metric_figure(run.data, kNeedle, "acceptance_length");
+  ASSERT_TRUE(figure);
+  EXPECT_DOUBLE_EQ(*(*figure)->value, 2.5);
+  EXPECT_EQ((*figure)->n, 2);
+  EXPECT_FALSE(metric_figure(run.data, kNeedle, "acceptance_rate_1"));
+  EXPECT_FALSE(is_launch_metric("acceptance_rate_1"));
+  EXPECT_TRUE(is_launch_metric("load_time"));
+}
+
 TEST(MetricFigure, PeaksAreTheLargestAndOthersTheMedianOfLaunches) {
   ExampleRun run(1);
   run.launch("crash").sample("load_time", 3).sample("peak_memory", 5e8);

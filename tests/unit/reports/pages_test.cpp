@@ -56,6 +56,19 @@ TEST_F(PagesTest, HasTheSectionsInOrder) {
   EXPECT_EQ(page.verdict.decision, Decision::kPass);
 }
 
+TEST_F(PagesTest, SpeculationHasATableWhereThereAreDrafts) {
+  const auto tables = [&] { return build().sections[2].tables; };
+  ASSERT_EQ(tables().size(), 1u);
+  run_.data.attempts[0].samples = {{"acceptance_length", 2.25, 1, "decode"},
+                                   {"acceptance_rate_1", 0.75, 1, "decode"}};
+  ASSERT_EQ(tables().size(), 2u);
+  const Table table = tables()[1];
+  ASSERT_EQ(table.rows.size(), 1u);
+  std::vector<std::string> cells;
+  for (const TableCell& cell : table.rows[0]) cells.push_back(cell.text);
+  EXPECT_THAT(cells, testing::ElementsAre("needle", "1", "2.25", "–", "0.750", "–", "–", "–", "–"));
+}
+
 TEST_F(PagesTest, EveryRowHasACellForEveryColumn) {
   for (const Section& section : build().sections) {
     for (const Table& table : section.tables) {
