@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -115,6 +116,24 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void release_pages(std::span<const std::byte> mapped) {
+  // Pages at the edges may still be in use; dropping them costs a fault, not their content.
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(mapped.data()) / page * page;
+  const auto end = reinterpret_cast<uintptr_t>(mapped.data() + mapped.size());
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+void read_pieces(std::span<const std::byte> mapped,
+                 const std::function<void(std::string_view)>& use) {
+  constexpr size_t kPiece = 4 << 20;
+  for (size_t at = 0; at < mapped.size(); at += kPiece) {
+    const auto piece = mapped.subspan(at, std::min(kPiece, mapped.size() - at));
+    use({reinterpret_cast<const char*>(piece.data()), piece.size()});
+    release_pages(piece);
+  }
 }
 
 }  // namespace ds4

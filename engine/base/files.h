@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,5 +50,13 @@ class MappedFile {
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
+
+/// Gives back the memory that a mapped range takes in this process; reading it again works.
+void release_pages(std::span<const std::byte> mapped);
+
+/// Calls `use` with consecutive pieces, a few MiB each, of a mapped range and gives their memory
+/// back behind it: one pass over a file of any size keeps the process small.
+void read_pieces(std::span<const std::byte> mapped,
+                 const std::function<void(std::string_view)>& use);
 
 }  // namespace ds4

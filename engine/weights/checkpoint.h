@@ -60,9 +60,19 @@ class Checkpoint {
   std::vector<TensorRef> tensors_;
 };
 
-/// SHA-256 over the contents of config.json and every weight file, sorted by name. Reads everything
-/// once; later calls take unchanged files (path, size, modification time) from `cache_file`, a JSON
-/// file made on demand. An empty path turns the cache off. Throws Error(kIo).
+struct FileHash {
+  std::filesystem::path path;
+  std::string sha256;
+};
+
+/// SHA-256 of every weight file, sorted by path. Reads everything once; later calls take unchanged
+/// files (path, size, modification time) from `cache_file`, a JSON file made on demand. An empty
+/// path turns the cache off. Throws Error(kIo).
+std::vector<FileHash> file_hashes(const Checkpoint& checkpoint,
+                                  const std::filesystem::path& cache_file = {});
+
+/// SHA-256 over config.json and the hashes that file_hashes() gave.
+std::string content_sha256(const Checkpoint& checkpoint, std::span<const FileHash> hashes);
 std::string content_sha256(const Checkpoint& checkpoint,
                            const std::filesystem::path& cache_file = {});
 

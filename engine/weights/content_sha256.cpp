@@ -37,15 +37,11 @@ std::string text_or_empty(const json& object, const char* key) {
 
 }  // namespace
 
-std::string content_sha256(const Checkpoint& checkpoint, const fs::path& cache_file) {
+std::vector<FileHash> file_hashes(const Checkpoint& checkpoint, const fs::path& cache_file) {
   json cache = read_cache(cache_file);
   bool changed = false;
-  std::vector<std::shared_ptr<const SafetensorsFile>> files = checkpoint.files();
-  std::sort(files.begin(), files.end(),
-            [](const auto& a, const auto& b) { return a->path() < b->path(); });
-  Sha256 whole;
-  whole.update(sha256_hex(read_file(checkpoint.directory() / "config.json")) + "\n");
-  for (const auto& file : files) {
+  std::vector<FileHash> hashes;
+  for (const auto& file : checkpoint.files()) {
     const std::string key = fs::absolute(file->path()).lexically_normal().string();
     const std::string state = state_of(file->path(), file->file_bytes());
     const auto entry = cache.find(key);
@@ -54,15 +50,29 @@ std::string content_sha256(const Checkpoint& checkpoint, const fs::path& cache_f
       hash = text_or_empty(*entry, "sha256");
     }
     if (hash.empty()) {
-      const auto bytes = file->bytes();
-      hash = sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      Sha256 bytes;
+      read_pieces(file->bytes(), [&](std::string_view piece) { bytes.update(piece); });
+      hash = bytes.hex();
       cache[key] = {{"state", state}, {"sha256", hash}};
       changed = true;
     }
-    whole.update(hash + "\n");
+    hashes.push_back({file->path(), hash});
   }
+  std::sort(hashes.begin(), hashes.end(),
+            [](const FileHash& a, const FileHash& b) { return a.path < b.path; });
   if (changed && !cache_file.empty()) write_file_atomic(cache_file, cache.dump(1) + "\n");
+  return hashes;
+}
+
+std::string content_sha256(const Checkpoint& checkpoint, std::span<const FileHash> hashes) {
+  Sha256 whole;
+  whole.update(sha256_hex(read_file(checkpoint.directory() / "config.json")) + "\n");
+  for (const FileHash& file : hashes) whole.update(file.sha256 + "\n");
   return whole.hex();
+}
+
+std::string content_sha256(const Checkpoint& checkpoint, const fs::path& cache_file) {
+  return content_sha256(checkpoint, file_hashes(checkpoint, cache_file));
 }
 
 }  // namespace ds4::weights

@@ -12,35 +12,12 @@
 
 #include "engine/api/inventory.h"
 #include "tests/unit/weights/model_files.h"
+#include "tests/unit/weights/real_headers.h"
 
 namespace ds4::weights {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
-std::string gunzip(const fs::path& path) {
-  FILE* pipe = ::popen(("gzip -dc '" + path.string() + "'").c_str(), "r");
-  std::string text;
-  char buffer[1 << 16];
-  size_t n = 0;
-  while (pipe && (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0) text.append(buffer, n);
-  return pipe && ::pclose(pipe) == 0 ? text : "";
-}
-
-// One sparse shard as model.md 9 describes them: compact JSON in data order, padded to 8 bytes.
-bool lay_out_shard(const ordered_json& shard, const fs::path& folder) {
-  ordered_json header;
-  for (const auto& t : shard["tensors"]) {
-    header[t[0]] = {{"dtype", t[1]}, {"shape", t[2]}, {"data_offsets", {t[3], t[4]}}};
-  }
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  const fs::path path = folder / shard["file"].get<std::string>();
-  write_text(path, raw_safetensors(text, ""));
-  const auto size = 8 + text.size() + shard["data_bytes"].get<size_t>();
-  return ::truncate(path.c_str(), static_cast<off_t>(size)) == 0;
-}
 
 // Runs `action` in a child, so that what it allocates counts for nobody else.
 template <typename Action>
@@ -92,16 +69,14 @@ void check_totals(const Inventory& inventory) {
 }
 
 TEST(RealHeaders, InventoryEqualsTheModelsTotals) {
-  const fs::path shared = shared_folder();
-  if (shared.empty()) GTEST_SKIP() << "no ../shared (set DS4_SHARED)";
-  const fs::path source = shared / "spec" / "real-headers";
+  const fs::path source = real_headers_folder();
+  if (source.empty()) GTEST_SKIP() << "no ../shared (set DS4_SHARED)";
   const TemporaryFolder folder;
   rusage usage{};
   const int laid_out = in_child(
       [&] {
-        const std::string text = gunzip(source / "k160-tensors.json.gz");
-        if (text.empty()) return 1;
-        const ordered_json headers = ordered_json::parse(text);
+        const nlohmann::ordered_json headers = read_real_headers();
+        if (headers.is_null()) return 1;
         for (const auto& shard : headers["shards"]) {
           if (!lay_out_shard(shard, folder.path())) return 2;
         }
