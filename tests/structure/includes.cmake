@@ -17,6 +17,7 @@ allow(engine/ops             engine/base engine/api engine/device engine/weights
 allow(engine/cache           engine/base engine/api engine/weights engine/ops engine/cache)
 allow(engine/model           engine/base engine/api engine/weights engine/ops engine/cache engine/model)
 allow(engine/selftest        engine/base engine/api engine/weights engine/selftest)
+allow(engine/reap            engine/base engine/api engine/weights engine/ops engine/cache engine/model engine/reap)
 allow(engine/session         engine)
 allow(probes                 engine/base probes)
 allow(suites                 engine/base probes suites)

@@ -73,7 +73,7 @@ TEST(ExpertNorms, EqualFloat64) {
     const ops::Floats norms = bench.poisoned_floats(kTokens, kPerToken);
     bench->expert_norms(layer.ffn, kLimit, kPerToken, kTokens, bench.values(x, kHidden),
                         bench.ids(ids, kPerToken), norms);
-    const std::vector<float> got = OpBench::read(norms.data, kTokens * kPerToken);
+    const std::vector<float> got = bench.read(norms, kTokens * kPerToken);
     for (size_t pair = 0; pair < ids.size(); ++pair) {
       const double expected = norm_ref(layer.ffn.experts[static_cast<size_t>(ids[pair])],
                                        x.data() + pair / kPerToken * kHidden);
@@ -105,8 +105,8 @@ TEST(ExpertNorms, AreOfTheOutputsThatExpertsGives) {
   bench->expert_norms(moe, kLimit, 1, kTokens, bench.values(x, kHidden), bench.ids(ids, 1), norms);
   bench->experts(moe, kLimit, 1, kTokens, bench.values(x, kHidden), bench.ids(ids, 1),
                  bench.floats(ones, 1), y);
-  const std::vector<float> got = OpBench::read(norms.data, kTokens);
-  const std::vector<float> outputs = OpBench::read(y.data, kTokens * kHidden);
+  const std::vector<float> got = bench.read(norms, kTokens);
+  const std::vector<float> outputs = bench.read(y, kTokens * kHidden);
   for (size_t t = 0; t < got.size(); ++t) {
     double squares = 0;
     for (size_t c = 0; c < kHidden; ++c) {
@@ -132,8 +132,7 @@ TEST(ExpertNorms, DoNotDependOnTheOtherTokens) {
         moe, kLimit, kPerToken, 1, {all.data + t * kHidden * bench->value_bytes(), kHidden},
         {all_ids.data + t * kPerToken * 4, kPerToken}, {alone.data + t * kPerToken * 4, kPerToken});
   }
-  EXPECT_EQ(OpBench::read(together.data, kTokens * kPerToken),
-            OpBench::read(alone.data, kTokens * kPerToken));
+  EXPECT_EQ(bench.read(together, kTokens * kPerToken), bench.read(alone, kTokens * kPerToken));
 }
 
 TEST(ForwardingBackend, CallsTheOneItWraps) {
@@ -147,8 +146,8 @@ TEST(ForwardingBackend, CallsTheOneItWraps) {
   const ops::Floats forwarded = bench.poisoned_floats(kTokens, moe.n_experts());
   bench->project_wide(moe.gate, kTokens, bench.values(x, kHidden), direct);
   forwarding.project_wide(moe.gate, kTokens, bench.values(x, kHidden), forwarded);
-  EXPECT_EQ(OpBench::read(direct.data, kTokens * moe.n_experts()),
-            OpBench::read(forwarded.data, kTokens * moe.n_experts()));
+  EXPECT_EQ(bench.read(direct, kTokens * moe.n_experts()),
+            bench.read(forwarded, kTokens * moe.n_experts()));
 }
 
 }  // namespace
