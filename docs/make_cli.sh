@@ -10,6 +10,10 @@ cd "$(dirname "$0")"
   for verb in $("$binary" --help | sed -n '/^Examples:/q;s/^  \([a-z]\{1,\}\) .*/\1/p'); do
     printf '\n## %s\n\n```\n' "$verb"
     "$binary" "$verb" --help
+    for part in $("$binary" "$verb" --help | sed -n '/^Subcommands:/,/^[A-RT-Z]/s/^  \([a-z]\{1,\}\) .*/\1/p'); do
+      echo
+      "$binary" "$verb" "$part" --help
+    done
     echo '```'
   done
 } >cli.md

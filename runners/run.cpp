@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -28,7 +29,7 @@ std::string make_uuid() {  // version 4
 }
 
 std::string checkpoint_identity(const std::filesystem::path& checkpoint) {
-  return checkpoint.empty() ? "" : read_model_info(checkpoint).identity;
+  return checkpoint.empty() ? "" : read_model_info(resolve_checkpoint(checkpoint)).identity;
 }
 
 std::vector<reports::PlannedCase> plan_cases(const profiles::Profile& profile) {
@@ -44,7 +45,7 @@ std::vector<reports::PlannedCase> plan_cases(const profiles::Profile& profile) {
 }  // namespace
 
 std::vector<int> check_plan(const profiles::Plan& plan) {
-  if (plan.profile.target == "engine") read_model_info(plan.profile.checkpoint);
+  if (plan.profile.target == "engine") read_model_info(resolve_checkpoint(plan.profile.checkpoint));
   std::vector<int> cases;
   for (const profiles::Cell& cell : plan.cells) {
     cases.push_back(static_cast<int>(plan_cases(cell.profile).size()));

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "engine/api/checkpoints.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "runners/cli/engine_flags.h"
@@ -142,7 +143,10 @@ void add_generate(CLI::App& app, Common&) {
       ->capture_default_str();
   verb->add_option("--top-p", options->sampling.top_p, "Nucleus sampling")->capture_default_str();
   verb->add_option("--seed", options->sampling.seed, "Seed of the draws")->capture_default_str();
-  verb->callback([options] { run_generate(*options); });
+  verb->callback([options] {
+    options->checkpoint = resolve_checkpoint(options->checkpoint).string();
+    run_generate(*options);
+  });
 }
 
 }  // namespace ds4::cli

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/api/checkpoints.h"
 #include "engine/api/inventory.h"
 #include "runners/cli/inspect.h"
 #include "runners/cli/verbs.h"
@@ -21,6 +22,7 @@ void add_inspect(CLI::App& app, Common& common) {
   verb->add_flag("--sha256", *whole,
                  "Print the sha256 of all bytes instead; cached in runs/sha256.json");
   verb->callback([folder, whole, &common] {
+    *folder = resolve_checkpoint(*folder).string();
     if (*whole) {
       std::filesystem::create_directories("runs");
       std::puts(checkpoint_sha256(*folder, "runs/sha256.json").c_str());

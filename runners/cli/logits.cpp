@@ -7,6 +7,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "engine/api/checkpoints.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "runners/cli/engine_flags.h"
@@ -66,6 +67,7 @@ std::string to_safetensors(const std::vector<float>& logits, const std::vector<i
 }
 
 void run_logits(LogitsOptions options) {
+  options.checkpoint = resolve_checkpoint(options.checkpoint).string();
   const std::vector<TokenId> tokens = read_tokens(options.tokens);
   options.settings.context_length = static_cast<int64_t>(tokens.size()) + 1;
   const auto engine = Engine::load(options.checkpoint, options.settings);

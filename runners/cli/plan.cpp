@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
@@ -16,7 +17,8 @@ namespace {
 // The engine's planned memory of a cell; empty for targets without an engine.
 MemoryEstimate estimate(const profiles::Profile& profile) {
   if (profile.target != "engine") return {};
-  return estimate_memory(profile.checkpoint, runners::engine_settings(profile.engine));
+  return estimate_memory(resolve_checkpoint(profile.checkpoint),
+                         runners::engine_settings(profile.engine));
 }
 
 nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cases) {

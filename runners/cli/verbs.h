@@ -31,6 +31,7 @@ void add_probe(CLI::App& app, Common& common);
 void add_logits(CLI::App& app, Common& common);
 void add_generate(CLI::App& app, Common& common);
 void add_selftest(CLI::App& app, Common& common);
+void add_reap(CLI::App& app, Common& common);
 void add_worker(CLI::App& app, Common& common);  // hidden: for the supervisor
 
 }  // namespace ds4::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -31,10 +32,11 @@ class EngineTarget final : public Target {
     }
     on_phase("load");
     const EngineSettings settings = engine_settings(profile_.engine);
-    tokenizer_ = Tokenizer::load(profile_.checkpoint);
-    release_ = release_of_checkpoint(profile_.checkpoint).value_or(Release::kApril);
-    planned_bytes_ = estimate_memory(profile_.checkpoint, settings).total_bytes();
-    engine_ = Engine::load(profile_.checkpoint, settings);
+    const std::filesystem::path checkpoint = resolve_checkpoint(profile_.checkpoint);
+    tokenizer_ = Tokenizer::load(checkpoint);
+    release_ = release_of_checkpoint(checkpoint).value_or(Release::kApril);
+    planned_bytes_ = estimate_memory(checkpoint, settings).total_bytes();
+    engine_ = Engine::load(checkpoint, settings);
     session_ = engine_->new_session();
     on_phase("warm-up");  // first touch of the weights; not part of any case
     const TokenId warm_up[] = {std::max<TokenId>(0, tokenizer_->bos())};
