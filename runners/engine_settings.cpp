@@ -14,4 +14,18 @@ EngineSettings engine_settings(const profiles::EngineSection& section) {
   return settings;
 }
 
+SamplingSettings sampling_settings(const suites::GenerationLimits& limits) {
+  const suites::Sampling& from = limits.sampling;
+  return {.temperature = from.temperature,
+          .top_p = from.top_p,
+          .top_k = from.top_k,
+          .min_p = from.min_p,
+          .repetition_penalty = from.repetition_penalty,
+          .presence_penalty = from.presence_penalty,
+          .frequency_penalty = from.frequency_penalty,
+          .logit_bias = {},
+          .seed = limits.seed,
+          .sequence = limits.sequence};
+}
+
 }  // namespace ds4::runners

@@ -8,4 +8,7 @@ namespace ds4::runners {
 
 EngineSettings engine_settings(const profiles::EngineSection& section);
 
+/// How the engine draws for a request.
+SamplingSettings sampling_settings(const suites::GenerationLimits& limits);
+
 }  // namespace ds4::runners

@@ -68,7 +68,10 @@ class Worker {
                 const suites::TokenCounter& counter) {
     send(CaseMessage{section.name, spec.id});
     const suites::Suite& suite = *suites::find_suite(section.name);
-    const suites::Case c = suite.build(section.parameters, spec, counter);
+    suites::Case c = suite.build(section.parameters, spec, counter);
+    c.limits.sampling = profile_.sampling;
+    c.limits.seed = profile_.engine.seed;
+    c.limits.sequence = spec.seed;  // so that repeats and equal prompts draw differently
     AttemptMessage message;
     reports::AttemptRow& attempt = message.attempt;
     attempt.suite = section.name;

@@ -40,12 +40,25 @@ struct CaseSpec {
   uint64_t seed = 0;                        // everything random in the case derives from it
 };
 
+/// How tokens are drawn, as docs/profiles.md defines each; the defaults are greedy decoding.
+struct Sampling {
+  double temperature = 0;
+  int64_t top_k = 0;
+  double min_p = 0;
+  double top_p = 1;
+  double repetition_penalty = 1;
+  double presence_penalty = 0;
+  double frequency_penalty = 0;
+  std::vector<std::string> stop = {};
+  bool operator==(const Sampling&) const = default;
+};
+
+/// Draws of a case depend on (seed, sequence) and their positions, on nothing else.
 struct GenerationLimits {
   int64_t max_tokens = 256;
-  double temperature = 0;
-  double top_p = 1;
+  Sampling sampling = {};
   uint64_t seed = 0;
-  std::vector<std::string> stop;
+  uint64_t sequence = 0;
 };
 
 /// A case ready to be sent.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,5 +44,12 @@ Inventory take_inventory(const std::filesystem::path& checkpoint);
 /// same.
 std::string checkpoint_sha256(const std::filesystem::path& checkpoint,
                               const std::filesystem::path& cache_file);
+
+/// Writes the synthetic checkpoint `name` ("synthetic:k160:layers=2") to the new folder `directory`
+/// in the official layout: shards, index, config.json, tokenizer.json. Streams; the folder appears
+/// complete or not at all. `progress` receives the bytes done and in all. Throws Error(kUsage) for
+/// a bad name or a folder that exists, Error(kIo) when the space does not suffice.
+void synthesize_checkpoint(const std::string& name, const std::filesystem::path& directory,
+                           const std::function<void(int64_t, int64_t)>& progress = nullptr);
 
 }  // namespace ds4

@@ -24,7 +24,8 @@ enum class AddedTokens { kParse, kPlain };
 /// Byte-level BPE of tokenizer.json (model.md 6.1). Immutable; safe for concurrent use.
 class Tokenizer {
  public:
-  /// `path`: a tokenizer.json, or a checkpoint directory holding one. Throws Error(kCheckpoint).
+  /// `path`: a tokenizer.json, or a checkpoint (folder or name) with one. Throws
+  /// Error(kCheckpoint).
   static std::shared_ptr<const Tokenizer> load(const std::filesystem::path& path);
   virtual ~Tokenizer() = default;
 
@@ -56,6 +57,32 @@ class StreamDecoder {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::string pending_;
+};
+
+/// Looks for stop strings in a text that arrives in pieces, wherever the pieces are cut, in time
+/// linear in the text. What could still become a stop string is held back, so that no part of one
+/// is ever let out. The first to be complete, byte by byte, ends the text; of several that end at
+/// the same byte the longest.
+class StopStrings {
+ public:
+  /// Throws Error(kUsage) for an empty stop string. Without any, everything passes at once.
+  explicit StopStrings(const std::vector<std::string>& stops);
+  /// The text that is free to go now: what came before the stop string once there is one, nothing
+  /// after that.
+  std::string push(std::string_view text);
+  bool stopped() const { return stopped_; }
+  /// What was held back, at the end of the text; nothing after a stop string.
+  std::string finish();
+
+ private:
+  struct Automaton {
+    std::string stop;
+    std::vector<size_t> shorter;  // [i]: longest proper prefix of stop that ends stop[0..i]
+    size_t length = 0;            // bytes of stop matched by the end of the text
+  };
+  std::vector<Automaton> automata_;
+  std::string pending_;
+  bool stopped_ = false;
 };
 
 /// Which texts the reasoning-effort levels stand for (model.md 6.4).

@@ -6,6 +6,7 @@
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/reap.h"
+#include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/hash.h"
@@ -63,7 +64,7 @@ fs::path resolve_checkpoint(const fs::path& name) {
   const std::string text = name.string();
   const std::string plan_name = plan_of(text);
   std::error_code ignored;
-  if (plan_name.empty() || fs::exists(name, ignored)) return name;
+  if (plan_name.empty() || is_synthetic_name(text) || fs::exists(name, ignored)) return name;
   const fs::path source = text.substr(0, text.rfind(':'));
   const fs::path plan = source / "plans" / (plan_name + ".json");
   if (!fs::exists(plan, ignored)) {

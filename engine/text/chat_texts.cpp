@@ -2,6 +2,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "engine/weights/source.h"
 
 namespace ds4::text {
 namespace {
@@ -79,7 +80,7 @@ std::string tools_block(const std::vector<std::string>& schemas) {
 namespace ds4 {
 
 std::optional<Release> release_of_checkpoint(const std::filesystem::path& folder) {
-  const auto file = folder / "encoding" / "encoding_dsv4.py";
+  const auto file = weights::resolve_source(folder).directory / "encoding" / "encoding_dsv4.py";
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(file, ignored)) return std::nullopt;
   // Only the later encoder has a table of effort texts.

@@ -8,7 +8,9 @@
 #include "engine/text/bpe.h"
 #include "engine/text/byte_map.h"
 #include "engine/text/pretokenizer.h"
+#include "engine/text/synthetic_tokenizer.h"
 #include "engine/text/tokenizer_json.h"
+#include "engine/weights/source.h"
 
 namespace ds4 {
 namespace text {
@@ -124,9 +126,14 @@ class ByteLevelBpe final : public Tokenizer {
 }  // namespace text
 
 std::shared_ptr<const Tokenizer> Tokenizer::load(const std::filesystem::path& path) {
+  const weights::Source source = weights::resolve_source(path);
+  if (source.synthetic) {
+    return std::make_shared<text::ByteLevelBpe>(
+        text::parse_tokenizer_json(text::synthetic_tokenizer_json(), path.string()));
+  }
   std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(path, ignored);
-  const std::filesystem::path file = is_folder ? path / "tokenizer.json" : path;
+  const bool is_folder = std::filesystem::is_directory(source.directory, ignored);
+  const auto file = is_folder ? source.directory / "tokenizer.json" : source.directory;
   std::string json;
   try {
     json = read_file(file, text::kMaxFileBytes);

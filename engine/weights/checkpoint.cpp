@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
+#include "engine/weights/source.h"
 
 namespace ds4::weights {
 namespace {
@@ -82,13 +83,20 @@ void check_index(const Checkpoint& checkpoint, const std::map<std::string, std::
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const fs::path& directory) {
+Checkpoint Checkpoint::open(const fs::path& name) {
+  Checkpoint checkpoint;
+  const Source source = resolve_source(name);
+  if (source.synthetic) {
+    checkpoint.add_generated(*source.synthetic);
+    checkpoint.sort_tensors();
+    return checkpoint;
+  }
+  const fs::path& directory = source.directory;
   std::error_code ignored;
   if (!fs::is_directory(directory, ignored)) {
     fail(directory, "not a directory",
          "Give the directory that holds config.json and the *.safetensors files.");
   }
-  Checkpoint checkpoint;
   checkpoint.directory_ = directory;
   const fs::path index_path = directory / kIndexName;
   std::map<std::string, std::string> index;
@@ -111,10 +119,32 @@ Checkpoint Checkpoint::open(const fs::path& directory) {
   return checkpoint;
 }
 
+void Checkpoint::add_generated(const synthetic::Spec& spec) {
+  directory_ = spec.name();
+  const std::vector<synthetic::Tensor> tensors = synthetic::layout(spec);
+  memory_ = std::make_shared<synthetic::Memory>(tensors);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const synthetic::Tensor& tensor = tensors[i];
+    tensors_.push_back(
+        {tensor.name, tensor.dtype, tensor.shape, memory_->bytes(i), nullptr, tensor.recipe});
+  }
+}
+
+void Checkpoint::generate() {
+  if (memory_) memory_->fill();
+}
+
+std::vector<std::shared_ptr<const void>> Checkpoint::storage() const {
+  std::vector<std::shared_ptr<const void>> all(files_.begin(), files_.end());
+  if (memory_) all.push_back(memory_);
+  return all;
+}
+
 void Checkpoint::add_file(const fs::path& path) {
   const auto file = std::make_shared<const SafetensorsFile>(path);
   for (const TensorHeader& tensor : file->tensors()) {
-    tensors_.push_back({tensor.name, tensor.dtype, tensor.shape, file->data(tensor), file.get()});
+    tensors_.push_back(
+        {tensor.name, tensor.dtype, tensor.shape, file->data(tensor), file.get(), std::nullopt});
   }
   files_.push_back(file);
 }
@@ -149,6 +179,7 @@ std::span<const TensorRef> Checkpoint::with_prefix(std::string_view prefix) cons
 }
 
 std::string Checkpoint::identity() const {
+  if (memory_) return sha256_hex(directory_.string());
   std::vector<std::string> parts;
   for (const auto& file : files_) {
     parts.push_back(sha256_hex(file->header()) + " " + std::to_string(file->file_bytes()) + "\n");

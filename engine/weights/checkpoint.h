@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,31 +13,39 @@
 
 #include "engine/weights/containers/safetensors.h"
 #include "engine/weights/dtype.h"
+#include "engine/weights/synthetic/generate.h"
 
 namespace ds4::weights {
 
-/// A tensor and where its bytes are. Reading `data` reads the file.
+/// A tensor and where its bytes are. Reading `data` reads the file; of generated weights it may
+/// only be read after Checkpoint::generate().
 struct TensorRef {
   std::string name;
   Dtype dtype = Dtype::kF32;
   std::vector<int64_t> shape;
-  std::span<const std::byte> data;  // no alignment
-  const SafetensorsFile* file = nullptr;
+  std::span<const std::byte> data;               // no alignment
+  const SafetensorsFile* file = nullptr;         // null for generated weights
+  std::optional<synthetic::Recipe> recipe = {};  // of generated weights
 
   int64_t bytes() const { return static_cast<int64_t>(data.size()); }
 };
 
-/// An opened checkpoint. Movable; the files stay mapped as long as it, or any holder of files(),
-/// lives.
+/// An opened checkpoint: files, or generated weights. Movable; the bytes stay where they are as
+/// long as it, or any holder of storage(), lives.
 class Checkpoint {
  public:
   /// Opens `directory`: model.safetensors if there is one, else the shards that
   /// model.safetensors.index.json names, else every *.safetensors file. An index must agree with
   /// the shards: a missing shard or tensor, a tensor in another shard or in two, and a shard name
   /// that leaves the directory are refused; tensors of these shards that it omits are taken all the
-  /// same. Throws Error(kCheckpoint) naming file and tensor.
-  static Checkpoint open(const std::filesystem::path& directory);
+  /// same. Throws Error(kCheckpoint) naming file and tensor. A name (source.h) works like a folder;
+  /// generated weights take no memory before generate().
+  static Checkpoint open(const std::filesystem::path& checkpoint);
 
+  /// Makes the bytes of generated weights, once; of files nothing. Throws Error(kMachine).
+  void generate();
+
+  /// The folder, or the name of generated weights.
   const std::filesystem::path& directory() const { return directory_; }
   /// Sorted by name.
   std::span<const TensorRef> tensors() const { return tensors_; }
@@ -44,19 +53,25 @@ class Checkpoint {
   std::span<const TensorRef> with_prefix(std::string_view prefix) const;
   /// The tensor of that name, or null.
   const TensorRef* find(std::string_view name) const;
+  /// Empty for generated weights.
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
+  /// What keeps the tensors' bytes alive.
+  std::vector<std::shared_ptr<const void>> storage() const;
 
   /// SHA-256 over headers and sizes: each file's header text and length, in an order that does not
   /// depend on file names. Tells checkpoints of different layout, dtype, shape or metadata apart;
-  /// equal identities do not prove equal weights (content_sha256 does).
+  /// equal identities do not prove equal weights (content_sha256 does). Of generated weights: over
+  /// their name, which determines them.
   std::string identity() const;
 
  private:
+  void add_generated(const synthetic::Spec& spec);
   void add_file(const std::filesystem::path& path);
   void sort_tensors();
 
   std::filesystem::path directory_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+  std::shared_ptr<synthetic::Memory> memory_;  // of generated weights
   std::vector<TensorRef> tensors_;
 };
 

@@ -7,6 +7,8 @@
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/weights/config_reader.h"
+#include "engine/weights/source.h"
+#include "engine/weights/synthetic/layout.h"
 
 namespace ds4::weights {
 namespace {
@@ -238,12 +240,17 @@ ModelConfig parse_config(const std::string& text, const std::string& file) {
   parse_experts(reader, &config);
   parse_hyper_connections(reader, &config);
   parse_mtp(reader, &config);
+  config.synthetic = reader.text_or("ds4_synthetic", "");
   check_quantisation(reader, file);
   return config;
 }
 
 ModelConfig read_config(const std::filesystem::path& checkpoint) {
-  const std::filesystem::path path = checkpoint / "config.json";
+  const Source source = resolve_source(checkpoint);
+  if (source.synthetic) {
+    return parse_config(synthetic::config_text(*source.synthetic), checkpoint.string());
+  }
+  const std::filesystem::path path = source.directory / "config.json";
   std::string text;
   try {
     text = read_file(path, kMaxConfigBytes);

@@ -64,6 +64,8 @@ struct ModelConfig {
   int dspark_block_size = 0;      // rows of a draft block, at most 7
   int dspark_noise_token_id = 0;  // fills the block behind its first token
 
+  std::string synthetic;  // ds4_synthetic: the name of generated weights; empty for real ones
+
   /// Ratio-4 layers overlap neighbouring blocks and choose their rows with an indexer.
   static bool is_csa(int ratio) { return ratio == 4; }
   /// Columns of a compressor's wkv and wgate for rows of `row_dim` values.
@@ -81,7 +83,7 @@ struct ModelConfig {
 /// Throws Error(kCheckpoint) with file, key, value and remedy.
 ModelConfig parse_config(const std::string& text, const std::string& file = "config.json");
 
-/// parse_config of DIR/config.json.
+/// parse_config of the checkpoint's config.json; `checkpoint` is a folder or a name (source.h).
 ModelConfig read_config(const std::filesystem::path& checkpoint);
 
 }  // namespace ds4::weights

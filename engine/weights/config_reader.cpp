@@ -99,6 +99,13 @@ bool ConfigReader::boolean_or(const char* key, bool fallback) const {
   return value->get<bool>();
 }
 
+std::string ConfigReader::text_or(const char* key, const std::string& fallback) const {
+  const json* value = find(key);
+  if (!value) return fallback;
+  if (!value->is_string()) fail(key, *value, "text");
+  return value->get<std::string>();
+}
+
 void ConfigReader::expect_text(const char* key, const char* only) const {
   const json* value = find(key);
   if (value && (!value->is_string() || value->get_ref<const std::string&>() != only)) {

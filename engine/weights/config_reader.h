@@ -26,6 +26,7 @@ class ConfigReader {
   double number(const char* key, double low, bool low_included = false) const;
   double number_or(const char* key, double fallback, double low, bool low_included = false) const;
   bool boolean_or(const char* key, bool fallback) const;
+  std::string text_or(const char* key, const std::string& fallback) const;
   /// Refuses a present key whose text is not `only`: what this engine does not implement.
   void expect_text(const char* key, const char* only) const;
   /// Refuses a present key whose truth is not `only`.

@@ -38,6 +38,11 @@ std::string text_or_empty(const json& object, const char* key) {
 }  // namespace
 
 std::vector<FileHash> file_hashes(const Checkpoint& checkpoint, const fs::path& cache_file) {
+  if (checkpoint.files().empty()) {
+    throw Error(ErrorCode::kUsage,
+                checkpoint.directory().string() + ": generated weights have no files to hash",
+                "Its identity, which `inspect` prints, tells them apart.");
+  }
   json cache = read_cache(cache_file);
   bool changed = false;
   std::vector<FileHash> hashes;

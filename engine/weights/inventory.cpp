@@ -155,7 +155,7 @@ Inventory take_inventory(const std::filesystem::path& directory) {
   inventory.n_tensors = static_cast<int64_t>(checkpoint.tensors().size());
   inventory.experts_per_layer = structure.experts_per_layer;
   inventory.mtp = weights::mtp_name(structure.mtp);
-  inventory.identity = checkpoint.identity();
+  inventory.identity = weights::model_identity(config, checkpoint);
   add_cache_sizes(config, &inventory);
 
   std::array<Inventory::Component, kParts> parts;

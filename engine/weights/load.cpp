@@ -5,19 +5,20 @@
 
 namespace ds4::weights {
 
-ModelWeights load_weights(const std::filesystem::path& directory) {
-  const ModelConfig config = read_config(directory);
-  const Checkpoint checkpoint = Checkpoint::open(directory);
+ModelWeights load_weights(const std::filesystem::path& name) {
+  const ModelConfig config = read_config(name);
+  Checkpoint checkpoint = Checkpoint::open(name);
   // Headers first: a wrong shape deep in the file should not wait for gigabytes of scales.
   const Structure structure = validate_structure(config, checkpoint);
+  checkpoint.generate();
   TensorReader reader(checkpoint, ReadMode::kData);
   ModelBuilder builder(config, &reader);
   ModelWeights model = builder.backbone();
   if (structure.mtp == MtpFlavour::kClassic) model.mtp = builder.classic_mtp();
   if (structure.mtp == MtpFlavour::kDspark) model.dspark = builder.dspark();
-  model.identity = checkpoint.identity();
+  model.identity = model_identity(config, checkpoint);
   model.storage = reader.take_copies();
-  for (const auto& file : checkpoint.files()) model.storage.push_back(file);
+  for (const auto& bytes : checkpoint.storage()) model.storage.push_back(bytes);
   return model;
 }
 

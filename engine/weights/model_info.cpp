@@ -18,7 +18,7 @@ ModelInfo read_model_info(const std::filesystem::path& directory) {
   info.context_limit = config.max_position_embeddings;
   info.experts_per_layer = structure.experts_per_layer;
   info.most_drafts = weights::most_drafts(config, structure.mtp);
-  info.identity = checkpoint.identity();
+  info.identity = weights::model_identity(config, checkpoint);
   return info;
 }
 

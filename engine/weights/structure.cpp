@@ -1,5 +1,6 @@
 #include "engine/weights/structure.h"
 
+#include "engine/base/checkpoint_name.h"
 #include "engine/weights/model_builder.h"
 
 namespace ds4::weights {
@@ -44,6 +45,10 @@ Structure validate_structure(const ModelConfig& config, const Checkpoint& checkp
     }
   }
   return structure;
+}
+
+std::string model_identity(const ModelConfig& config, const Checkpoint& checkpoint) {
+  return (config.synthetic.empty() ? "" : std::string(kSyntheticIdentity)) + checkpoint.identity();
 }
 
 }  // namespace ds4::weights

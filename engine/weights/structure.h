@@ -2,6 +2,7 @@
 // flavour. Checking it walks every tensor the model needs, without reading data.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "engine/weights/checkpoint.h"
@@ -28,5 +29,9 @@ int most_drafts(const ModelConfig& config, MtpFlavour flavour);
 /// only data can tell (tid2eid ranges, NaN scales) is checked by load_weights().
 /// Throws Error(kCheckpoint) naming file and tensor.
 Structure validate_structure(const ModelConfig& config, const Checkpoint& checkpoint);
+
+/// Checkpoint::identity(), after "synthetic-" (engine/base/checkpoint_name.h) when the weights are
+/// generated, in memory or written to files.
+std::string model_identity(const ModelConfig& config, const Checkpoint& checkpoint);
 
 }  // namespace ds4::weights

@@ -18,7 +18,8 @@ int64_t ceil_div(int64_t a, int64_t b) {
 
 void TensorReader::fail(const TensorRef& tensor, const std::string& what) const {
   throw Error(ErrorCode::kCheckpoint,
-              tensor.file->path().string() + ": tensor " + quoted_name(tensor.name) + " " + what,
+              (tensor.file ? tensor.file->path() : checkpoint_.directory()).string() + ": tensor " +
+                  quoted_name(tensor.name) + " " + what,
               "config.json and the weights must come from the same checkpoint in the official "
               "layout; export or download it again.");
 }

@@ -109,7 +109,7 @@ struct Dspark {
 
 struct ModelWeights {
   ModelConfig config;
-  std::string identity;     // Checkpoint::identity()
+  std::string identity;     // model_identity() of structure.h
   Matrix embed;             // [vocab, d], BF16 or F32
   Matrix head;              // [vocab, d], BF16 or F32
   std::vector<float> norm;  // [d]
@@ -122,8 +122,8 @@ struct ModelWeights {
   std::vector<std::shared_ptr<const void>> storage;
 };
 
-/// Loads and checks a checkpoint directory: structure (model.md 1.3), shapes, dtypes, tid2eid
-/// ranges, scales without NaN. Throws Error(kCheckpoint) naming file and tensor.
+/// Loads, or generates, and checks a checkpoint (folder or name): structure (model.md 1.3), shapes,
+/// dtypes, tid2eid ranges, scales without NaN. Throws Error(kCheckpoint) naming file and tensor.
 ModelWeights load_weights(const std::filesystem::path& checkpoint);
 
 }  // namespace ds4::weights

@@ -97,6 +97,7 @@ json profile_json(const Profile& profile) {
           {"target", profile.target},
           {"script", profile.script},
           {"engine", engine_json(profile.engine)},
+          {"sampling", sampling_json(profile.sampling)},
           {"suites", suites},
           {"axes", axes},
           {"gates", gates},
@@ -115,6 +116,8 @@ Profile profile_from(const json& j) {
   j.at("target").get_to(profile.target);
   j.at("script").get_to(profile.script);
   profile.engine = engine_from(j.at("engine"));
+  // Cells stored before the section existed have none: greedy.
+  if (j.contains("sampling")) profile.sampling = sampling_from_json(j.at("sampling"));
   for (const json& suite : j.at("suites")) profile.suites.push_back(suite_from(suite));
   for (const json& axis : j.at("axes")) {
     profile.axes.push_back(

@@ -47,4 +47,28 @@ suites::ParameterValue value_from_typed_json(const nlohmann::json& json) {
               "It was written by another version of ds4-sweep; use that one.");
 }
 
+nlohmann::json sampling_json(const suites::Sampling& sampling) {
+  return {{"temperature", sampling.temperature},
+          {"top_k", sampling.top_k},
+          {"min_p", sampling.min_p},
+          {"top_p", sampling.top_p},
+          {"repetition_penalty", sampling.repetition_penalty},
+          {"presence_penalty", sampling.presence_penalty},
+          {"frequency_penalty", sampling.frequency_penalty},
+          {"stop", sampling.stop}};
+}
+
+suites::Sampling sampling_from_json(const nlohmann::json& json) {
+  suites::Sampling sampling;
+  json.at("temperature").get_to(sampling.temperature);
+  json.at("top_k").get_to(sampling.top_k);
+  json.at("min_p").get_to(sampling.min_p);
+  json.at("top_p").get_to(sampling.top_p);
+  json.at("repetition_penalty").get_to(sampling.repetition_penalty);
+  json.at("presence_penalty").get_to(sampling.presence_penalty);
+  json.at("frequency_penalty").get_to(sampling.frequency_penalty);
+  json.at("stop").get_to(sampling.stop);
+  return sampling;
+}
+
 }  // namespace ds4::profiles

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/units.h"
@@ -31,12 +32,14 @@ class Loader {
   Profile load(const std::vector<std::string>& overrides) {
     profile_.overrides = overrides;
     for (const std::string& pair : overrides) apply_override(root_, pair);
-    const std::string valid[] = {"name",   "description", "checkpoint", "target", "script",
-                                 "engine", "suite",       "gate",       "sweep",  "limits"};
+    const std::string valid[] = {"name",   "description", "checkpoint", "target",
+                                 "script", "engine",      "sampling",   "suite",
+                                 "gate",   "sweep",       "limits"};
     source_.require_known(root_, valid);
     top_level();
-    suites();  // before [engine] and [sweep], whose keys may name suites' parameters
-    engine();
+    suites();  // before [sweep], whose keys may name suites' parameters
+    section("engine", engine_keys());
+    section("sampling", sampling_keys());
     limits();
     gates();
     sweep();
@@ -74,6 +77,7 @@ class Loader {
     if (!node) return {};
     const std::filesystem::path given = source_.string(*node, key);
     if (given.empty()) source_.fail(*node, std::string("`") + key + "` is empty");
+    if (is_synthetic_name(given.string())) return given;
     const bool from_set = node->source().begin.line == 0;
     const auto base = from_set ? std::filesystem::path() : profile_.path.parent_path();
     return std::filesystem::absolute(base / given).lexically_normal();
@@ -125,13 +129,14 @@ class Loader {
     }
   }
 
-  void engine() {
-    const toml::node* node = root_.get("engine");
+  // A table of settings that a sweep may vary.
+  void section(const std::string& name, const std::vector<std::string>& keys) {
+    const toml::node* node = root_.get(name);
     if (!node) return;
-    const toml::table& table = source_.table(*node, "engine");
-    source_.require_known(table, engine_keys());
+    const toml::table& table = source_.table(*node, name);
+    source_.require_known(table, keys);
     for (const auto& [key, value] : table) {
-      apply_setting(profile_, "engine." + std::string(key.str()), value, source_);
+      apply_setting(profile_, name + "." + std::string(key.str()), value, source_);
     }
   }
 

@@ -34,6 +34,10 @@ std::string canonical_semantics(const Profile& profile) {
     suites[suite.name] = {{"version", suite.version}, {"parameters", parameters}};
   }
   nlohmann::json semantics = {{"target", profile.target}, {"engine", engine}, {"suites", suites}};
+  // Left out for greedy decoding, so that cells keep the keys they had before it could be chosen.
+  if (profile.sampling != suites::Sampling{}) {
+    semantics["sampling"] = sampling_json(profile.sampling);
+  }
   if (!profile.script.empty()) {
     semantics["script"] = std::filesystem::path(profile.script).filename().string();
   }
@@ -46,8 +50,10 @@ std::string label_part(const Axis& axis, const std::string& value) {
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
     text = text.substr(1, text.size() - 2);
   }
-  const std::string_view engine = "engine.";
-  const std::string key = axis.key.starts_with(engine) ? axis.key.substr(engine.size()) : axis.key;
+  std::string key = axis.key;
+  for (const std::string_view section : {"engine.", "sampling."}) {
+    if (key.starts_with(section)) key.erase(0, section.size());
+  }
   return key + "=" + text;
 }
 

@@ -59,6 +59,7 @@ struct Profile {
   std::string target = "engine";  // engine | null | scripted
   std::string script;             // scripted target: path of its script
   EngineSection engine;
+  suites::Sampling sampling;  // `[sampling]`: how every case's answer is drawn
   std::vector<SuiteSection> suites;
   std::vector<Axis> axes;  // `[sweep]`
   std::vector<Gate> gates;

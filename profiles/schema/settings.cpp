@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <sstream>
 
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/parameter_value.h"
@@ -15,9 +16,16 @@ constexpr int64_t kMaxChunk = int64_t{1} << 16;
 constexpr int64_t kMaxThreads = 4096;
 constexpr int64_t kMaxDrafts = 5;  // what a checkpoint can draft is checked when it is opened
 
+constexpr int64_t kMaxTopK = int64_t{1} << 30;
+constexpr double kLargest = 1e6;  // of numbers that any magnitude makes sense for
+
 struct EngineKey {
   const char* name;
   void (*set)(EngineSection&, const toml::node&, const TomlSource&);
+};
+struct SamplingKey {
+  const char* name;
+  void (*set)(suites::Sampling&, const toml::node&, const TomlSource&);
 };
 
 template <size_t N>
@@ -62,7 +70,76 @@ const std::array<EngineKey, 8> kEngineKeys{{
      }},
 }};
 
+// A number in [low, high], or in (low, high] with `low_excluded`.
+double number_in(const toml::node& node, const TomlSource& source, const char* key, double low,
+                 double high, bool low_excluded = false) {
+  const double value = source.number(node, key);
+  if (value > high || value < low || (low_excluded && value == low)) {
+    std::ostringstream text;
+    text << "`" << key << "` is " << value << "; it must be " << (low_excluded ? "above " : "from ")
+         << low << (low_excluded ? " and at most " : " to ") << high;
+    source.fail(node, text.str());
+  }
+  return value;
+}
+
+const std::array<SamplingKey, 8> kSamplingKeys{{
+    {"temperature",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.temperature = number_in(node, source, "sampling.temperature", 0, kLargest);
+     }},
+    {"top_k",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.top_k = source.integer(node, "sampling.top_k", 0, kMaxTopK);
+     }},
+    {"min_p",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.min_p = number_in(node, source, "sampling.min_p", 0, 1);
+     }},
+    {"top_p",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.top_p = number_in(node, source, "sampling.top_p", 0, 1, true);
+     }},
+    {"repetition_penalty",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.repetition_penalty =
+           number_in(node, source, "sampling.repetition_penalty", 0, kLargest, true);
+     }},
+    {"presence_penalty",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.presence_penalty =
+           number_in(node, source, "sampling.presence_penalty", -kLargest, kLargest);
+     }},
+    {"frequency_penalty",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.frequency_penalty =
+           number_in(node, source, "sampling.frequency_penalty", -kLargest, kLargest);
+     }},
+    {"stop",
+     [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
+       s.stop.clear();
+       for (const toml::node& text : source.array(node, "sampling.stop")) {
+         s.stop.push_back(source.string(text, "sampling.stop"));
+         if (s.stop.back().empty()) source.fail(text, "`sampling.stop` holds an empty text");
+       }
+     }},
+}};
+
 constexpr std::string_view kEnginePrefix = "engine.";
+constexpr std::string_view kSamplingPrefix = "sampling.";
+
+// Sets `key` (with its prefix) in `section` if it is one of `keys`.
+template <typename Keys, typename Section>
+bool set_in_section(const Keys& keys, std::string_view prefix, const std::string& key,
+                    const toml::node& value, const TomlSource& source, Section& section) {
+  if (!key.starts_with(prefix)) return false;
+  for (const auto& known : keys) {
+    if (std::string_view(key).substr(prefix.size()) != known.name) continue;
+    known.set(section, value, source);
+    return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -72,9 +149,16 @@ std::vector<std::string> engine_keys() {
   return keys;
 }
 
+std::vector<std::string> sampling_keys() {
+  std::vector<std::string> keys;
+  for (const SamplingKey& key : kSamplingKeys) keys.emplace_back(key.name);
+  return keys;
+}
+
 std::vector<std::string> setting_keys(const Profile& profile) {
   std::vector<std::string> keys;
   for (const std::string& key : engine_keys()) keys.push_back(std::string(kEnginePrefix) + key);
+  for (const std::string& key : sampling_keys()) keys.push_back(std::string(kSamplingPrefix) + key);
   for (const SuiteSection& suite : profile.suites) {
     for (const auto& [name, value] : suite.parameters) keys.push_back(suite.name + "." + name);
   }
@@ -83,13 +167,9 @@ std::vector<std::string> setting_keys(const Profile& profile) {
 
 void apply_setting(Profile& profile, const std::string& key, const toml::node& value,
                    const TomlSource& source) {
-  if (key.starts_with(kEnginePrefix)) {
-    for (const EngineKey& known : kEngineKeys) {
-      if (key.substr(kEnginePrefix.size()) == known.name) {
-        known.set(profile.engine, value, source);
-        return;
-      }
-    }
+  if (set_in_section(kEngineKeys, kEnginePrefix, key, value, source, profile.engine) ||
+      set_in_section(kSamplingKeys, kSamplingPrefix, key, value, source, profile.sampling)) {
+    return;
   }
   for (SuiteSection& suite : profile.suites) {
     if (!key.starts_with(suite.name + ".")) continue;

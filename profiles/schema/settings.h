@@ -1,4 +1,5 @@
-// The keys a sweep may vary: [engine] and the suites' parameters. One table serves the loader,
+// The keys a sweep may vary: [engine], [sampling] and the suites' parameters. One table serves the
+// loader,
 // --set and the plan. Only for the .cpp files of this folder: it includes toml++.
 #pragma once
 
@@ -12,6 +13,9 @@ namespace ds4::profiles {
 
 /// The keys of [engine], without the prefix.
 std::vector<std::string> engine_keys();
+
+/// The keys of [sampling], without the prefix.
+std::vector<std::string> sampling_keys();
 
 /// Every key that may be swept or set in this profile: "engine.kv_dtype", "needle.lengths", ...
 std::vector<std::string> setting_keys(const Profile& profile);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/base/checkpoint_name.h"
 #include "engine/base/units.h"
 #include "probes/metric.h"
 #include "reports/figures/format.h"
@@ -287,6 +288,9 @@ Section quality_section(PageContext& context) {
   Section section{"quality", "Quality", {}, {}, {}};
   Table headline = scores_table(context, true);
   if (headline.rows.empty()) return section;
+  if (is_synthetic_identity(context.run.run.checkpoint_identity)) {
+    section.paragraphs.push_back("These scores mean nothing: " + std::string(kSyntheticNote) + ".");
+  }
   section.tables.push_back(std::move(headline));
   section.tables.push_back(scores_table(context, false));
   for (const CellRow& cell : context.run.cells) {

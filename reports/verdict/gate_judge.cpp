@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "engine/base/checkpoint_name.h"
 #include "probes/metric.h"
 #include "reports/figures/format.h"
 
@@ -125,6 +126,13 @@ class GateJudge {
     const std::string measured =
         figure.value ? format_value(figure) + " (95 %: " + format_interval(figure) + n + ")"
                      : "no answer allows a verdict (" + n.substr(2) + ")";
+    // Answers of generated weights are noise: no score of theirs may pass or fail anything.
+    if (figure.kind == FigureKind::kScore && is_synthetic_identity(run_.run.checkpoint_identity)) {
+      result.decision = Decision::kInconclusive;
+      result.remark = kSyntheticNote;
+      result.reason = measured + " against " + result.bound + ": " + result.remark;
+      return;
+    }
     const int64_t n_unknown = figure.n_invalid + n_missing;
     if (figure.kind == FigureKind::kScore && n_unknown > 0) {
       // Answers without a verdict, or not there yet, could each have been right or wrong: the gate

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/base/checkpoint_name.h"
 #include "probes/metric.h"
 #include "reports/verdict/gate_judge.h"
 
@@ -152,6 +153,10 @@ Verdict judge(const RunData& run, const Judging& judging) {
     verdict.decision = Decision::kPass;
   }
   verdict.reason = summarise(verdict);
+  if (is_synthetic_identity(run.run.checkpoint_identity)) {
+    verdict.reason.back() = ' ';
+    verdict.reason += "(" + std::string(kSyntheticNote) + ").";
+  }
   verdict.next_step = advise(verdict, run, interrupted);
   return verdict;
 }

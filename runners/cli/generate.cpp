@@ -4,11 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "engine/api/checkpoints.h"
+#include "engine/api/scores.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "runners/cli/engine_flags.h"
+#include "runners/cli/sampling_flags.h"
 #include "runners/cli/verbs.h"
 
 namespace ds4::cli {
@@ -16,10 +19,18 @@ namespace {
 
 struct GenerateOptions {
   std::string checkpoint, prompt, system;
-  bool thinking = false;
+  bool thinking = false, json = false;
   int64_t max_tokens = 256;
+  int64_t logprobs = 0;
+  std::vector<std::string> stop;
   EngineSettings settings;
   SamplingSettings sampling;
+};
+
+// A token of an answer as --logprobs and --json show it.
+struct Shown {
+  TokenId token = 0;
+  Logprobs logprobs;
 };
 
 class Talk {
@@ -42,29 +53,39 @@ class Talk {
     const double start = monotonic_seconds();
     session_->extend_to(tokens);
     StreamDecoder decoder(tokenizer_);
-    std::string text;
+    StopStrings stops(options_.stop);
+    std::string text, finish = "length";
     const auto emit = [&](const std::string& piece) {
       text += piece;
+      if (options_.json) return;
       std::fputs(piece.c_str(), stdout);
       std::fflush(stdout);
     };
+    std::vector<Shown> shown;
     int64_t n = 0;
     double first = 0;
     const TokenId eos[] = {tokenizer_->eos()};
     bool more = options_.max_tokens > 0;
-    const auto take = [&](TokenId token) {
-      more = ++n < options_.max_tokens && token != eos[0];
-      if (token != eos[0]) emit(decoder.push(token));
+    const auto take = [&](TokenId token, Logprobs logprobs) {
+      ++n;
+      if (options_.json || options_.logprobs > 0) shown.push_back({token, std::move(logprobs)});
+      if (token != eos[0]) emit(stops.push(decoder.push(token)));
+      if (token == eos[0] || stops.stopped()) finish = "stop";
+      more = n < options_.max_tokens && finish == "length";
     };
     while (more && session_->length() < options_.settings.context_length) {
       // Shown when drawn, a pass before it is computed; the round draws the same token again.
-      take(session_->sample(options_.sampling));
+      const TokenId drawn = session_->sample(options_.sampling);
+      take(drawn, options_.logprobs > 0
+                      ? log_probabilities(session_->logits(), {&drawn, 1}, options_.logprobs)
+                      : Logprobs{});
       if (n == 1) first = monotonic_seconds();
       if (!more) break;
       const auto round = session_->decode(options_.sampling, 1 + options_.max_tokens - n, eos);
-      for (size_t i = 1; i < round.size(); ++i) take(round[i]);
+      for (size_t i = 1; i < round.size() && more; ++i) take(round[i], {});
     }
-    emit(decoder.finish() + "\n");
+    emit(stops.push(decoder.finish()));
+    emit(stops.finish() + (options_.json ? "" : "\n"));
     const double end = monotonic_seconds();
     const ParsedCompletion parsed =
         parse_completion(text, conversation_.thinking, ParseMode::kTolerant);
@@ -74,6 +95,11 @@ class Talk {
     message.reasoning_content = parsed.reasoning;
     message.tool_calls = parsed.tool_calls;
     conversation_.messages.push_back(message);
+    if (options_.json) {
+      print_json(text, finish, tokens.size(), shown);
+    } else {
+      for (const Shown& token : shown) print_logprobs(token);
+    }
     std::fprintf(stderr, "[prompt %zu tokens (%lld reused), TTFT %.3f s; answer %lld tokens",
                  tokens.size(), static_cast<long long>(session_->reused()), first - start,
                  static_cast<long long>(n));
@@ -95,6 +121,49 @@ class Talk {
     message.role = role;
     message.content = content;
     conversation_.messages.push_back(message);
+  }
+
+  // A token's text fit for one line of a terminal or a JSON string.
+  std::string text_of(TokenId token) const {
+    return nlohmann::json(tokenizer_->token_bytes(token))
+        .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+
+  void print_logprobs(const Shown& shown) const {
+    std::string line =
+        text_of(shown.token) + " " + format_logprob(shown.logprobs.of.front()) + " |";
+    for (const TokenLogprob& top : shown.logprobs.top) {
+      line += " " + text_of(top.token) + " " + format_logprob(top.logprob);
+    }
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+
+  static std::string format_logprob(double logprob) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4f", logprob);
+    return text;
+  }
+
+  void print_json(const std::string& text, const std::string& finish, size_t prompt_tokens,
+                  const std::vector<Shown>& shown) const {
+    nlohmann::ordered_json list = nlohmann::ordered_json::array();
+    for (const Shown& token : shown) {
+      nlohmann::ordered_json entry = {{"id", token.token},
+                                      {"text", tokenizer_->token_bytes(token.token)}};
+      if (!token.logprobs.of.empty()) entry["logprob"] = token.logprobs.of.front();
+      for (const TokenLogprob& top : token.logprobs.top) {
+        entry["top"].push_back({{"id", top.token},
+                                {"text", tokenizer_->token_bytes(top.token)},
+                                {"logprob", top.logprob}});
+      }
+      list.push_back(std::move(entry));
+    }
+    const nlohmann::ordered_json answer = {{"format", 1},
+                                           {"text", text},
+                                           {"finish_reason", finish},
+                                           {"prompt_tokens", prompt_tokens},
+                                           {"tokens", std::move(list)}};
+    std::puts(answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
 
   const GenerateOptions& options_;
@@ -139,12 +208,20 @@ void add_generate(CLI::App& app, Common&) {
   verb->add_option("--draft-tokens", options->settings.draft_tokens,
                    "Tokens guessed beside each drawn one; changes the speed, not the answer")
       ->capture_default_str();
-  verb->add_option("--temperature", options->sampling.temperature, "0 = greedy")
+  add_sampling_flags(verb, options->sampling);
+  verb->add_option("--stop", options->stop,
+                   "Text that ends an answer and does not belong to it. May be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+  verb->add_option("--logprobs", options->logprobs,
+                   "Log-probability of each token and of this many of the likeliest, of the "
+                   "model's own distribution; turns drafting off")
+      ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  verb->add_option("--top-p", options->sampling.top_p, "Nucleus sampling")->capture_default_str();
-  verb->add_option("--seed", options->sampling.seed, "Seed of the draws")->capture_default_str();
+  verb->add_flag("--json", options->json, "One JSON object per answer instead of the stream");
   verb->callback([options] {
     options->checkpoint = resolve_checkpoint(options->checkpoint).string();
+    if (options->logprobs > 0) options->settings.draft_tokens = 0;
     run_generate(*options);
   });
 }

@@ -57,6 +57,8 @@ int main(int argc, char** argv) {
   ds4::cli::add_generate(app, common);
   ds4::cli::add_selftest(app, common);
   ds4::cli::add_reap(app, common);
+  ds4::cli::add_score(app, common);
+  ds4::cli::add_synthesize(app, common);
   ds4::cli::add_worker(app, common);
 
   // `ds4-sweep x.toml` means `ds4-sweep run x.toml`.

@@ -13,13 +13,6 @@
 namespace ds4::runners {
 namespace {
 
-// Where the earliest of the stop strings begins in `text`, or npos.
-size_t find_stop(const std::string& text, const std::vector<std::string>& stops) {
-  size_t earliest = std::string::npos;
-  for (const std::string& stop : stops) earliest = std::min(earliest, text.find(stop));
-  return earliest;
-}
-
 class EngineTarget final : public Target {
  public:
   explicit EngineTarget(const profiles::Profile& profile) : profile_(profile) {}
@@ -100,15 +93,12 @@ class EngineTarget final : public Target {
   template <typename Elapsed>
   std::string decode(const Request& request, const Elapsed& elapsed,
                      const std::function<bool(int64_t, int64_t)>& on_progress, Response& response) {
-    SamplingSettings sampling;
-    sampling.temperature = request.limits.temperature;
-    sampling.top_p = request.limits.top_p;
-    sampling.seed = request.limits.seed;
+    const SamplingSettings sampling = sampling_settings(request.limits);
+    StopStrings stops(request.limits.sampling.stop);
     StreamDecoder stream(tokenizer_);
     std::string& text = response.answer.text;
     const TokenId eos[] = {tokenizer_->eos()};
     std::string finish = request.limits.max_tokens < 1 ? "length" : "";
-    bool cut = false;
     // Takes a token into the answer; false when it is the last.
     const auto take = [&](TokenId token) {
       ++response.completion_tokens;
@@ -116,11 +106,9 @@ class EngineTarget final : public Target {
         finish = "stop";
         return false;
       }
-      text += stream.push(token);
-      if (const size_t stop = find_stop(text, request.limits.stop); stop != std::string::npos) {
-        text.resize(stop);
+      text += stops.push(stream.push(token));
+      if (stops.stopped()) {
         finish = "stop";
-        cut = true;
       } else if (!on_progress(response.prompt_tokens, response.completion_tokens)) {
         finish = "cancelled";
       } else if (response.completion_tokens == request.limits.max_tokens) {
@@ -145,7 +133,8 @@ class EngineTarget final : public Target {
       response.events.push_back(drafts);
     }
     if (!response.events.empty()) response.first_token_s = response.events.front().time_s;
-    if (!cut) text += stream.finish();
+    text += stops.push(stream.finish());
+    text += stops.finish();
     add_samples(session_->draft_counts(), elapsed(), response);
     return finish;
   }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/base/checkpoint_name.h"
 #include "engine/base/files.h"
 #include "probes/metric.h"
 #include "tests/support/source_dir.h"
@@ -29,12 +30,14 @@ TEST(ProfileDocs, TheExampleLoadsWithTheRealSuites) {
 TEST(ProfileDocs, NameEveryKey) {
   const std::string text = docs("profiles.md");
   const ProfileLoader loader;
-  const Plan plan = make_plan(loader.load("target=\"null\"\n[[suite]]\nname=\"smoke\"\n"));
+  const Plan plan = make_plan(
+      loader.load("target=\"null\"\n[[suite]]\nname=\"smoke\"\n[sampling]\ntemperature=1\n"));
   std::vector<std::string> keys = {"name",  "description", "target",       "checkpoint",  "script",
                                    "score", "metric",      "suite",        "tags",        "min",
                                    "max",   "min_n",       "cell_timeout", "case_timeout"};
   const auto semantics = nlohmann::json::parse(plan.cells[0].semantics);
   for (const auto& [key, value] : semantics.at("engine").items()) keys.push_back(key);
+  for (const auto& [key, value] : semantics.at("sampling").items()) keys.push_back(key);
   for (const std::string& key : keys) {
     EXPECT_NE(text.find("`" + key + "`"), std::string::npos) << key;
   }
@@ -56,7 +59,9 @@ TEST(ShippedProfiles, LoadAndExpand) {
     if (entry.path().extension() != ".toml") continue;
     const Plan plan = make_plan(load_profile(entry.path()));
     EXPECT_FALSE(plan.cells.empty()) << entry.path();
-    EXPECT_TRUE(std::filesystem::exists(plan.profile.checkpoint) || plan.profile.target != "engine")
+    EXPECT_TRUE(std::filesystem::exists(plan.profile.checkpoint) ||
+                is_synthetic_name(plan.profile.checkpoint.string()) ||
+                plan.profile.target != "engine")
         << entry.path() << " names " << plan.profile.checkpoint;
   }
 }

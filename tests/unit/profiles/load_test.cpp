@@ -21,6 +21,16 @@ prefill_chunk = 64
 threads = 2
 seed = 7
 
+[sampling]
+temperature = 0.7
+top_k = 40
+min_p = 0.05
+top_p = 0.95
+repetition_penalty = 1.1
+presence_penalty = -0.5
+frequency_penalty = 1
+stop = ["END", "\n\n"]
+
 [[suite]]
 name = "needle"
 lengths = [1024]
@@ -66,6 +76,8 @@ TEST(LoadProfile, ReadsEverySection) {
   EXPECT_EQ(profile.engine.prefill_chunk, 64);
   EXPECT_EQ(profile.engine.threads, 2);
   EXPECT_EQ(profile.engine.seed, 7u);
+  EXPECT_EQ(profile.sampling,
+            (suites::Sampling{0.7, 40, 0.05, 0.95, 1.1, -0.5, 1, {"END", "\n\n"}}));
   EXPECT_EQ(profile.cell_timeout_s, 1800);
   EXPECT_EQ(profile.case_timeout_s, 90);
 
@@ -83,7 +95,7 @@ TEST(LoadProfile, ReadsEverySection) {
   EXPECT_EQ(profile.gates[0].min_n, 64);
   EXPECT_TRUE(profile.gates[0].has_min);
   EXPECT_FALSE(profile.gates[0].has_max);
-  EXPECT_EQ(profile.gates[0].source, loader.path().string() + ":24");
+  EXPECT_EQ(profile.gates[0].source, loader.path().string() + ":34");
   EXPECT_DOUBLE_EQ(profile.gates[1].max, 0.5);
   EXPECT_DOUBLE_EQ(profile.gates[2].max, 2147483648.0);
 

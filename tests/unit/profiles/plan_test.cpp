@@ -87,12 +87,30 @@ TEST(CellKey, ChangesWithEverythingThatIsMeasured) {
   const std::string head = "target = \"null\"\n[[suite]]\nname = \"needle\"\n";
   std::set<std::string> keys = {key_of(head)};
   size_t expected = 1;
-  for (const char* change :
-       {"engine.kv_dtype=bf16", "engine.index_dtype=bf16", "engine.context_length=77",
-        "engine.prefill_chunk=3", "engine.draft_tokens=2", "engine.threads=5", "engine.seed=9",
-        "engine.device=cuda", "needle.lengths=[512]", "needle.lengths=[2048, 512]",
-        "needle.depths=[0.0]", "needle.style=x", "needle.cases=5", "needle.share=0.25",
-        "needle.thinking=true", "needle.kinds=[\"a\"]"}) {
+  for (const char* change : {"engine.kv_dtype=bf16",
+                             "engine.index_dtype=bf16",
+                             "engine.context_length=77",
+                             "engine.prefill_chunk=3",
+                             "engine.draft_tokens=2",
+                             "engine.threads=5",
+                             "engine.seed=9",
+                             "engine.device=cuda",
+                             "needle.lengths=[512]",
+                             "needle.lengths=[2048, 512]",
+                             "needle.depths=[0.0]",
+                             "needle.style=x",
+                             "needle.cases=5",
+                             "needle.share=0.25",
+                             "needle.thinking=true",
+                             "needle.kinds=[\"a\"]",
+                             "sampling.temperature=1",
+                             "sampling.top_k=3",
+                             "sampling.min_p=0.1",
+                             "sampling.top_p=0.5",
+                             "sampling.repetition_penalty=1.1",
+                             "sampling.presence_penalty=1",
+                             "sampling.frequency_penalty=1",
+                             "sampling.stop=[\"x\"]"}) {
     keys.insert(key_of(head, {change}));
     EXPECT_EQ(keys.size(), ++expected) << change;
   }
@@ -175,6 +193,10 @@ Cell random_cell(uint32_t seed) {
               random.text(),    random.integer(),
               random.integer(), random.integer(),
               random.integer(), UINT64_MAX - static_cast<uint64_t>(seed)};
+  p.sampling = {random.real(), random.integer(),
+                random.real(), random.real(),
+                random.real(), random.real(),
+                random.real(), random.several([&] { return random.text(); })};
   for (int i = random.below(3); i > 0; --i) {
     SuiteSection suite{random.text(), random.below(9), {}, {"a", random.text()}};
     for (int k = random.below(5); k > 0; --k) {
@@ -220,6 +242,7 @@ void expect_equal(const Cell& a, const Cell& b) {
   EXPECT_EQ(p.engine.draft_tokens, q.engine.draft_tokens);
   EXPECT_EQ(p.engine.threads, q.engine.threads);
   EXPECT_EQ(p.engine.seed, q.engine.seed);
+  EXPECT_EQ(p.sampling, q.sampling);
   ASSERT_EQ(p.suites.size(), q.suites.size());
   for (size_t i = 0; i < p.suites.size(); ++i) {
     EXPECT_EQ(p.suites[i].name, q.suites[i].name);

@@ -52,6 +52,24 @@ TEST(Verdict, FailsWhenAMeasurementBreaksAGate) {
   EXPECT_THAT(verdict.next_step, HasSubstr("ds4-sweep show aaaaaaaa needle"));
 }
 
+// Whatever random weights answer, no score of theirs decides anything; every page says why.
+TEST(Verdict, SyntheticWeightsDecideNoScore) {
+  for (const char* bound : {R"("min":0.98)", R"("max":0.5)"}) {
+    ExampleRun run = finished(50, 0);
+    run.data.run.checkpoint_identity = "synthetic-0123";
+    const Verdict verdict = judge_with(run, example_gate(bound));
+    EXPECT_EQ(verdict.decision, Decision::kInconclusive);
+    EXPECT_EQ(verdict.exit_code(), 4);
+    EXPECT_THAT(verdict.gates[0].remark, HasSubstr("speed and memory only"));
+    EXPECT_THAT(verdict.reason, HasSubstr("(synthetic weights: speed and memory only)."));
+  }
+  ExampleRun run = finished(50, 0);
+  run.data.run.checkpoint_identity = "synthetic-0123";
+  const std::string gate =
+      R"({"suite":"","figure":"peak_memory","tags":{},"min_n":1,"source":"p:1","max":2e9})";
+  EXPECT_EQ(judge_with(run, gate).decision, Decision::kPass);
+}
+
 TEST(Verdict, HoldsUpperBounds) {
   ExampleRun run = finished(1, 9);
   EXPECT_EQ(judge_with(run, example_gate(R"("max":0.05)")).decision, Decision::kFail);
