@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one command: the engine's operations and models on the CUDA back
-# end, the same under compute-sanitizer, then the GEMV bench (checked on small shapes and under the
-# memory checker, then checked and timed on the full ones). Tables go to stdout; logs, a TSV and the
+# end, the same under compute-sanitizer, their speed at the real shapes, then the GEMV bench (checked
+# on small shapes and under the memory checker, then checked and timed on the full ones). Tables go to stdout; logs, a TSV and the
 # disassembly counts to $OUT when it is set.
 #
 #   tests/gpu/run.sh            everything
-#   DS4_GPU_PARTS="tests sanitizer bench"   some of the three
-#   DS4_GPU_TESTS=FILE          a ready test_engine_gpu, where the libraries to build it are missing
+#   DS4_GPU_PARTS="tests sanitizer bench gemv"   some of the four
+#   DS4_GPU_TESTS=FILE DS4_GPU_BENCH=FILE   ready test_engine_gpu and bench_cuda, where the libraries
+#                               to build them are missing
 #   DS4_GPU_ARCH=121 ...        builds for another compute capability than the first GPU's
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,7 +21,7 @@ done
 arch=${DS4_GPU_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader
 nvcc --version | tail -1
-parts=${DS4_GPU_PARTS:-tests sanitizer bench}
+parts=${DS4_GPU_PARTS:-tests sanitizer bench gemv}
 failed=0
 say() { echo "== $* (at $SECONDS s)"; }
 
@@ -68,7 +69,18 @@ if has sanitizer; then
   sanitize racecheck "${DS4_RACECHECK_SECONDS:-300}" "$gpu_tests" \
     --gtest_filter='OpsGolden.*:*LinearGolden*'
 fi
-if ! has bench; then
+if has bench; then
+  engine_bench=${DS4_GPU_BENCH:-$build/cmake/tests/bench/bench_cuda}
+  if [ -z "${DS4_GPU_BENCH:-}" ]; then
+    say "build the engine's bench for sm_$arch"
+    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON -DDS4_BENCH=ON \
+      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
+    cmake --build "$build/cmake" --parallel --target bench_cuda >"$out/build.log"
+  fi
+  say "the engine at the real shapes: prefill, decode, by operation"
+  "$engine_bench" | tee "$out/bench_cuda.log" || failed=1
+fi
+if ! has gemv; then
   say "done, failed=$failed"
   exit "$failed"
 fi
@@ -76,7 +88,7 @@ fi
 say "build for sm_$arch"
 pids=()
 for file in mma_gemv fma_gemv data variants stage decode_gemv; do
-  nvcc -O3 -std=c++17 -lineinfo -gencode "arch=compute_$arch,code=sm_$arch" -c "$source_dir/$file.cu" \
+  nvcc -O3 -std=c++17 -lineinfo -I "$here/../.." -gencode "arch=compute_$arch,code=sm_$arch" -c "$source_dir/$file.cu" \
     -o "$build/$file.o" & pids+=($!)
 done
 counts=()
@@ -84,7 +96,7 @@ for count_arch in 90 121; do
   for file in mma_gemv fma_gemv; do
     cubin=$build/$file.sm_$count_arch.cubin
     counts+=("$count_arch:$cubin")
-    nvcc -O3 -std=c++17 -gencode "arch=compute_$count_arch,code=sm_$count_arch" -cubin \
+    nvcc -O3 -std=c++17 -I "$here/../.." -gencode "arch=compute_$count_arch,code=sm_$count_arch" -cubin \
       "$source_dir/$file.cu" -o "$cubin" & pids+=($!)
   done
 done

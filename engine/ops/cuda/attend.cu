@@ -12,9 +12,10 @@ namespace {
 
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / 32;
-constexpr int kTile = 32;    // rows staged at a time
-constexpr int kSlice = 64;   // values of a head per block of the last kernel
-constexpr int kRowPad = 32;  // puts neighbouring rows on other banks
+constexpr int kTile = 32;           // rows of a block of the first kernel
+constexpr int kStage = kScoreStep;  // rows that the last kernel stages at a time
+constexpr int kSlice = 64;          // values of a head per block of the last kernel
+constexpr int kRowPad = 32;         // puts neighbouring rows on other banks
 constexpr int kSlicePad = 8;
 
 // The rows one query reads: the window, then compressed ones.
@@ -26,6 +27,7 @@ struct Keys {
   const int32_t* chosen;  // null: all
 };
 
+// All lanes of a warp together.
 __device__ Keys keys_of(const Attention& a, int row) {
   const Place place = place_of(a.places, row);
   const int64_t end = a.whole_segment ? a.segment_end[place.segment] : place.position + 1;
@@ -39,17 +41,12 @@ __device__ Keys keys_of(const Attention& a, int row) {
     return keys;
   }
   keys.chosen = a.selected + int64_t{row} * a.top;
-  int low = 0;  // chosen rows come first, then -1
-  int high = a.top;
-  while (low < high) {
-    const int middle = (low + high) / 2;
-    if (keys.chosen[middle] >= 0) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  keys.n += low;
+  int chosen = 0;  // they come first, then -1
+#pragma unroll 4
+  for (int i = threadIdx.x % 32; i < a.top; i += 32) chosen += keys.chosen[i] >= 0;
+#pragma unroll
+  for (int d = 16; d > 0; d /= 2) chosen += __shfl_xor_sync(0xffffffffu, chosen, d);
+  keys.n += chosen;
   return keys;
 }
 
@@ -63,10 +60,12 @@ __device__ float* scores_of(const Attention& a, int row, int head) {
   return a.scores + (int64_t{row - a.places.row[0]} * a.heads + head) * a.stride;
 }
 
-// Pointers to the rows of a tile; null behind the last.
+// Pointers to rows begin.. of a query; null behind the last.
+template <int kCount>
 __device__ void list_rows(const Attention& a, const Keys& keys, int begin,
-                          const uint8_t* (&rows)[kTile]) {
-  if (threadIdx.x < kTile) {
+                          const uint8_t* (&rows)[kCount]) {
+  static_assert(kCount <= kThreads);
+  if (threadIdx.x < kCount) {
     const int t = begin + threadIdx.x;
     rows[threadIdx.x] = t < keys.n ? key_row(a, keys, t) : nullptr;
   }
@@ -97,6 +96,7 @@ __global__ void __launch_bounds__(kThreads)
   list_rows(a, keys, begin, rows);
   __syncthreads();
   const int octets = padded / 8;
+#pragma unroll 4
   for (int i = threadIdx.x; i < kTile * octets; i += kThreads) {
     const int t = i / octets;
     const int d = i % octets * 8;
@@ -157,7 +157,7 @@ __global__ void plain_scores_kernel(const __grid_constant__ Attention a) {
   }
 }
 
-// A warp per head: scores := bf(exp(s - max)), zeros up to a whole tile; sums of unrounded ones.
+// A warp per head: scores := bf(exp(s - max)), zeros up to a whole stage; sums of unrounded ones.
 template <class V>
 __global__ void softmax_kernel(const __grid_constant__ Attention a) {
   const int row = a.places.row[0] + blockIdx.x;
@@ -175,7 +175,7 @@ __global__ void softmax_kernel(const __grid_constant__ Attention a) {
     sum += e;
     s[t] = rounded<V>(e);
   }
-  for (int t = n + lane; t < (n + kTile - 1) / kTile * kTile; t += 32) s[t] = 0;
+  for (int t = n + lane; t < (n + kStage - 1) / kStage * kStage; t += 32) s[t] = 0;
   sum = warp_sum(sum);
   if (lane == 0) {
     a.sums[int64_t{blockIdx.x} * a.heads + head] = sum + expf(a.sinks[head] - top);
@@ -207,8 +207,8 @@ __device__ uint32_t pack(const float* p) {
 // A block per 64 values of the heads of a query; a warp per 16 heads; k runs over the rows.
 __global__ void __launch_bounds__(kThreads) weigh_kernel(const __grid_constant__ Attention a) {
   constexpr int kStride = kSlice + kSlicePad;
-  __shared__ __align__(16) Bf16 tile[kTile][kStride];
-  __shared__ const uint8_t* rows[kTile];
+  __shared__ __align__(16) Bf16 tile[kStage][kStride];
+  __shared__ const uint8_t* rows[kStage];
   const int row = a.places.row[0] + blockIdx.y;
   const Keys keys = keys_of(a, row);
   const int slice = blockIdx.x * kSlice;
@@ -221,11 +221,12 @@ __global__ void __launch_bounds__(kThreads) weigh_kernel(const __grid_constant__
     const float* top = scores_of(a, row, min(base + g, a.heads - 1));
     const float* low = scores_of(a, row, min(base + g + 8, a.heads - 1));
     float acc[kSlice / 8][4] = {};
-    for (int begin = 0; begin < keys.n; begin += kTile) {
+    for (int begin = 0; begin < keys.n; begin += kStage) {
       __syncthreads();  // the tile before is read
       list_rows(a, keys, begin, rows);
       __syncthreads();
-      for (int i = threadIdx.x; i < kTile * kSlice / 8; i += kThreads) {
+#pragma unroll 4
+      for (int i = threadIdx.x; i < kStage * kSlice / 8; i += kThreads) {
         const int r = i / (kSlice / 8);
         const int d = i % (kSlice / 8) * 8;
         const uint8_t* from = rows[r];
@@ -234,8 +235,9 @@ __global__ void __launch_bounds__(kThreads) weigh_kernel(const __grid_constant__
             from && slice + d < a.dim ? row_octet(shape, from, slice + d) : uint4{0, 0, 0, 0};
       }
       __syncthreads();
-#pragma unroll
-      for (int k = 0; k < kTile; k += 16) {
+      const int staged = min(kStage, (keys.n - begin + 15) / 16 * 16);
+#pragma unroll 2
+      for (int k = 0; k < staged; k += 16) {
         const int at = begin + k + 2 * t;
         const uint32_t a0 = pack(top + at);
         const uint32_t a1 = pack(low + at);
@@ -262,11 +264,11 @@ __global__ void __launch_bounds__(kThreads) weigh_kernel(const __grid_constant__
 // The same for f32 values: a thread per pair of values.
 __global__ void plain_weigh_kernel(const __grid_constant__ Attention a) {
   const int row = a.places.row[0] + blockIdx.y;
+  const Keys keys = keys_of(a, row);
   const int index = blockIdx.x * kThreads + threadIdx.x;
   if (index >= a.heads * a.dim / 2) return;
   const int head = index / (a.dim / 2);
   const int d = index % (a.dim / 2) * 2;
-  const Keys keys = keys_of(a, row);
   const float* p = scores_of(a, row, head);
   float x = 0;
   float y = 0;

@@ -240,7 +240,7 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   const int64_t end = last_end(segments);
   int64_t most = std::min<int64_t>(keys.window + (keys.whole_segment ? longest : 0), end);
   if (!keys.compressed.empty()) most += a.selected ? a.top : end / keys.ratio;
-  a.stride = (most + 31) / 32 * 32;
+  a.stride = (most + kScoreStep - 1) / kScoreStep * kScoreStep;
   const int64_t rows = std::clamp<int64_t>(kScoreFloats / (a.stride * heads), 1,
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   a.scores = arena_.take<float>(rows * heads * a.stride);

@@ -235,6 +235,7 @@ void select_rows(Launch at, const Selection& selection);
 
 // --- attend.cu: attention over cache rows -------------------------------------------------------
 
+inline constexpr int kScoreStep = 128;
 struct Attention {
   int heads = 0, dim = 0, window = 0, ratio = 0;
   Places places;
@@ -251,7 +252,7 @@ struct Attention {
   void* o = nullptr;
   float* scores = nullptr;  // [rows of the places, heads, stride]
   float* sums = nullptr;    // [rows of the places, heads]
-  int64_t stride = 0;       // a multiple of 32, at least the most keys of a query
+  int64_t stride = 0;       // a multiple of kScoreStep, at least the most keys of a query
 };
 void attend(Launch at, const Attention& attention);
 

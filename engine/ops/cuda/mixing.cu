@@ -8,47 +8,54 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kSlice = 512;  // k per block of the first kernel
-constexpr int kTokens = 4;   // that share one reading of fn
+constexpr int kPerLane = 8;            // k of a lane, two vectors of four 128 apart
+constexpr int kSlice = 32 * kPerLane;  // k per block of the first kernel
 constexpr int kMaxRows = kMaxStreams * (kMaxStreams + 2);
 
 int64_t slices_of(int64_t cols) {
   return (cols + kSlice - 1) / kSlice;
 }
 
-// partial[token][slice][row]: fn[row] . h over the slice; the last row is the sum of squares.
-template <class V>
+// partial[token][slice][row]: fn[row] . h over the slice; the last row is the sum of squares. The
+// tokens of a block share one reading of fn.
+template <class V, int kTokens>
 __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
-  __shared__ float part[kTokens][kSlice];
   const int64_t cols = fn.cols;
-  const int64_t begin = int64_t{blockIdx.x} * kSlice;
-  const int count = static_cast<int>(cols - begin < kSlice ? cols - begin : kSlice);
-  const int first = blockIdx.y * kTokens;
-  const int tokens = min(kTokens, n - first);
-  for (int i = threadIdx.x; i < kTokens * kSlice; i += kThreads) {
-    const int token = i / kSlice;
-    const int k = i % kSlice;
-    part[token][k] =
-        token < tokens && k < count ? get(h[(first + token) * cols + begin + k]) : 0.0f;
-  }
-  __syncthreads();
   const int lane = threadIdx.x % 32;
   const int rows = static_cast<int>(fn.rows);
-  for (int row = threadIdx.x / 32; row <= rows; row += kWarps) {
-    float sum[kTokens] = {};
-    for (int k = lane; k < count; k += 32) {
-      const float w = row < rows ? weight_at(fn, row, begin + k) : 0.0f;
+  const int first = blockIdx.y * kTokens;
+  const int64_t begin = int64_t{blockIdx.x} * kSlice + 4 * lane;
+  const auto k_of = [&](int i) { return begin + i / 4 * 128 + i % 4; };
+  float x[kTokens][kPerLane];
 #pragma unroll
-      for (int t = 0; t < kTokens; ++t) {
-        const float v = part[t][k];
-        sum[t] = fmaf(row < rows ? w : v, v, sum[t]);
+  for (int t = 0; t < kTokens; ++t) {
+#pragma unroll
+    for (int i = 0; i < kPerLane; ++i) {
+      x[t][i] = first + t < n && k_of(i) < cols ? get(h[(first + t) * cols + k_of(i)]) : 0.0f;
+    }
+  }
+  const bool vectors = fn.format == PlainMatrix::kF32 && cols % kSlice == 0;
+#pragma unroll 4
+  for (int row = threadIdx.x / 32; row <= rows; row += kWarps) {
+    float w[kPerLane];
+    if (row < rows && vectors) {
+      const auto* from = reinterpret_cast<const float4*>(fn.data + row * fn.row_bytes) + begin / 4;
+      reinterpret_cast<float4&>(w[0]) = __ldg(from);
+      reinterpret_cast<float4&>(w[4]) = __ldg(from + 32);
+    } else {
+#pragma unroll
+      for (int i = 0; i < kPerLane; ++i) {
+        w[i] = row < rows && k_of(i) < cols ? weight_at(fn, row, k_of(i)) : 0.0f;
       }
     }
 #pragma unroll
     for (int t = 0; t < kTokens; ++t) {
-      const float total = warp_sum(sum[t]);
-      if (lane == 0 && t < tokens) {
-        partial[(int64_t{first + t} * gridDim.x + blockIdx.x) * (rows + 1) + row] = total;
+      float sum = 0;
+#pragma unroll
+      for (int i = 0; i < kPerLane; ++i) sum = fmaf(row < rows ? w[i] : x[t][i], x[t][i], sum);
+      sum = warp_sum(sum);
+      if (lane == 0 && first + t < n) {
+        partial[(int64_t{first + t} * gridDim.x + blockIdx.x) * (rows + 1) + row] = sum;
       }
     }
   }
@@ -58,57 +65,72 @@ __device__ float sigmoid(float x) {
   return 1.0f / (1.0f + expf(-x));
 }
 
-// Rows sum over k (the destination), columns over j (the source); the sums get eps.
-template <int kStreams>
-__device__ void sinkhorn(float* c, int streams, int iterations, float eps) {
-  const int n = kStreams ? kStreams : streams;
-  const auto rows = [&](bool softmax) {
+// The stream matrix of a token, lane 4j + k with C[j][k] (four streams). Rows sum over k (the
+// destination), columns over j (the source), in order; the sums get eps.
+__device__ float sinkhorn_lanes(float c, int iterations, float eps) {
+  const auto total = [&](int first, int step) {
+    float sum = 0;
 #pragma unroll
-    for (int j = 0; j < n; ++j) {
-      float sum = 0;
-#pragma unroll
-      for (int k = 0; k < n; ++k) sum += c[j * n + k];
-#pragma unroll
-      for (int k = 0; k < n; ++k) {
-        c[j * n + k] = softmax ? c[j * n + k] / sum + eps : c[j * n + k] / (sum + eps);
-      }
-    }
+    for (int i = 0; i < 4; ++i) sum += __shfl_sync(0xffffffffu, c, first + i * step);
+    return sum;
   };
+  const int lane = threadIdx.x % 16;
+  const int row = lane / 4 * 4;
+  const int column = lane % 4;
+  float top = c;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) top = fmaxf(top, __shfl_sync(0xffffffffu, c, row + i));
+  c = expf(c - top);
+  c = c / total(row, 1) + eps;
+  c /= total(column, 4) + eps;
+  for (int i = 1; i < iterations; ++i) {
+    c /= total(row, 1) + eps;
+    c /= total(column, 4) + eps;
+  }
+  return c;
+}
+
+// The same by one thread for any number of streams.
+__device__ void sinkhorn(float* c, int n, int iterations, float eps) {
   for (int j = 0; j < n; ++j) {
     float top = c[j * n];
     for (int k = 1; k < n; ++k) top = fmaxf(top, c[j * n + k]);
     for (int k = 0; k < n; ++k) c[j * n + k] = expf(c[j * n + k] - top);
   }
   for (int i = 0; i < iterations; ++i) {
-    rows(i == 0);
-#pragma unroll
+    for (int j = 0; j < n; ++j) {
+      float sum = 0;
+      for (int k = 0; k < n; ++k) sum += c[j * n + k];
+      for (int k = 0; k < n; ++k) {
+        c[j * n + k] = i == 0 ? c[j * n + k] / sum + eps : c[j * n + k] / (sum + eps);
+      }
+    }
     for (int k = 0; k < n; ++k) {
       float sum = 0;
-#pragma unroll
       for (int j = 0; j < n; ++j) sum += c[j * n + k];
-#pragma unroll
       for (int j = 0; j < n; ++j) c[j * n + k] /= sum + eps;
     }
   }
 }
 
+// By the first warp of a block, m in shared memory.
 __device__ void mix_coefficients(const Mixing& mixing, float* m) {
   const int n = mixing.streams;
+  const int lane = threadIdx.x;
   float* c = m + 2 * n;
-  for (int j = 0; j < n; ++j) {
-    m[j] = sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
-    m[n + j] = 2 * sigmoid(m[n + j] * mixing.scale[1] + mixing.base[n + j]);
+  if (lane < n) {
+    m[lane] = sigmoid(m[lane] * mixing.scale[0] + mixing.base[lane]) + mixing.mix_eps;
+    m[n + lane] = 2 * sigmoid(m[n + lane] * mixing.scale[1] + mixing.base[n + lane]);
   }
   if (n == 4) {
-    float r[16];
-#pragma unroll
-    for (int i = 0; i < 16; ++i) r[i] = c[i] * mixing.scale[2] + mixing.base[8 + i];
-    sinkhorn<4>(r, n, mixing.iterations, mixing.mix_eps);
-#pragma unroll
-    for (int i = 0; i < 16; ++i) c[i] = r[i];
-  } else {
+    const int i = lane % 16;
+    const float v = sinkhorn_lanes(c[i] * mixing.scale[2] + mixing.base[8 + i], mixing.iterations,
+                                   mixing.mix_eps);
+    __syncwarp();
+    if (lane < 16) c[i] = v;
+  } else if (lane == 0) {
     for (int i = 0; i < n * n; ++i) c[i] = c[i] * mixing.scale[2] + mixing.base[2 * n + i];
-    sinkhorn<0>(c, n, mixing.iterations, mixing.mix_eps);
+    sinkhorn(c, n, mixing.iterations, mixing.mix_eps);
   }
 }
 
@@ -121,24 +143,24 @@ __global__ void mix_kernel(Mixing mixing, int rows, int64_t slices, int64_t d, c
   const int64_t token = blockIdx.x;
   const int64_t cols = mixing.streams * d;
   const float* from = partial + token * slices * (rows + 1);
-  for (int row = threadIdx.x; row <= rows; row += kThreads) {
+  for (int row = threadIdx.x / 32; row <= rows; row += kWarps) {
     float sum = 0;
-    for (int64_t s = 0; s < slices; ++s) sum += from[s * (rows + 1) + row];
-    m[row] = sum;
+    for (int64_t s = threadIdx.x % 32; s < slices; s += 32) sum += from[s * (rows + 1) + row];
+    sum = warp_sum(sum);
+    if (threadIdx.x % 32 == 0) m[row] = sum;
   }
   __syncthreads();
   const float r = inverse_root(m[rows] / static_cast<float>(cols) + mixing.norm_eps);
   __syncthreads();
   for (int row = threadIdx.x; row < rows; row += kThreads) m[row] *= r;
   __syncthreads();
-  if (threadIdx.x == 0) {
-    if constexpr (head) {
-      for (int j = 0; j < mixing.streams; ++j) {
-        m[j] = sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
-      }
-    } else {
-      mix_coefficients(mixing, m);
+  if constexpr (head) {
+    if (threadIdx.x < mixing.streams) {
+      const int j = threadIdx.x;
+      m[j] = sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
     }
+  } else if (threadIdx.x < 32) {
+    mix_coefficients(mixing, m);
   }
   __syncthreads();
   if constexpr (!head) {
@@ -212,10 +234,16 @@ void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t 
   const int rows = static_cast<int>(fn.rows);
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    const dim3 grid(static_cast<unsigned>(slices), blocks_for(n, kTokens));
-    dots_kernel<V><<<grid, kThreads, 0, at.stream>>>(fn, n, static_cast<const V*>(h), scratch);
+    const auto* from = static_cast<const V*>(h);
+    const auto columns = static_cast<unsigned>(slices);
+    if (n <= 8) {
+      dots_kernel<V, 1><<<dim3(columns, n), kThreads, 0, at.stream>>>(fn, n, from, scratch);
+    } else {
+      dots_kernel<V, 8>
+          <<<dim3(columns, blocks_for(n, 8)), kThreads, 0, at.stream>>>(fn, n, from, scratch);
+    }
     mix_kernel<V, head><<<n, kThreads, static_cast<size_t>(d) * 4, at.stream>>>(
-        mixing, rows, slices, d, static_cast<const V*>(h), scratch, mix_out, static_cast<V*>(x));
+        mixing, rows, slices, d, from, scratch, mix_out, static_cast<V*>(x));
   });
 }
 

@@ -189,56 +189,141 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
   }
 }
 
-// Prefill: a warp meets 64 columns with each group of weights, slice after slice.
-template <class Feed, class Out>
-__global__ void __launch_bounds__(kManyWarps * 32)
-    many_columns_kernel(Tiles m, Columns c, const uint4* x, const float* x_scale, Out* out,
-                        int64_t out_stride) {
-  const int lane = threadIdx.x % 32;
-  const int tile = blockIdx.x * kManyWarps + threadIdx.x / 32;
-  const Work work = work_of(c, blockIdx.y, blockIdx.z, kManyColumns);
-  if (work.columns <= 0 || tile * kTileRows >= m.rows) return;
-  const Source<Feed> from(m, work.matrix, tile, lane);
-  // Tiles of 8 columns that no column falls into are left out; they are the same for all lanes.
-  const int n_tiles = (work.columns + 7) / 8;
-  Activations<Feed> columns[kManyTiles];
-#pragma unroll
-  for (int j = 0; j < kManyTiles; ++j) {
-    if (j >= n_tiles) continue;
-    columns[j].locate(from.groups, lane, [&](int column) {
-      return x_row(c, work, 8 * j + column < work.columns ? 8 * j + column : 8 * j);
-    });
+// x of 64 columns for one group of 128 k in shared memory, column by column. A lane's unit u lies
+// at u * 64 + t * 16; the stride puts neighbouring columns on the other half of the banks.
+template <class Feed>
+struct Stage {
+  static constexpr int kColumnUnits = 4 * Feed::kXUnits;
+  static constexpr int kStride = kColumnUnits + 4;  // in uint4
+  uint4 x[kManyColumns * kStride];
+  float scales[kManyColumns];
+};
+
+template <int bytes>
+__device__ __forceinline__ void copy_async(void* to, const void* from) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  if constexpr (bytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(at), "l"(from) : "memory");
   }
-  float sum[kManyTiles][4] = {};
-#pragma unroll 1
-  for (int slice = 0; slice < m.slices; ++slice) {
-    float acc[kManyTiles][4] = {};
-    Step<Feed, 1> next;
-    next.load(from, slice, m.slices);
-#pragma unroll 1
-    for (int group = slice; group < from.groups; group += m.slices) {
-      const Step<Feed, 1> step = next;
-      next.load(from, group + m.slices, m.slices);
+}
+
+// What one thread brings into a stage: the same units of some columns, group after group.
+template <class Feed>
+struct Filler {
+  static constexpr int kUnits = Stage<Feed>::kColumnUnits;
+  static constexpr int kStep = kManyWarps * 32 / kUnits;  // columns between a thread's
+  static constexpr int kCount = kManyColumns / kStep;
+  uint32_t from[kCount];  // in uint4, at group 0
+  uint32_t scale;         // of column threadIdx.x
+  int to;                 // in uint4, of its first column
+
+  template <class RowOf>
+  __device__ Filler(int groups, const RowOf& row_of) {
+    const int unit = threadIdx.x % kUnits;
+    const int first = threadIdx.x / kUnits;
+    // Arranged rows hold a lane's units side by side, stored BF16 rows are in order already.
+    const int place =
+        Feed::kScales == Scales::kNone ? unit : unit % Feed::kXUnits * 4 + unit / Feed::kXUnits;
+    to = first * Stage<Feed>::kStride + place;
 #pragma unroll
-      for (int j = 0; j < kManyTiles; ++j) {
-        if (j >= n_tiles) continue;
-        columns[j].multiply(x, x_scale, step.weights[0], step.row0[0], step.row1[0], group, acc[j]);
+    for (int i = 0; i < kCount; ++i) {
+      from[i] = static_cast<uint32_t>(row_of(first + i * kStep) * groups * kUnits + unit);
+    }
+    scale = threadIdx.x < kManyColumns ? static_cast<uint32_t>(row_of(threadIdx.x) * groups) : 0;
+  }
+  __device__ void fill(Stage<Feed>& stage, const uint4* x, const float* scales, int group) const {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      copy_async<16>(stage.x + to + i * kStep * Stage<Feed>::kStride,
+                     x + from[i] + static_cast<uint32_t>(group * kUnits));
+    }
+    if constexpr (Feed::kXScale) {
+      if (threadIdx.x < kManyColumns) {
+        copy_async<4>(stage.scales + threadIdx.x, scales + scale + group);
       }
     }
+  }
+};
+
+// Prefill: the warps of a block share 64 columns, each with 16 rows of weights, slice after slice.
+// The next group's x and weights are on their way while this one's are multiplied.
+template <class Feed, class Out>
+__global__ void __launch_bounds__(kManyWarps * 32, 3)
+    many_columns_kernel(Tiles m, Columns c, const uint4* x, const float* x_scale, Out* out,
+                        int64_t out_stride) {
+  __shared__ __align__(16) Stage<Feed> stages[2];
+  const int lane = threadIdx.x % 32;
+  const int g = lane / 4;
+  const int t = lane % 4;
+  const Work work = work_of(c, blockIdx.y, blockIdx.z, kManyColumns);
+  if (work.columns <= 0) return;
+  // Warps beyond the last rows repeat them and store nothing.
+  const int tiles = static_cast<int>(m.rows / kTileRows);
+  const int own_tile = blockIdx.x * kManyWarps + threadIdx.x / 32;
+  const int tile = min(own_tile, tiles - 1);
+  const Source<Feed> from(m, work.matrix, tile, lane);
+  const Filler<Feed> filler(
+      from.groups, [&](int column) { return x_row(c, work, min(column, work.columns - 1)); });
+  // Tiles of 8 columns that no column falls into are left out; they are the same for all warps.
+  const int n_tiles = (work.columns + 7) / 8;
+  float sum[kManyTiles][4] = {};
+  float acc[kManyTiles][4] = {};
+  Step<Feed, 1> next;
+  next.load(from, 0, m.slices);
+  filler.fill(stages[0], x, x_scale, 0);
+  asm volatile("cp.async.commit_group;" ::: "memory");
+  int slice = 0;
+  int group = 0;
+#pragma unroll 1
+  for (int i = 0; i < from.groups; ++i) {
+    const Step<Feed, 1> step = next;
+    const bool ends_slice = group + m.slices >= from.groups;
+    const int next_group = ends_slice ? ++slice : group + m.slices;
+    next.load(from, i + 1 < from.groups ? next_group : from.groups, m.slices);
+    if (i + 1 < from.groups) filler.fill(stages[(i + 1) % 2], x, x_scale, next_group);
+    asm volatile("cp.async.commit_group;" ::: "memory");
+    asm volatile("cp.async.wait_group 1;" ::: "memory");
+    __syncthreads();
+    const Stage<Feed>& stage = stages[i % 2];
 #pragma unroll
     for (int j = 0; j < kManyTiles; ++j) {
+      if (j >= n_tiles) continue;
+      uint4 units[Feed::kXUnits];
+      const uint4* at = stage.x + (8 * j + g) * Stage<Feed>::kStride + t;
 #pragma unroll
-      for (int i = 0; i < 4; ++i) sum[j][i] += acc[j][i];
+      for (int u = 0; u < Feed::kXUnits; ++u) units[u] = at[4 * u];
+      GroupScales s{step.row0[0], step.row1[0], 1.0f, 1.0f};
+      if constexpr (Feed::kXScale) {
+        const float2 columns = *reinterpret_cast<const float2*>(stage.scales + 8 * j + 2 * t);
+        s.col0 = columns.x;
+        s.col1 = columns.y;
+      }
+      Feed::accumulate(step.weights[0], units, s, acc[j]);
     }
+    if (ends_slice) {
+#pragma unroll
+      for (int j = 0; j < kManyTiles; ++j) {
+#pragma unroll
+        for (int k = 0; k < 4; ++k) {
+          sum[j][k] += acc[j][k];
+          acc[j][k] = 0;
+        }
+      }
+    }
+    group = next_group;
+    __syncthreads();  // the stage may be filled again
   }
+  if (own_tile >= tiles) return;
 #pragma unroll
   for (int j = 0; j < kManyTiles; ++j) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int column = 8 * j + 2 * (lane % 4) + i % 2;
+    for (int k = 0; k < 4; ++k) {
+      const int column = 8 * j + 2 * t + k % 2;
       if (column >= work.columns) continue;
-      const int64_t row = int64_t{tile} * kTileRows + lane / 4 + 8 * (i / 2);
-      out[out_row(c, work, column) * out_stride + row] = put<Out>(sum[j][i]);
+      const int64_t row = int64_t{tile} * kTileRows + g + 8 * (k / 2);
+      out[out_row(c, work, column) * out_stride + row] = put<Out>(sum[j][k]);
     }
   }
 }

@@ -1,6 +1,7 @@
-// Weight codes to f16/bf16 in registers. The bit moves leave a power-of-two factor (k...Bias) that
-// the caller puts into the scale; they are exact for every finite code, subnormals included. E4M3's
-// NaN code is not handled: checkpoints with it are refused at load.
+// Weight codes to f16/bf16 in registers, the ways that the engine does not take; its own are in
+// engine/ops/cuda/mma_feeds.cuh. The bit moves leave a power-of-two factor (k...Bias) that the
+// caller puts into the scale; they are exact for every finite code, subnormals included. E4M3's NaN
+// code is not handled: checkpoints with it are refused at load.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -8,33 +9,30 @@
 
 #include <cstdint>
 
+#include "engine/ops/cuda/mma_feeds.cuh"
 #include "gemv.hpp"
 
 namespace ds4::bench {
 
-inline constexpr float kFp8F16Bias = 256.0f;    // 2^8: E4M3 exponent bias 7 read under bias 15
-inline constexpr float kFp4F16Bias = 16384.0f;  // 2^14: E2M1 bias 1 under 15
-inline constexpr float kFp4E4m3Bias = 64.0f;    // 2^6: bias 1 under 7
-inline constexpr float kFp8Bf16Bias = 0x1p60f;  // 2^120 in all: half here, half in x (see below)
-inline constexpr float kBf16XBias = 0x1p60f;    // keeps float32 products out of the subnormals
+namespace cuda = ops::cuda;
+using cuda::e8m0_float;
+using cuda::fp8_bits_bf16;
+using cuda::fp8_bits_f16;
+using cuda::GroupScales;
+using cuda::kFp4F16Bias;
+using cuda::kFp8Bf16Bias;
+using cuda::kFp8F16Bias;
+using cuda::load_once;
+using cuda::mma_bf16;
+using cuda::mma_e4m3;
+using cuda::mma_f16;
+using cuda::Pair;
+using cuda::word;
+
+inline constexpr float kFp4E4m3Bias = 64.0f;  // 2^6: E2M1 exponent bias 1 under 7
+inline constexpr float kBf16XBias = 0x1p60f;  // of the 2^120 that E4M3 as bf16 is short of
 inline constexpr int kFp4Bf16BiasExponent =
     126;  // bias 1 under 127, folded into the scale's exponent
-
-struct Pair {
-  std::uint32_t a, b;
-};
-
-// Bytes (0, 2) and (1, 3) of w as f16 pairs, short of kFp8F16Bias.
-__device__ __forceinline__ Pair fp8_bits_f16(std::uint32_t w) {
-  return {((w << 8) & 0x80008000u) | ((w << 7) & 0x3f803f80u),
-          (w & 0x80008000u) | ((w >> 1) & 0x3f803f80u)};
-}
-
-// Bytes (0, 2) and (1, 3) as bf16 pairs, short of 2^120.
-__device__ __forceinline__ Pair fp8_bits_bf16(std::uint32_t w) {
-  return {((w << 8) & 0x80008000u) | ((w << 4) & 0x07f007f0u),
-          (w & 0x80008000u) | ((w >> 4) & 0x07f007f0u)};
-}
 
 // Bytes (0, 1) and (2, 3) as f16 pairs, exact, by the conversion instruction (bit moves before
 // sm_89).
@@ -88,17 +86,6 @@ __device__ __forceinline__ std::uint32_t fp4_bits_f16(std::uint32_t w) {
   return (move<12 - 4 * i>(w) & 0x80008000u) | (rest & 0x0e000e00u);
 }
 
-// The same from kPlanes words. Each half holds four codes with the bits where two of them need one
-// mask and one shift at most: magnitudes at 11..9, 8..6, 5..3, 2..0, signs at 15, 12, 13, 14.
-template <int i>
-__device__ __forceinline__ std::uint32_t planes_bits_f16(std::uint32_t w) {
-  if constexpr (i < 2) {
-    return (w << (3 * i)) & 0x8e008e00u;
-  } else {
-    return ((w << (4 - i)) & 0x80008000u) | ((w << (3 * i)) & 0x0e000e00u);
-  }
-}
-
 // The same as bf16 from plain words, short of 2^126.
 template <int i>
 __device__ __forceinline__ std::uint32_t fp4_bits_bf16(std::uint32_t w) {
@@ -111,20 +98,6 @@ __device__ __forceinline__ std::uint32_t fp4_bits_bf16(std::uint32_t w) {
 __device__ __forceinline__ Pair fp4_bits_e4m3(std::uint32_t w) {
   return {(w & 0x80808080u) | ((w >> 2) & 0x1c1c1c1cu),
           ((w << 4) & 0x80808080u) | ((w << 2) & 0x1c1c1c1cu)};
-}
-
-// 2^(e - 127) for 1 <= e <= 254.
-__device__ __forceinline__ float e8m0_float(std::uint32_t e) {
-  return __uint_as_float(e << 23);
-}
-
-// Weights pass once: keep them out of L1, which holds the activations.
-__device__ __forceinline__ uint4 load_once(const void* p) {
-  uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(p));
-  return v;
 }
 
 // What block row `j` of the grid multiplies.

@@ -189,32 +189,33 @@ void launch(const Variant& variant, const Args& args, cudaStream_t stream) {
 
 void launch_mma(Format format, bool quantised_x, const Variant& variant, const Args& args,
                 cudaStream_t stream) {
+  using cuda::Feed;
   if (format == Format::kBf16) {
-    launch<Bf16Policy, Format::kBf16>(variant, args, stream);
+    launch<EnginePolicy<cuda::Bf16Feed, 1>, Format::kBf16>(variant, args, stream);
   } else if (format == Format::kFp4) {
     // The word order exists only in fragment order, the native one only with the scale put in
     // first.
     if (variant.design == Design::kPrescale) {
       launch<Fp4PrescalePolicy, Format::kFp4>(variant, args, stream);
     } else if (variant.design == Design::kE4m3) {
-      launch<Fp4WordsPolicy<true, false>, Format::kFp4>(variant, args, stream);
+      launch<Fp4WordsPolicy<true>, Format::kFp4>(variant, args, stream);
     } else if (variant.layout == Layout::kPlanes) {
-      launch<Fp4WordsPolicy<false, true>, Format::kFp4>(variant, args, stream);
+      launch<EnginePolicy<cuda::Fp4PlanesFeed, 4>, Format::kFp4>(variant, args, stream);
     } else {
-      launch<Fp4WordsPolicy<false, false>, Format::kFp4>(variant, args, stream);
+      launch<Fp4WordsPolicy<false>, Format::kFp4>(variant, args, stream);
     }
   } else if (!quantised_x) {
     if (variant.design == Design::kBits) {
-      launch<Fp8Policy<Fp8Feed::kBitsBf16>, Format::kFp8>(variant, args, stream);
+      launch<EnginePolicy<cuda::Fp8Feed<Feed::kFp8Wide>, 2>, Format::kFp8>(variant, args, stream);
     } else {
-      launch<Fp8Policy<Fp8Feed::kCvtBf16>, Format::kFp8>(variant, args, stream);
+      launch<Fp8CvtPolicy<true>, Format::kFp8>(variant, args, stream);
     }
   } else if (variant.design == Design::kBits) {
-    launch<Fp8Policy<Fp8Feed::kBitsF16>, Format::kFp8>(variant, args, stream);
+    launch<EnginePolicy<cuda::Fp8Feed<Feed::kFp8F16>, 2>, Format::kFp8>(variant, args, stream);
   } else if (variant.design == Design::kCvt) {
-    launch<Fp8Policy<Fp8Feed::kCvtF16>, Format::kFp8>(variant, args, stream);
+    launch<Fp8CvtPolicy<false>, Format::kFp8>(variant, args, stream);
   } else {
-    launch<Fp8Policy<Fp8Feed::kE4m3>, Format::kFp8>(variant, args, stream);
+    launch<EnginePolicy<cuda::Fp8Feed<Feed::kFp8E4m3>, 2>, Format::kFp8>(variant, args, stream);
   }
 }
 

@@ -7,93 +7,44 @@
 
 namespace ds4::bench {
 
-__device__ __forceinline__ void mma_f16(float (&c)[4], std::uint32_t a0, std::uint32_t a1,
-                                        std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
-                                        std::uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-__device__ __forceinline__ void mma_bf16(float (&c)[4], std::uint32_t a0, std::uint32_t a1,
-                                         std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
-                                         std::uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-// FP8 operands, k = 32. The host never launches it below sm_89.
-__device__ __forceinline__ void mma_e4m3(float (&c)[4], std::uint32_t a0, std::uint32_t a1,
-                                         std::uint32_t a2, std::uint32_t a3, std::uint32_t b0,
-                                         std::uint32_t b1) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
-  asm volatile(
-      "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
-      "{%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-#else
-  __trap();
-#endif
-}
-
-__device__ __forceinline__ std::uint32_t word(const uint4& v, int i) {
-  return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
-}
-
-// The scales a lane needs for one group: rows g and g + 8, columns 2t and 2t + 1.
-struct GroupScales {
-  std::uint32_t row0, row1;  // raw E8M0: FP8 one byte (equal rows), MXFP4 four bytes each
-  float col0, col1;          // of x; 1 where x carries its scale
+// A feed of the engine with `ahead` groups in flight per warp.
+template <class Feed, int ahead>
+struct EnginePolicy : Feed {
+  static constexpr int kAhead = ahead;
+  __device__ static void accumulate(const uint4 (&w)[Feed::kUnits], const uint4 (&x)[Feed::kXUnits],
+                                    const GroupScales& s, int /*t*/, float (&acc)[4]) {
+    Feed::accumulate(w, x, s, acc);
+  }
 };
 
-enum class Fp8Feed { kBitsF16, kCvtF16, kBitsBf16, kCvtBf16, kE4m3 };
-
-// FP8: units (chunk c, half h) -> u = 2c + h; a lane's unit is k = 64c + 16t .. +15 of row g + 8h.
-template <Fp8Feed feed>
-struct Fp8Policy {
+// FP8 by the conversion instruction, to f16 or bf16: units as in the engine's Fp8Feed.
+template <bool bf16>
+struct Fp8CvtPolicy {
   static constexpr int kUnits = 4;
-  static constexpr int kXUnits = feed == Fp8Feed::kE4m3 ? 2 : 4;
-  static constexpr int kAhead = 2;  // groups in flight per warp
-  static constexpr bool kXScale = feed != Fp8Feed::kBitsBf16 && feed != Fp8Feed::kCvtBf16;
+  static constexpr int kXUnits = 4;
+  static constexpr int kAhead = 2;
+  static constexpr bool kXScale = !bf16;
 
   __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
                                     const GroupScales& s, int /*t*/, float (&acc)[4]) {
     float part[4] = {};
 #pragma unroll
     for (int c = 0; c < 2; ++c) {
-      if constexpr (feed == Fp8Feed::kE4m3) {
 #pragma unroll
-        for (int m = 0; m < 2; ++m) {
-          mma_e4m3(part, word(w[2 * c], 2 * m), word(w[2 * c + 1], 2 * m),
-                   word(w[2 * c], 2 * m + 1), word(w[2 * c + 1], 2 * m + 1), word(x[c], 2 * m),
-                   word(x[c], 2 * m + 1));
-        }
-      } else {
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          const Pair top = convert(word(w[2 * c], j));
-          const Pair low = convert(word(w[2 * c + 1], j));
-          const uint4& xv = x[2 * c + j / 2];
-          const std::uint32_t b0 = word(xv, (j % 2) * 2);
-          const std::uint32_t b1 = word(xv, (j % 2) * 2 + 1);
-          if constexpr (feed == Fp8Feed::kBitsF16 || feed == Fp8Feed::kCvtF16) {
-            mma_f16(part, top.a, low.a, top.b, low.b, b0, b1);
-          } else {
-            mma_bf16(part, top.a, low.a, top.b, low.b, b0, b1);
-          }
+      for (int j = 0; j < 4; ++j) {
+        const Pair top = convert(word(w[2 * c], j));
+        const Pair low = convert(word(w[2 * c + 1], j));
+        const uint4& xv = x[2 * c + j / 2];
+        const std::uint32_t b0 = word(xv, (j % 2) * 2);
+        const std::uint32_t b1 = word(xv, (j % 2) * 2 + 1);
+        if constexpr (bf16) {
+          mma_bf16(part, top.a, low.a, top.b, low.b, b0, b1);
+        } else {
+          mma_f16(part, top.a, low.a, top.b, low.b, b0, b1);
         }
       }
     }
-    const float bias = feed == Fp8Feed::kBitsF16    ? kFp8F16Bias
-                       : feed == Fp8Feed::kBitsBf16 ? kFp8Bf16Bias
-                                                    : 1.0f;
-    const float block = e8m0_float(s.row0) * bias;
+    const float block = e8m0_float(s.row0);
     acc[0] += part[0] * (block * s.col0);
     acc[1] += part[1] * (block * s.col1);
     acc[2] += part[2] * (block * s.col0);
@@ -102,15 +53,9 @@ struct Fp8Policy {
 
  private:
   __device__ static Pair convert(std::uint32_t v) {
-    if constexpr (feed == Fp8Feed::kBitsF16) {
-      return fp8_bits_f16(v);
-    } else if constexpr (feed == Fp8Feed::kBitsBf16) {
-      return fp8_bits_bf16(v);
-    } else {
-      const Pair p = fp8_cvt_f16(v);
-      if constexpr (feed == Fp8Feed::kCvtF16) return p;
-      return {bf16_pack(f16_floats(p.a)), bf16_pack(f16_floats(p.b))};
-    }
+    const Pair p = fp8_cvt_f16(v);
+    if constexpr (!bf16) return p;
+    return {bf16_pack(f16_floats(p.a)), bf16_pack(f16_floats(p.b))};
   }
 };
 
@@ -150,9 +95,9 @@ struct Fp4PrescalePolicy {
   }
 };
 
-// MXFP4 in kWords or kPlanes layout: word b of unit h is k = 32b + 8t .. +7 of row g + 8h, so a
-// product covers one scale block and the scale goes onto its four sums.
-template <bool e4m3, bool planes>
+// MXFP4 in kWords layout: word b of unit h is k = 32b + 8t .. +7 of row g + 8h, so a product covers
+// one scale block and the scale goes onto its four sums.
+template <bool e4m3>
 struct Fp4WordsPolicy {
   static constexpr int kUnits = 2;
   static constexpr int kXUnits = e4m3 ? 2 : 4;
@@ -173,8 +118,10 @@ struct Fp4WordsPolicy {
         mma_e4m3(part, top.a, low.a, top.b, low.b, word(x[b / 2], (b % 2) * 2),
                  word(x[b / 2], (b % 2) * 2 + 1));
       } else {
-        mma_f16(part, bits<0>(v), bits<0>(u), bits<1>(v), bits<1>(u), x[b].x, x[b].y);
-        mma_f16(part, bits<2>(v), bits<2>(u), bits<3>(v), bits<3>(u), x[b].z, x[b].w);
+        mma_f16(part, fp4_bits_f16<0>(v), fp4_bits_f16<0>(u), fp4_bits_f16<1>(v),
+                fp4_bits_f16<1>(u), x[b].x, x[b].y);
+        mma_f16(part, fp4_bits_f16<2>(v), fp4_bits_f16<2>(u), fp4_bits_f16<3>(v),
+                fp4_bits_f16<3>(u), x[b].z, x[b].w);
       }
       const float top = e8m0_float((s.row0 >> (8 * b)) & 0xffu);
       const float low = e8m0_float((s.row1 >> (8 * b)) & 0xffu);
@@ -188,35 +135,6 @@ struct Fp4WordsPolicy {
     acc[1] += group[1] * (s.col1 * bias);
     acc[2] += group[2] * (s.col0 * bias);
     acc[3] += group[3] * (s.col1 * bias);
-  }
-
- private:
-  template <int i>
-  __device__ static std::uint32_t bits(std::uint32_t v) {
-    if constexpr (planes) {
-      return planes_bits_f16<i>(v);
-    } else {
-      return fp4_bits_f16<i>(v);
-    }
-  }
-};
-
-// BF16: units (chunk c, half h) -> u = 2c + h; k = 32c + 8t .. +7.
-struct Bf16Policy {
-  static constexpr int kUnits = 8;
-  static constexpr int kXUnits = 4;
-  static constexpr int kAhead = 1;
-  static constexpr bool kXScale = false;
-
-  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
-                                    const GroupScales& /*s*/, int /*t*/, float (&acc)[4]) {
-#pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const uint4& top = w[2 * c];
-      const uint4& low = w[2 * c + 1];
-      mma_bf16(acc, top.x, low.x, top.y, low.y, x[c].x, x[c].y);
-      mma_bf16(acc, top.z, low.z, top.w, low.w, x[c].z, x[c].w);
-    }
   }
 };
 
