@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one command: the engine's operations and models on the CUDA back
 # end, the same under compute-sanitizer, their speed at the real shapes, then the GEMV bench (checked
-# on small shapes and under the memory checker, then checked and timed on the full ones). Tables go to stdout; logs, a TSV and the
-# disassembly counts to $OUT when it is set.
+# on small shapes and under the memory checker, then checked and timed on the full ones). Tables go
+# to stdout; logs, a TSV and the disassembly counts to $OUT when it is set.
 #
 #   tests/gpu/run.sh            everything
 #   DS4_GPU_PARTS="tests sanitizer bench gemv"   some of the four

@@ -16,6 +16,21 @@ int64_t slices_of(int64_t cols) {
   return (cols + kSlice - 1) / kSlice;
 }
 
+__device__ void load_four(const float* from, float* to) {
+  const float4 v = *reinterpret_cast<const float4*>(from);
+  to[0] = v.x;
+  to[1] = v.y;
+  to[2] = v.z;
+  to[3] = v.w;
+}
+__device__ void load_four(const Bf16* from, float* to) {
+  const uint2 v = *reinterpret_cast<const uint2*>(from);
+  to[0] = __uint_as_float(v.x << 16);
+  to[1] = __uint_as_float(v.x & 0xffff0000u);
+  to[2] = __uint_as_float(v.y << 16);
+  to[3] = __uint_as_float(v.y & 0xffff0000u);
+}
+
 // partial[token][slice][row]: fn[row] . h over the slice; the last row is the sum of squares. The
 // tokens of a block share one reading of fn.
 template <class V, int kTokens>
@@ -29,9 +44,15 @@ __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
   float x[kTokens][kPerLane];
 #pragma unroll
   for (int t = 0; t < kTokens; ++t) {
+    const V* from = h + (first + t) * cols;
+    if (cols % kSlice == 0 && first + t < n) {
+      load_four(from + begin, x[t]);
+      load_four(from + begin + 128, x[t] + 4);
+      continue;
+    }
 #pragma unroll
     for (int i = 0; i < kPerLane; ++i) {
-      x[t][i] = first + t < n && k_of(i) < cols ? get(h[(first + t) * cols + k_of(i)]) : 0.0f;
+      x[t][i] = first + t < n && k_of(i) < cols ? get(from[k_of(i)]) : 0.0f;
     }
   }
   const bool vectors = fn.format == PlainMatrix::kF32 && cols % kSlice == 0;
@@ -239,8 +260,8 @@ void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t 
     if (n <= 8) {
       dots_kernel<V, 1><<<dim3(columns, n), kThreads, 0, at.stream>>>(fn, n, from, scratch);
     } else {
-      dots_kernel<V, 8>
-          <<<dim3(columns, blocks_for(n, 8)), kThreads, 0, at.stream>>>(fn, n, from, scratch);
+      dots_kernel<V, 4>
+          <<<dim3(columns, blocks_for(n, 4)), kThreads, 0, at.stream>>>(fn, n, from, scratch);
     }
     mix_kernel<V, head><<<n, kThreads, static_cast<size_t>(d) * 4, at.stream>>>(
         mixing, rows, slices, d, from, scratch, mix_out, static_cast<V*>(x));

@@ -36,8 +36,9 @@ __device__ __forceinline__ float row_value(const RowShape& rows, const uint8_t* 
 /// of the reference precision has BF16 values.
 __device__ __forceinline__ uint4 row_octet(const RowShape& rows, const uint8_t* row, int d) {
   __align__(16) Bf16 out[8];
+  // Whole octets come in one or two loads; stores and FP8 rows are multiples of 8 bytes, FP4 rows
+  // of 4 where their blocks are whole.
   if (rows.format == RowShape::kFp8 && d + 8 <= rows.nope) {
-    // Rows are multiples of 8 bytes.
     const uint2 codes = *reinterpret_cast<const uint2*>(row + d);
     const float scale = e8m0_value(row[rows.scale_offset + d / kKvScaleBlock]);
 #pragma unroll
@@ -45,11 +46,26 @@ __device__ __forceinline__ uint4 row_octet(const RowShape& rows, const uint8_t* 
       const uint32_t code = (i < 4 ? codes.x : codes.y) >> (i % 4 * 8) & 0xffu;
       out[i] = __float2bfloat16_rn(e4m3_value(code) * scale);
     }
-  } else {
+    return *reinterpret_cast<const uint4*>(out);
+  }
+  if (rows.format == RowShape::kFp8 && d >= rows.nope && rows.nope % 8 == 0 && d + 8 <= rows.dim) {
+    const auto* at = reinterpret_cast<const uint2*>(row + rows.rope_offset + 2 * (d - rows.nope));
+    const uint2 low = at[0];
+    const uint2 high = at[1];
+    return uint4{low.x, low.y, high.x, high.y};
+  }
+  if (rows.format == RowShape::kFp4 && rows.bytes % 4 == 0 && d + 8 <= rows.dim) {
+    const uint32_t codes = *reinterpret_cast<const uint32_t*>(row + d / 2);
+    const float scale = e8m0_value(row[rows.scale_offset + d / kIndexScaleBlock]);
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-      out[i] = __float2bfloat16_rn(d + i < rows.dim ? row_value(rows, row, d + i) : 0.0f);
+      out[i] = __float2bfloat16_rn(e2m1_value(codes >> (4 * i) & 15u) * scale);
     }
+    return *reinterpret_cast<const uint4*>(out);
+  }
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    out[i] = __float2bfloat16_rn(d + i < rows.dim ? row_value(rows, row, d + i) : 0.0f);
   }
   return *reinterpret_cast<const uint4*>(out);
 }

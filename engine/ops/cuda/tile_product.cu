@@ -10,7 +10,7 @@ namespace {
 constexpr int kGroup = 128;
 constexpr int kTileRows = 16;
 constexpr int kFewWarps = 8;
-constexpr int kManyWarps = 4;
+constexpr int kManyWarps = 8;
 constexpr int kManyTiles = kManyColumns / 8;
 
 // What a block multiplies: one matrix and a range of columns.
@@ -250,7 +250,7 @@ struct Filler {
 // Prefill: the warps of a block share 64 columns, each with 16 rows of weights, slice after slice.
 // The next group's x and weights are on their way while this one's are multiplied.
 template <class Feed, class Out>
-__global__ void __launch_bounds__(kManyWarps * 32, 3)
+__global__ void __launch_bounds__(kManyWarps * 32)
     many_columns_kernel(Tiles m, Columns c, const uint4* x, const float* x_scale, Out* out,
                         int64_t out_stride) {
   __shared__ __align__(16) Stage<Feed> stages[2];
