@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
@@ -42,12 +43,26 @@ std::vector<reports::PlannedCase> plan_cases(const profiles::Profile& profile) {
   return cases;
 }
 
+// Throws when the folder now holds another checkpoint than the run had.
+void require_same_checkpoint(const reports::RunRow& run, const std::string& path,
+                             const std::string& identity) {
+  const std::string now = checkpoint_identity(path);
+  if (now == identity) return;
+  throw Error(ErrorCode::kUsage,
+              path + ": not the checkpoint of run " + run.id.substr(0, 8) + " (identity " +
+                  now.substr(0, 12) + ", was " + identity.substr(0, 12) + ")",
+              "Put the old checkpoint back, or mix the two knowingly with --force.");
+}
+
 }  // namespace
 
 std::vector<int> check_plan(const profiles::Plan& plan) {
-  if (plan.profile.target == "engine") read_model_info(resolve_checkpoint(plan.profile.checkpoint));
   std::vector<int> cases;
+  std::set<std::filesystem::path> checked;
   for (const profiles::Cell& cell : plan.cells) {
+    if (cell.profile.target == "engine" && checked.insert(cell.profile.checkpoint).second) {
+      read_model_info(resolve_checkpoint(cell.profile.checkpoint));
+    }
     cases.push_back(static_cast<int>(plan_cases(cell.profile).size()));
   }
   return cases;
@@ -71,14 +86,16 @@ std::string begin_run(reports::Store& store, const profiles::Plan& plan,
   std::vector<reports::CellRow> cells;
   for (const profiles::Cell& cell : plan.cells) {
     cells.push_back({cell.key, cell.label, cell.semantics, profiles::cell_to_json(cell),
-                     static_cast<int>(cells.size()), plan_cases(cell.profile)});
+                     static_cast<int>(cells.size()),
+                     resolve_checkpoint(cell.profile.checkpoint).string(),
+                     checkpoint_identity(cell.profile.checkpoint), plan_cases(cell.profile)});
   }
   run.resolved_profile = profiles::cell_to_json(profiles::Cell{"", "", "", plan.profile});
   store.add_run(run, cells);
   return run.id;
 }
 
-void check_resumable(const reports::RunRow& run, bool force) {
+void check_resumable(reports::Store& store, const reports::RunRow& run, bool force) {
   if (force) return;
   if (run.commit != kCommit || run.dirty != kDirty) {
     throw Error(ErrorCode::kUsage,
@@ -87,13 +104,19 @@ void check_resumable(const reports::RunRow& run, bool force) {
                     std::string(kCommit).substr(0, 12) + (kDirty ? " (modified)" : ""),
                 "Check that commit out, or mix the two knowingly with --force.");
   }
-  if (const std::string now = checkpoint_identity(run.checkpoint_path);
-      now != run.checkpoint_identity) {
-    throw Error(ErrorCode::kUsage,
-                run.checkpoint_path + ": not the checkpoint of run " + run.id.substr(0, 8) +
-                    " (identity " + now.substr(0, 12) + ", was " +
-                    run.checkpoint_identity.substr(0, 12) + ")",
-                "Put the old checkpoint back, or mix the two knowingly with --force.");
+  require_same_checkpoint(run, run.checkpoint_path, run.checkpoint_identity);
+  for (const reports::CellRow& cell : store.cells(run.id)) {
+    if (cell.checkpoint_identity.empty()) continue;
+    const auto name = profiles::cell_from_json(cell.settings).profile.checkpoint;
+    // A sibling's folder is named after plan and source, so another folder holds other weights.
+    const std::string folder = resolve_checkpoint(name).string();
+    if (folder != cell.checkpoint_path) {
+      throw Error(ErrorCode::kUsage,
+                  name.string() + ": now " + folder + "; run " + run.id.substr(0, 8) + " had " +
+                      cell.checkpoint_path,
+                  "Put the old checkpoint and plan back, or mix the two knowingly with --force.");
+    }
+    require_same_checkpoint(run, folder, cell.checkpoint_identity);
   }
 }
 

@@ -20,8 +20,8 @@ std::string begin_run(reports::Store& store, const profiles::Plan& plan,
                       const std::string& command_line);
 
 /// Throws Error(kUsage) when the run was made by another commit or on another checkpoint than there
-/// is now, unless `force`.
-void check_resumable(const reports::RunRow& run, bool force);
+/// is now, the run's or one of its cells', unless `force`.
+void check_resumable(reports::Store& store, const reports::RunRow& run, bool force);
 
 /// Runs every case of the run that has no attempt with status "ok", cell by cell, in processes of
 /// their own; returns when all were tried or g_interrupted is set. Marks the run finished unless

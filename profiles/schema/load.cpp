@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/units.h"
@@ -57,8 +56,12 @@ class Loader {
       const std::string valid[] = {"engine", "null", "scripted"};
       profile_.target = source_.one_of(*node, "target", valid);
     }
-    profile_.checkpoint = path_of("checkpoint");
-    profile_.script = path_of("script").string();
+    if (const auto* node = root_.get("checkpoint")) {
+      apply_setting(profile_, "checkpoint", *node, source_);
+    }
+    if (const auto* node = root_.get("script")) {
+      profile_.script = path_setting(profile_, "script", *node, source_).string();
+    }
     require_for_target("engine", "checkpoint", profile_.checkpoint.empty());
     require_for_target("scripted", "script", profile_.script.empty());
   }
@@ -68,19 +71,6 @@ class Loader {
     throw Error(ErrorCode::kProfile,
                 source_.origin + ": the target `" + target + "` needs the key `" + key + "`",
                 std::string("Add ") + key + " = \"PATH\", relative to the profile's folder.");
-  }
-
-  // The absolute path of a key: relative to the profile's folder, or for --set to the working
-  // directory, where a shell completes it. "" when the key is not there.
-  std::filesystem::path path_of(const char* key) {
-    const toml::node* node = root_.get(key);
-    if (!node) return {};
-    const std::filesystem::path given = source_.string(*node, key);
-    if (given.empty()) source_.fail(*node, std::string("`") + key + "` is empty");
-    if (is_synthetic_name(given.string())) return given;
-    const bool from_set = node->source().begin.line == 0;
-    const auto base = from_set ? std::filesystem::path() : profile_.path.parent_path();
-    return std::filesystem::absolute(base / given).lexically_normal();
   }
 
   void suites() {
@@ -215,14 +205,23 @@ class Loader {
                    "The nearest valid key is `" + nearest(key, valid) + "`.");
     }
     Axis result{key, {}};
-    Profile scratch = profile_;  // takes the values in turn, to validate them here
+    Profile scratch = profile_;       // takes the values in turn, to validate them here
+    std::vector<std::string> called;  // what each value is called in keys and labels
     for (const toml::node& value : source_.array(node, "sweep." + key)) {
       apply_setting(scratch, key, value, source_);
-      const std::string text = value_to_toml(value);
-      if (std::find(result.values.begin(), result.values.end(), text) != result.values.end()) {
-        source_.fail(value, "`sweep." + key + "` lists " + text + " twice");
+      std::string text = value_to_toml(value), name = text;
+      if (key == "checkpoint") {  // kept as the path it stands for
+        text = value_to_toml(toml::value<std::string>(scratch.checkpoint.string()));
+        name = checkpoint_name(scratch);
       }
-      result.values.push_back(text);
+      if (std::find(called.begin(), called.end(), name) != called.end()) {
+        source_.fail(value, "`sweep." + key + "` lists " + name + " twice",
+                     key == "checkpoint" ? "Cells tell checkpoints apart by their folders' names; "
+                                           "rename one of the folders."
+                                         : "");
+      }
+      called.push_back(std::move(name));
+      result.values.push_back(std::move(text));
     }
     if (result.values.empty()) source_.fail(node, "`sweep." + key + "` is empty");
     return result;

@@ -38,14 +38,17 @@ std::string canonical_semantics(const Profile& profile) {
   if (profile.sampling != suites::Sampling{}) {
     semantics["sampling"] = sampling_json(profile.sampling);
   }
+  if (!profile.checkpoint.empty()) semantics["checkpoint"] = checkpoint_name(profile);
   if (!profile.script.empty()) {
     semantics["script"] = std::filesystem::path(profile.script).filename().string();
   }
   return semantics.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// "kv_dtype=bf16": the key without its section, since one value per axis is shown.
-std::string label_part(const Axis& axis, const std::string& value) {
+// "kv_dtype=bf16": the key without its section, since one value per axis is shown; a checkpoint by
+// its name. `profile` has the value applied.
+std::string label_part(const Axis& axis, const std::string& value, const Profile& profile) {
+  if (axis.key == "checkpoint") return "checkpoint=" + checkpoint_name(profile);
   std::string text = value;
   if (text.size() >= 2 && text.front() == '"' && text.back() == '"') {
     text = text.substr(1, text.size() - 2);
@@ -66,7 +69,7 @@ Cell make_cell(const Profile& profile, const std::vector<size_t>& choice) {
     const std::string& value = axis.values[choice[i]];
     const toml::table parsed = parse_value(value);
     apply_setting(cell.profile, axis.key, *parsed.get("v"), source);
-    cell.label += (i > 0 ? " " : "") + label_part(axis, value);
+    cell.label += (i > 0 ? " " : "") + label_part(axis, value, cell.profile);
   }
   if (cell.label.empty()) cell.label = "default";
   cell.profile.axes.clear();

@@ -13,7 +13,8 @@ struct Cell {
   std::string key;    // first 16 hex digits of the sha256 of `semantics`
   std::string label;  // "kv_dtype=bf16 prefill_chunk=128"; "default" without a sweep
   /// Canonical JSON of everything that decides what is measured: target, engine settings, suites
-  /// with version, parameters and seeds. Without machine, commit, checkpoint path or time limits.
+  /// with version, parameters and seeds, the checkpoint's name. Without machine, commit, paths or
+  /// time limits.
   std::string semantics;
   Profile profile;  // with this cell's axis values applied and no axes left
 };

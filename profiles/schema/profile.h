@@ -45,7 +45,7 @@ struct Gate {
 };
 
 struct Axis {
-  std::string key;                  // "engine.kv_dtype"
+  std::string key;                  // "engine.kv_dtype", "checkpoint"
   std::vector<std::string> values;  // as canonical TOML text
 };
 

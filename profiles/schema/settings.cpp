@@ -4,6 +4,7 @@
 #include <limits>
 #include <sstream>
 
+#include "engine/base/checkpoint_name.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/parameter_value.h"
 
@@ -126,6 +127,7 @@ const std::array<SamplingKey, 8> kSamplingKeys{{
 }};
 
 constexpr std::string_view kEnginePrefix = "engine.";
+constexpr std::string_view kCheckpointKey = "checkpoint";
 constexpr std::string_view kSamplingPrefix = "sampling.";
 
 // Sets `key` (with its prefix) in `section` if it is one of `keys`.
@@ -143,6 +145,21 @@ bool set_in_section(const Keys& keys, std::string_view prefix, const std::string
 
 }  // namespace
 
+std::filesystem::path path_setting(const Profile& profile, const char* key, const toml::node& value,
+                                   const TomlSource& source) {
+  const std::filesystem::path given = source.string(value, key);
+  if (given.empty()) source.fail(value, std::string("`") + key + "` is empty");
+  if (is_synthetic_name(given.string())) return given;
+  const bool from_set = value.source().begin.line == 0;
+  const auto base = from_set ? std::filesystem::path() : profile.path.parent_path();
+  const auto path = std::filesystem::absolute(base / given).lexically_normal();
+  return path.has_filename() ? path : path.parent_path();
+}
+
+std::string checkpoint_name(const Profile& profile) {
+  return profile.checkpoint.filename().string();
+}
+
 std::vector<std::string> engine_keys() {
   std::vector<std::string> keys;
   for (const EngineKey& key : kEngineKeys) keys.emplace_back(key.name);
@@ -159,6 +176,7 @@ std::vector<std::string> setting_keys(const Profile& profile) {
   std::vector<std::string> keys;
   for (const std::string& key : engine_keys()) keys.push_back(std::string(kEnginePrefix) + key);
   for (const std::string& key : sampling_keys()) keys.push_back(std::string(kSamplingPrefix) + key);
+  keys.emplace_back(kCheckpointKey);
   for (const SuiteSection& suite : profile.suites) {
     for (const auto& [name, value] : suite.parameters) keys.push_back(suite.name + "." + name);
   }
@@ -167,6 +185,10 @@ std::vector<std::string> setting_keys(const Profile& profile) {
 
 void apply_setting(Profile& profile, const std::string& key, const toml::node& value,
                    const TomlSource& source) {
+  if (key == kCheckpointKey) {
+    profile.checkpoint = path_setting(profile, "checkpoint", value, source);
+    return;
+  }
   if (set_in_section(kEngineKeys, kEnginePrefix, key, value, source, profile.engine) ||
       set_in_section(kSamplingKeys, kSamplingPrefix, key, value, source, profile.sampling)) {
     return;

@@ -1,8 +1,9 @@
-// The keys a sweep may vary: [engine], [sampling] and the suites' parameters. One table serves the
-// loader,
-// --set and the plan. Only for the .cpp files of this folder: it includes toml++.
+// The keys a sweep may vary: `checkpoint`, [engine], [sampling] and the suites' parameters. One
+// table serves the loader, --set and the plan. Only for the .cpp files of this folder: it includes
+// toml++.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,18 @@ std::vector<std::string> engine_keys();
 /// The keys of [sampling], without the prefix.
 std::vector<std::string> sampling_keys();
 
-/// Every key that may be swept or set in this profile: "engine.kv_dtype", "needle.lengths", ...
+/// Every key that may be swept or set in this profile: "checkpoint", "engine.kv_dtype", ...
 std::vector<std::string> setting_keys(const Profile& profile);
+
+/// The absolute path that a key names: relative to the profile's folder, or for --set to the
+/// working directory, where a shell completes it; the name of a synthetic checkpoint as it is.
+/// Throws Error(kProfile) for anything but text.
+std::filesystem::path path_setting(const Profile& profile, const char* key, const toml::node& value,
+                                   const TomlSource& source);
+
+/// What a checkpoint is called wherever it lies: its last component, "tiny" or "tiny:k20".
+/// docs/decisions/0006-checkpoint-names.md. "" without one.
+std::string checkpoint_name(const Profile& profile);
 
 /// Sets one of setting_keys(); `at` is where a complaint points when the key is unknown.
 /// Throws Error(kProfile) for an unknown key, a wrong type or a value out of range.

@@ -129,7 +129,7 @@ Page build_page(Store& store, const std::string& run_id) {
   PageContext context{run, judging, store, page};
   for (const auto build :
        {verdict_section, run_section, speed_section, memory_section, long_context_section,
-        quality_section, outcomes_section, method_section}) {
+        quality_section, changes_section, outcomes_section, method_section}) {
     Section section = build(context);
     if (section.tables.empty() && section.paragraphs.empty() && section.items.empty()) continue;
     page.sections.push_back(std::move(section));

@@ -32,6 +32,7 @@ Section speed_section(PageContext& context);
 Section memory_section(PageContext& context);
 Section long_context_section(PageContext& context);
 Section quality_section(PageContext& context);
+Section changes_section(PageContext& context);
 Section outcomes_section(PageContext& context);
 Section method_section(PageContext& context);
 

@@ -1,4 +1,5 @@
 // Sections about the run itself: what was run, and the outcomes that are not numbers.
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/units.h"
@@ -92,6 +93,21 @@ Table cells_table(const PageContext& context) {
   return table;
 }
 
+// Each checkpoint of the run's cells once; rows of older databases know the run's alone.
+void add_checkpoint_rows(Table& facts, const RunData& data) {
+  std::map<std::string, std::string> checkpoints;  // path -> identity
+  for (const CellRow& cell : data.cells) {
+    if (!cell.checkpoint_path.empty()) {
+      checkpoints[cell.checkpoint_path] = cell.checkpoint_identity;
+    }
+  }
+  if (checkpoints.empty()) checkpoints[data.run.checkpoint_path] = data.run.checkpoint_identity;
+  for (const auto& [path, identity] : checkpoints) {
+    add_row(facts, "checkpoint", path);
+    add_row(facts, "checkpoint identity", identity);
+  }
+}
+
 }  // namespace
 
 Section run_section(PageContext& context) {
@@ -100,8 +116,7 @@ Section run_section(PageContext& context) {
   Table facts{"The run, the model and the machine.", {{"what"}, {"value"}}, {}};
   facts.in_terminal = false;
   add_row(facts, "profile", run.profile_name + " (" + run.profile_path + ")");
-  add_row(facts, "checkpoint", run.checkpoint_path);
-  add_row(facts, "checkpoint identity", run.checkpoint_identity);
+  add_checkpoint_rows(facts, context.run);
   add_profile_rows(facts, run);
   add_machine_rows(facts, run);
   add_row(facts, "started", run.started_at);

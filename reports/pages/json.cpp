@@ -69,6 +69,22 @@ ordered_json gate_json(const GateResult& result) {
       {"value", result.figure ? optional_number((*result.figure)->value) : ordered_json(nullptr)}};
 }
 
+ordered_json difference_json(const Difference& difference) {
+  return {{"axis", difference.axis},
+          {"reference", difference.reference_key},
+          {"cell", difference.cell_key},
+          {"suite", difference.suite},
+          {"score", difference.score},
+          {"n", difference.n},
+          {"reference_value", difference.reference},
+          {"value", difference.value},
+          {"change", difference.change},
+          {"interval", {difference.interval.lo, difference.interval.hi}},
+          {"lost", difference.lost},
+          {"gained", difference.gained},
+          {"mcnemar_mid_p", difference.p}};
+}
+
 // JSON kept as text in the store; a text that is none stays a string.
 ordered_json embedded(const std::string& text) {
   ordered_json json = ordered_json::parse(text, nullptr, false);
@@ -106,6 +122,8 @@ std::string render_json(const Page& page) {
     json["cells"].push_back({{"key", cell.key},
                              {"label", cell.label},
                              {"semantics", embedded(cell.semantics)},
+                             {"checkpoint", cell.checkpoint_path},
+                             {"checkpoint_identity", cell.checkpoint_identity},
                              {"outcome", status.outcome},
                              {"launches", status.n_launches},
                              {"seconds", status.seconds},
@@ -129,6 +147,8 @@ std::string render_json(const Page& page) {
   }
   json["figures"] = ordered_json::array();
   for (const Figure& figure : page.figures) json["figures"].push_back(figure_json(*figure));
+  json["differences"] = ordered_json::array();
+  for (const Difference& d : page.differences) json["differences"].push_back(difference_json(d));
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

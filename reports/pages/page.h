@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "reports/figures/difference.h"
 #include "reports/figures/figure.h"
 #include "reports/verdict/verdict.h"
 
@@ -55,7 +56,8 @@ struct Page {
   std::vector<CellRow> cells;
   std::vector<CellStatus> statuses;  // of `cells`
   std::vector<LaunchRow> launches;
-  std::deque<Figure> figures;  // every figure the sections show, with the rows behind it
+  std::deque<Figure> figures;           // every figure the sections show, with the rows behind it
+  std::vector<Difference> differences;  // every comparison of two cells that they show
   std::vector<Section> sections;
 };
 

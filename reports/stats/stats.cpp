@@ -79,6 +79,17 @@ std::optional<Interval> bootstrap_median_interval(std::span<const double> values
   return Interval{medians[kTail], medians[kResamples - 1 - kTail]};
 }
 
+Interval paired_difference_interval(double sum, double sum_of_squares, int64_t n) {
+  DS4_CHECK(n > 0 && std::abs(sum) <= static_cast<double>(n) * (1 + 1e-12));
+  // Half a case in each of both right, both wrong, lost and gained: two cases, whose differences
+  // 0, 0, -1/2 and +1/2 add nothing to the sum and 1 to the squares.
+  const double count = static_cast<double>(n) + 2;
+  const double centre = sum / count;
+  const double variance = (sum_of_squares + 1) / count - centre * centre;
+  const double half = kZ95 * std::sqrt(std::max(0.0, variance) / count);
+  return {std::max(-1.0, centre - half), std::min(1.0, centre + half)};
+}
+
 McNemar mcnemar(int64_t only_first, int64_t only_second) {
   DS4_CHECK(only_first >= 0 && only_second >= 0);
   const int64_t n = only_first + only_second;

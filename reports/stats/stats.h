@@ -27,6 +27,13 @@ std::optional<Interval> wilson_interval(double total, int64_t n);
 /// values give the same interval. Nothing when n < 2: one value says nothing about spread.
 std::optional<Interval> bootstrap_median_interval(std::span<const double> values);
 
+/// Interval for the mean of n paired differences in [-1, 1], from their sum and their sum of
+/// squares: the adjusted Wald interval for matched proportions (A. Agresti, Y. Min, Stat. Med. 24,
+/// 2005, 729-740), which counts half a case more in each of the four outcomes and so states an
+/// interval even when no case differs. For values other than 0 and 1 the same formula on their
+/// squares. n >= 1.
+Interval paired_difference_interval(double sum, double sum_of_squares, int64_t n);
+
 /// Two gradings of the same items compared (Q. McNemar, Psychometrika 12, 1947, 153-157; mid-p:
 /// M. W. Fagerland et al., BMC Med. Res. Methodol. 13:91, 2013). `only_first` and `only_second`
 /// count the items that just one of the two has right.

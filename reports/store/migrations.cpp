@@ -8,10 +8,12 @@
 
 namespace ds4::reports {
 
-extern const std::string_view schema_sql;  // schema.sql, embedded at build time
+extern const std::string_view schema_sql;    // schema.sql, embedded at build time
+extern const std::string_view schema_2_sql;  // schema_2.sql
 
 std::span<const Migration> all_migrations() {
-  static const std::array<Migration, 1> migrations{Migration{1, schema_sql}};
+  static const std::array<Migration, 2> migrations{Migration{1, schema_sql},
+                                                   Migration{2, schema_2_sql}};
   return migrations;
 }
 

@@ -88,8 +88,8 @@ RunRow SqliteStore::run(const std::string& id_or_prefix) {
 
 std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
   Statement rows(database_,
-                 "SELECT key, label, semantics, settings, ordinal FROM cells WHERE run_id = ? "
-                 "ORDER BY ordinal, key");
+                 "SELECT key, label, semantics, settings, ordinal, checkpoint_path, "
+                 "checkpoint_identity FROM cells WHERE run_id = ? ORDER BY ordinal, key");
   rows.bind(run_id);
   Statement cases(database_,
                   "SELECT suite, case_id, tags FROM planned_cases WHERE run_id = ? AND "
@@ -102,6 +102,8 @@ std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
     cell.semantics = rows.text(2);
     cell.settings = rows.text(3);
     cell.ordinal = static_cast<int>(rows.integer(4));
+    cell.checkpoint_path = rows.text(5);
+    cell.checkpoint_identity = rows.text(6);
     cases.bind(run_id).bind(cell.key);
     while (cases.step()) {
       cell.cases.push_back({cases.text(0), cases.text(1), tags_from_json(cases.text(2))});

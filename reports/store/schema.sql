@@ -1,4 +1,5 @@
--- Version 1 of the results database; docs/schema.md explains every table and view.
+-- Version 1 of the results database; docs/schema.md explains every table and view. schema_2.sql ..
+-- are the steps since.
 -- Rows are raw: no average is ever stored. Times named *_s are seconds on a monotonic clock.
 
 CREATE TABLE runs (

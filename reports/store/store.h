@@ -38,7 +38,9 @@ struct CellRow {
   std::string key, label, semantics;  // profiles::Cell
   std::string settings;               // cell_to_json(): what a resume runs again
   int ordinal = 0;
-  std::vector<PlannedCase> cases;  // in running order; empty = not known
+  std::string checkpoint_path;      // the folder that was loaded
+  std::string checkpoint_identity;  // "" for targets without a checkpoint
+  std::vector<PlannedCase> cases;   // in running order; empty = not known
 };
 
 /// A worker process and how it ended.

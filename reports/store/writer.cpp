@@ -60,8 +60,8 @@ void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells) 
   insert.bind(run.command_line).bind(run.started_at).bind(run.finished_at).run();
 
   Statement cell_insert(database_,
-                        "INSERT INTO cells (run_id, key, ordinal, label, semantics, settings) "
-                        "VALUES (?, ?, ?, ?, ?, ?)",
+                        "INSERT INTO cells (run_id, key, ordinal, label, semantics, settings, "
+                        "checkpoint_path, checkpoint_identity) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                         "store the cells");
   Statement case_insert(database_,
                         "INSERT INTO planned_cases (run_id, cell_key, ordinal, suite, case_id, "
@@ -69,7 +69,8 @@ void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells) 
                         "store the plan");
   for (const CellRow& cell : cells) {
     cell_insert.bind(run.id).bind(cell.key).bind(cell.ordinal).bind(cell.label);
-    cell_insert.bind(cell.semantics).bind(cell.settings).run();
+    cell_insert.bind(cell.semantics).bind(cell.settings);
+    cell_insert.bind(cell.checkpoint_path).bind(cell.checkpoint_identity).run();
     int64_t ordinal = 0;
     for (const PlannedCase& planned : cell.cases) {
       case_insert.bind(run.id).bind(cell.key).bind(ordinal++).bind(planned.suite);

@@ -24,6 +24,9 @@ Judging judging_of(const RunRow& run) {
     for (const auto& suite : profile.at("suites")) {
       suite.at("scores").get_to(judging.scores[suite.at("name").get<std::string>()]);
     }
+    for (const auto& axis : profile.at("axes")) {
+      judging.axes.push_back({axis.at("key").get<std::string>(), axis.at("values").size()});
+    }
     return judging;
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorCode::kIo,

@@ -22,8 +22,15 @@ struct Gate {
   std::string source;  // "profiles/tiny.toml:41"
 };
 
+/// A swept setting of the stored profile.
+struct Axis {
+  std::string key;  // "checkpoint"
+  size_t n_values = 0;
+};
+
 /// What the stored profile says about judging and showing a run.
 struct Judging {
+  std::vector<Axis> axes;  // the first varies slowest over the cells
   std::vector<Gate> gates;
   std::map<std::string, std::vector<std::string>> scores;  // by suite; the first is the headline
 };

@@ -29,6 +29,7 @@ nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cas
     for (const MemoryEstimate::Part& part : memory.parts) parts[part.owner] = part.bytes;
     cells.push_back({{"key", plan.cells[i].key},
                      {"label", plan.cells[i].label},
+                     {"checkpoint", plan.cells[i].profile.checkpoint.string()},
                      {"cases", cases[i]},
                      {"planned_memory_bytes", memory.total_bytes()},
                      {"planned_memory", parts}});

@@ -118,7 +118,7 @@ void add_resume(CLI::App& app, Common& common) {
   verb->callback([options, &common] {
     const auto store = open_store(common);
     const reports::RunRow run = store->run(options->run);
-    runners::check_resumable(run, options->force);
+    runners::check_resumable(*store, run, options->force);
     execute_and_report(*store, run.id, *options, common);
   });
 }

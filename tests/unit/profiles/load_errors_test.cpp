@@ -97,6 +97,8 @@ INSTANTIATE_TEST_SUITE_P(
               "p.toml:5: [sweep] names the unknown key `smoke.style`", "`needle.style`"},
         Wrong{"sweep_value", with_line("[sweep]", "\"engine.kv_dtype\" = [\"fp8\", \"fp9\"]"),
               "p.toml:5: `engine.kv_dtype` is `fp9`", "`fp8`"},
+        Wrong{"checkpoints_of_one_name", with_line("[sweep]", "checkpoint = [\"a/t\", \"b/t/\"]"),
+              "p.toml:5: `sweep.checkpoint` lists t twice", "rename"},
         Wrong{"sweep_twice", with_line("[sweep]", "\"engine.seed\" = [1, 1]"),
               "p.toml:5: `sweep.engine.seed` lists 1 twice", ""},
         Wrong{"sweep_empty", with_line("[sweep]", "\"engine.seed\" = []"),

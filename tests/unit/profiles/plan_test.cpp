@@ -54,6 +54,21 @@ TEST(MakePlan, TheFirstAxisVariesSlowest) {
       (std::vector<int64_t>{2048}));
 }
 
+TEST(MakePlan, TheCheckpointMayBeSweptAndIsCalledByItsName) {
+  const ProfileLoader loader;
+  const Plan plan = make_plan(
+      loader.load("checkpoint = \"../tiny\"\n[[suite]]\nname = \"smoke\"\n[sweep]\n"
+                  "checkpoint = [\"../tiny\", \"../tiny:k20\"]\n\"engine.seed\" = [1, 2]\n"));
+  ASSERT_EQ(plan.cells.size(), 4u);
+  EXPECT_EQ(plan.cells[0].label, "checkpoint=tiny seed=1");
+  EXPECT_EQ(plan.cells[3].label, "checkpoint=tiny:k20 seed=2");
+  const auto folder = loader.path().parent_path().parent_path();
+  EXPECT_EQ(plan.cells[1].profile.checkpoint, folder / "tiny");
+  EXPECT_EQ(plan.cells[2].profile.checkpoint, folder / "tiny:k20");
+  EXPECT_EQ(plan.cells[2].key, key_of("checkpoint = \"there/tiny:k20\"\n[engine]\nseed = 1\n"
+                                      "[[suite]]\nname = \"smoke\"\n"));
+}
+
 TEST(MakePlan, WithoutASweepThereIsOneCell) {
   const Plan plan = make_plan(ProfileLoader().load("target=\"null\"\n[[suite]]\nname=\"smoke\"\n"));
   ASSERT_EQ(plan.cells.size(), 1u);
@@ -67,7 +82,7 @@ TEST(CellKey, IgnoresWhatIsNotMeasured) {
       "lengths = [5]\n[[suite]]\nname = \"smoke\"\n";
   const std::string key = key_of(base);
   // Another checkpoint path, name, time limits, gates, order of keys and of suites, and comments.
-  EXPECT_EQ(key, key_of("checkpoint = \"elsewhere/b\"\nname = \"n\"\ndescription = \"d\"\n"
+  EXPECT_EQ(key, key_of("checkpoint = \"elsewhere/a/\"\nname = \"n\"\ndescription = \"d\"\n"
                         "[limits]\ncell_timeout = 1\n"
                         "[[gate]]\nscore = \"exact\"\nmin = 0.5\n"
                         "[[suite]]\nname = \"smoke\"\n"
@@ -110,7 +125,9 @@ TEST(CellKey, ChangesWithEverythingThatIsMeasured) {
                              "sampling.repetition_penalty=1.1",
                              "sampling.presence_penalty=1",
                              "sampling.frequency_penalty=1",
-                             "sampling.stop=[\"x\"]"}) {
+                             "sampling.stop=[\"x\"]",
+                             "checkpoint=tiny",
+                             "checkpoint=tiny:k20"}) {
     keys.insert(key_of(head, {change}));
     EXPECT_EQ(keys.size(), ++expected) << change;
   }

@@ -1,4 +1,5 @@
 // Figures: what enters a number, what is counted beside it, and which rows are named.
+#include "reports/figures/difference.h"
 #include "reports/figures/figure.h"
 
 #include <gtest/gtest.h>
@@ -94,6 +95,32 @@ TEST(ScoreFigure, SelectsByCellSuiteAndTags) {
   EXPECT_EQ((*score_figure(run.data, {"k2", "needle", {}}, "exact"))->n, 1);
   EXPECT_FALSE(score_figure(run.data, {"k1", "smoke", {}}, "exact"));
   EXPECT_EQ(tag_values(run.data, kNeedle, "length"), (std::vector<std::string>{"512", "2048"}));
+}
+
+TEST(ScoreDifference, PairsTheCasesThatBothCellsAnswered) {
+  ExampleRun run(6);
+  for (int i = 0; i < 5; ++i) run.attempt(i, "correct", 1);
+  run.attempt(0, "wrong", 0, 2);  // a repeat: case 0 counts one half
+  const auto in_second = [&](int i, const std::string& grade, double value) {
+    run.attempt(i, grade, value).cell_key = "k2";
+  };
+  in_second(0, "correct", 1);  // gained a half
+  in_second(1, "wrong", 0);    // lost
+  in_second(2, "correct", 1);  // as before
+  in_second(3, "invalid", 0);  // no verdict: no pair
+  in_second(5, "wrong", 0);    // not in the first cell: no pair
+  const auto difference = score_difference(run.data, "k1", "k2", "needle", "exact");
+  ASSERT_TRUE(difference);
+  EXPECT_EQ(difference->n, 3);
+  EXPECT_DOUBLE_EQ(difference->reference, 2.5 / 3);
+  EXPECT_DOUBLE_EQ(difference->value, 2.0 / 3);
+  EXPECT_DOUBLE_EQ(difference->change, 2.0 / 3 - 2.5 / 3);
+  EXPECT_EQ(difference->lost, 1);
+  EXPECT_EQ(difference->gained, 1);
+  const Interval expected = paired_difference_interval(-0.5, 1.25, 3);
+  EXPECT_EQ(difference->interval.lo, expected.lo);
+  EXPECT_EQ(difference->interval.hi, expected.hi);
+  EXPECT_FALSE(score_difference(run.data, "k1", "k3", "needle", "exact"));
 }
 
 TEST(AttemptMetric, FollowsTheGlossary) {

@@ -69,6 +69,39 @@ TEST_F(PagesTest, SpeculationHasATableWhereThereAreDrafts) {
   EXPECT_THAT(cells, testing::ElementsAre("needle", "1", "2.25", "–", "0.750", "–", "–", "–", "–"));
 }
 
+// Two axes of two values: each cell is held against its neighbour along each axis, not a diagonal.
+TEST_F(PagesTest, ComparesCellsAlongEachAxisOfTheSweep) {
+  std::string profile = example_profile("");
+  const std::string axes = R"("axes":[{"key":"engine.kv_dtype","values":[]}])";
+  profile.replace(profile.find(axes), axes.size(),
+                  R"("axes":[{"key":"checkpoint","values":["a","b"]},)"
+                  R"({"key":"engine.draft_tokens","values":["0","2"]}])");
+  ExampleRun run(2);
+  run.data.run.resolved_profile = profile;
+  const CellRow cell = run.data.cells[0];
+  run.data.cells.clear();
+  for (const char* key : {"a0", "a2", "b0", "b2"}) {
+    run.data.cells.push_back(cell);
+    run.data.cells.back().key = run.data.cells.back().label = key;
+    run.data.cells.back().ordinal = static_cast<int>(run.data.cells.size()) - 1;
+    for (int i = 0; i < 2; ++i) {
+      const bool right = key[0] == 'a' || i == 0;
+      run.attempt(i, right ? "correct" : "wrong", right).cell_key = key;
+    }
+  }
+  run_ = run;
+  const Page page = build();
+  std::vector<std::string> pairs;
+  for (const Difference& d : page.differences) {
+    pairs.push_back(d.axis + " " + d.reference_key + " " + d.cell_key);
+    EXPECT_EQ(d.change, d.axis == "checkpoint" ? -0.5 : 0);
+  }
+  EXPECT_EQ(pairs,
+            (std::vector<std::string>{"checkpoint a0 b0", "checkpoint a2 b2",
+                                      "engine.draft_tokens a0 a2", "engine.draft_tokens b0 b2"}));
+  EXPECT_THAT(render_markdown(page), HasSubstr("Setting checkpoint"));
+}
+
 TEST_F(PagesTest, EveryRowHasACellForEveryColumn) {
   for (const Section& section : build().sections) {
     for (const Table& table : section.tables) {

@@ -81,6 +81,41 @@ TEST(Bootstrap, IsTheSameEveryTimeAndInAnyOrder) {
   EXPECT_EQ(first.hi, second.hi);
 }
 
+TEST(PairedDifference, AgreesWithTheFormulaByHand) {
+  // 20 pairs, 5 lost, 1 gained: centre -4/22, variance 7/22 - (4/22)^2, half 1.96 sqrt(var / 22).
+  const Interval some = paired_difference_interval(-4, 6, 20);
+  EXPECT_NEAR(some.lo, -0.40494, 1e-4);
+  EXPECT_NEAR(some.hi, 0.04131, 1e-4);
+  const Interval none = paired_difference_interval(0, 0, 24);
+  EXPECT_NEAR(none.hi, 1.959964 / 26, 1e-6);
+  EXPECT_EQ(none.lo, -none.hi);
+  EXPECT_EQ(paired_difference_interval(-1, 1, 1).lo, -1) << "never beyond what is possible";
+}
+
+// The truth must lie inside in about 95 of 100 experiments: correlated pairs of 24, true change
+// -0.2.
+TEST(PairedDifference, CoversTheTruthAsOftenAsItSays) {
+  uint64_t state = 7;
+  const auto uniform = [&state] {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<double>(state >> 11) * 0x1p-53;
+  };
+  constexpr int kExperiments = 4000;
+  int covered = 0;
+  for (int e = 0; e < kExperiments; ++e) {
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 24; ++i) {
+      const double u = uniform();
+      const double d = u < 0.3 ? -1 : u < 0.4 ? 1 : 0;
+      sum += d;
+      squares += d * d;
+    }
+    const Interval interval = paired_difference_interval(sum, squares, 24);
+    covered += interval.lo <= -0.2 && -0.2 <= interval.hi;
+  }
+  EXPECT_NEAR(static_cast<double>(covered) / kExperiments, 0.95, 0.02);
+}
+
 TEST(McNemar, AgreesWithKnownValues) {
   struct Known {
     int64_t b, c;

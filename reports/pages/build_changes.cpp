@@ -1,0 +1,91 @@
+// The section that says what each setting of a sweep changes: every cell against the one that has
+// the setting's first value and is otherwise the same, case by case.
+#include "reports/figures/format.h"
+#include "reports/pages/build.h"
+
+namespace ds4::reports {
+namespace {
+
+// The cell with the first value of axis `index` and else the values of cell `at`. Cells are stored
+// in the order of the sweep, the last axis fastest.
+size_t reference_of(const std::vector<Axis>& axes, size_t index, size_t at) {
+  size_t stride = 1;
+  for (size_t i = index + 1; i < axes.size(); ++i) stride *= axes[i].n_values;
+  return at - at / stride % axes[index].n_values * stride;
+}
+
+size_t product(const std::vector<Axis>& axes) {
+  size_t n = 1;
+  for (const Axis& axis : axes) n *= axis.n_values;
+  return n;
+}
+
+std::string with_sign(double value) {
+  return (value > 0 ? "+" : "") + format_value("", value);
+}
+
+TableCell change_cell(const Difference& difference) {
+  const bool certain = difference.interval.lo > 0 || difference.interval.hi < 0;
+  const Tone tone = !certain ? Tone::kPlain : difference.change > 0 ? Tone::kGood : Tone::kBad;
+  return {with_sign(difference.change), tone};
+}
+
+void add_rows(PageContext& context, const Axis& axis, const CellRow& reference, const CellRow& cell,
+              Table& table) {
+  for (const std::string& suite : suites_of(context.run, cell.key)) {
+    const std::vector<std::string> scores = context.scores_of(suite);
+    if (scores.empty()) continue;
+    auto difference = score_difference(context.run, reference.key, cell.key, suite, scores.front());
+    if (!difference) continue;
+    difference->axis = axis.key;
+    // Listed among the page's figures, so that the attempts behind both means can be traced.
+    context.figure({reference.key, suite, {}}, scores.front());
+    context.figure({cell.key, suite, {}}, scores.front());
+    table.rows.push_back(
+        {{cell.label},
+         {suite},
+         {format_value("", difference->reference)},
+         {format_value("", difference->value)},
+         change_cell(*difference),
+         {with_sign(difference->interval.lo) + " to " + with_sign(difference->interval.hi)},
+         {std::to_string(difference->n)},
+         {std::to_string(difference->lost)},
+         {std::to_string(difference->gained)},
+         {format_value("", difference->p)}});
+    context.page.differences.push_back(std::move(*difference));
+  }
+}
+
+}  // namespace
+
+Section changes_section(PageContext& context) {
+  Section section{"changes", "What each setting changes", {}, {}, {}};
+  const std::vector<CellRow>& cells = context.run.cells;
+  const std::vector<Axis>& axes = context.judging.axes;
+  if (axes.empty() || product(axes) != cells.size()) return section;
+  for (size_t index = 0; index < axes.size(); ++index) {
+    Table table{"Setting " + axes[index].key +
+                    ": each cell against the one with its first value and all else the same, over "
+                    "the cases that both answered. 95 % interval of the paired difference; p by "
+                    "McNemar's test.",
+                {{"cell"},
+                 {"suite"},
+                 {"before", true},
+                 {"now", true},
+                 {"change", true},
+                 {"95 %", true},
+                 {"n", true},
+                 {"lost", true},
+                 {"gained", true},
+                 {"p", true}},
+                {}};
+    for (size_t at = 0; at < cells.size(); ++at) {
+      const size_t reference = reference_of(axes, index, at);
+      if (reference != at) add_rows(context, axes[index], cells[reference], cells[at], table);
+    }
+    if (!table.rows.empty()) section.tables.push_back(std::move(table));
+  }
+  return section;
+}
+
+}  // namespace ds4::reports
