@@ -116,6 +116,10 @@ class Drafts : public ::testing::TestWithParam<std::string> {
       if (done < drawn) {
         timeline.run(std::span(tokens).subspan(done, drawn - done), static_cast<int64_t>(done));
       }
+      // Another token drawn at first, computed and taken back: its pair must not be read again.
+      const TokenId other = (tokens[drawn] + 1) % static_cast<TokenId>(vocab);
+      timeline.propose(std::span(tokens).first(drawn), other, std::span(chosen).first(depth));
+      timeline.run({&other, 1}, static_cast<int64_t>(drawn));
       const auto got = timeline.propose(std::span(tokens).first(drawn), tokens[drawn],
                                         std::span(chosen).subspan(i * depth, depth));
       if (got.size() != depth * vocab) return {INFINITY, INFINITY};
