@@ -212,13 +212,13 @@ void add_show(CLI::App& reap) {
 void add_reap(CLI::App& app, Common& common) {
   CLI::App* verb =
       app.add_subcommand("reap", "Prune routed experts: observe, plan, prune, validate");
+  verb->footer("");  // the parts take over what stands here when they are made
   verb->require_subcommand(1);
   add_observe(*verb, common);
   add_plan(*verb);
   add_prune(*verb, common);
   add_validate(*verb, common);
   add_show(*verb);
-  // Last: parts made later would repeat it.
   verb->footer(
       "Examples:\n"
       "  ds4-sweep reap observe --checkpoint DIR --calibration text.jsonl --out seen.json\n"
