@@ -28,7 +28,7 @@ std::filesystem::path path_setting(const Profile& profile, const char* key, cons
                                    const TomlSource& source);
 
 /// What a checkpoint is called wherever it lies: its last component, "tiny" or "tiny:k20".
-/// docs/decisions/0006-checkpoint-names.md. "" without one.
+/// docs/decisions/0008-checkpoint-names.md. "" without one.
 std::string checkpoint_name(const Profile& profile);
 
 /// Sets one of setting_keys(); `at` is where a complaint points when the key is unknown.
