@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/ops/cpu/backend.h"
+#include "engine/ops/cpu/key_scan.h"
 #include "engine/ops/cpu/top_rows.h"
 #include "engine/weights/codecs/bf16.h"
 
@@ -31,23 +32,46 @@ struct Scan {
     transpose_keys(rows, count, dim, tile);
   }
 
-  static int64_t scratch_floats(int64_t dim) { return kKeyTile * (padded(dim) + dim + 1); }
+  static int64_t scratch_floats(int64_t dim) {
+    return kKeyTile * (padded(dim) + dim + 1) + static_cast<int64_t>(sizeof(KeyTile) / 4);
+  }
 
   // Offers keys [key_begin, key_end) to the selections of queries [begin, end), each as far as it
-  // sees them.
+  // sees them. Packed keys are scored in integers for every query that is on the same grid; which
+  // way a query takes depends on itself alone.
   void run(int64_t begin, int64_t end, int64_t key_begin, int64_t key_end, float* scratch,
            TopRows* best) const {
-    float* rows = scratch;
+    auto& integer_tile = *reinterpret_cast<KeyTile*>(scratch);
+    float* rows = scratch + sizeof(KeyTile) / 4;
     float* tile = rows + kKeyTile * padded(dim);
     float* score = tile + kKeyTile * dim;
+    std::vector<IntegerQuery> integers(static_cast<size_t>(end - begin));
+    std::vector<bool> on_grid(integers.size(), false);
+    for (size_t i = 0; i < integers.size() && strict && fits_key_scan(keys.layout); ++i) {
+      const float* query = queries + (begin + static_cast<int64_t>(i)) * heads * dim;
+      on_grid[i] = to_integers(query, heads, integers[i]);
+    }
+    const bool any_integers = std::find(on_grid.begin(), on_grid.end(), true) != on_grid.end();
+    const bool any_floats = std::find(on_grid.begin(), on_grid.end(), false) != on_grid.end();
     for (int64_t key = key_begin; key < key_end; key += kKeyTile) {
       const int64_t count = std::min(kKeyTile, key_end - key);
-      load_tile(key, count, rows, tile);
+      if (any_integers) {
+        const std::byte* packed[kKeyTile];
+        for (int64_t j = 0; j < count; ++j) packed[j] = keys.row(key + j);
+        expand_keys(packed, count, integer_tile);
+      }
+      if (any_floats) load_tile(key, count, rows, tile);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t seen = std::min(count, visible(i) - key);
         if (seen <= 0) continue;
-        score_keys(queries + i * heads * dim, weights + i * heads, heads, dim, tile, strict, score);
-        best[i - begin].offer(score, key, seen);
+        const auto at = static_cast<size_t>(i - begin);
+        const float* weight = weights + i * heads;
+        if (on_grid[at]) {
+          score_integer_keys(integers[at], weight, heads, integer_tile, score);
+        } else {
+          score_keys(queries + i * heads * dim, weight, heads, dim, tile, strict, score);
+        }
+        best[at].offer(score, key, seen);
       }
     }
   }
