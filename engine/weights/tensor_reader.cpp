@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "engine/base/error.h"
 #include "engine/weights/codecs/e8m0.h"
@@ -12,6 +13,20 @@ namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
+}
+
+// The first byte that is one of the two NaN codes of E4M3, or -1. The whole is searched in blocks that
+// the compiler turns into vector code; only a block that holds one is looked at again.
+int64_t find_e4m3_nan(std::span<const std::byte> bytes) {
+  constexpr size_t kBlock = 4096;
+  const auto is_nan = [](std::byte b) { return (b & std::byte{0x7F}) == std::byte{0x7F}; };
+  for (size_t begin = 0; begin < bytes.size(); begin += kBlock) {
+    const auto block = bytes.subspan(begin, std::min(kBlock, bytes.size() - begin));
+    unsigned char found = 0;
+    for (const std::byte b : block) found |= static_cast<unsigned char>(is_nan(b));
+    if (found) return std::find_if(block.begin(), block.end(), is_nan) - bytes.begin();
+  }
+  return -1;
 }
 
 }  // namespace
@@ -79,6 +94,14 @@ Matrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t cols)
       check_shape(tensor, {rows, cols});
       matrix.format = Matrix::Format::kFp8;
       matrix.scales = scales(name + ".scale", ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block));
+      // Decoders turn a NaN code into a number. Every token reads these matrices whole, so that
+      // searching them here costs one pass over bytes that the first token needs anyway.
+      if (reads_data()) {
+        if (const int64_t at = find_e4m3_nan(tensor.data); at >= 0) {
+          fail(tensor, "holds NaN (code 0x7F or 0xFF) in row " + std::to_string(at / cols) +
+                           ", column " + std::to_string(at % cols));
+        }
+      }
       break;
     case Dtype::kBF16:
     case Dtype::kF32:

@@ -167,6 +167,21 @@ TEST(LoadWeights, RefusesNanScales) {
   }
 }
 
+TEST(LoadWeights, RefusesNanCodesOfFp8) {
+  for (const auto& [code, at] : {std::pair{0x7F, 0}, {0xFF, 26 * 10 - 1}}) {
+    const TemporaryFolder folder;
+    TestModel model;
+    const std::string name = "layers.0.attn.wq_a.weight";  // [10, 26]
+    model.tensors[name].bytes[static_cast<size_t>(at)] = static_cast<char>(code);
+    model.write(folder.path());
+    const std::string error = error_of([&] { load_weights(folder.path()); });
+    EXPECT_NE(error.find(name), std::string::npos) << error;
+    const std::string where =
+        "row " + std::to_string(at / 26) + ", column " + std::to_string(at % 26);
+    EXPECT_NE(error.find(where), std::string::npos) << error;
+  }
+}
+
 TEST(LoadWeights, ReadsTheDefaultCheckpoint) {
   const auto folder = test_support::source_dir() / "checkpoints" / "tiny";
   if (!std::filesystem::exists(folder / "config.json")) GTEST_SKIP() << "no checkpoints/tiny";
