@@ -28,20 +28,22 @@ struct Matrix {
 
   /// Quantised matrices are multiplied after activation quantisation, the others without.
   bool quantised() const { return format == Format::kFp4 || format == Format::kFp8; }
-  /// Bytes of one row of `data`.
-  int64_t row_bytes() const {
+  /// Bytes that `n` columns of a row take.
+  int64_t row_bytes(int64_t n) const {
     switch (format) {
       case Format::kFp4:
-        return (cols + 1) / 2;
+        return (n + 1) / 2;
       case Format::kFp8:
-        return cols;
+        return n;
       case Format::kBf16:
-        return cols * 2;
+        return n * 2;
       case Format::kF32:
-        return cols * 4;
+        return n * 4;
     }
     return 0;
   }
+  /// Bytes of one row of `data`.
+  int64_t row_bytes() const { return row_bytes(cols); }
   /// Columns of `scales`; 0 without scales.
   int64_t scale_cols() const {
     if (format == Format::kFp4) return (cols + kFp4Block - 1) / kFp4Block;

@@ -81,18 +81,14 @@ const float* const* CpuBackend::prepare(Prepared& keep, const float* x, int64_t 
 void CpuBackend::run(std::span<const MatmulJob> jobs) {
   int64_t panels = 0;
   int64_t work = 0;
-  int64_t widest = 0;
   for (const MatmulJob& job : jobs) {
     panels += (job.end - job.begin + kPanelRows - 1) / kPanelRows;
     // Decoding a weight costs about as much as one multiply-add.
     work += (job.end - job.begin) * job.w->cols * (job.m + 1);
-    widest = std::max(widest, padded(job.w->cols));
   }
-  // A panel meets as many rows at a time as stay in the second-level cache. With few panels rows
-  // are split further, to feed all threads, at the price of decoding a panel more than once.
-  constexpr int64_t kCachedFloats = 128 * 1024;
-  int64_t row_block = std::max<int64_t>(kCachedFloats / widest, 32);
-  if (panels < 4 * pool_.threads()) row_block = std::min<int64_t>(row_block, 64);
+  // With few panels rows are split further, to feed all threads, at the price of decoding a panel
+  // more than once.
+  const int64_t row_block = panels < 4 * pool_.threads() ? kRowBlock / 2 : kRowBlock;
   struct Task {
     const MatmulJob* job;
     int64_t begin, end, row, rows;
@@ -111,7 +107,7 @@ void CpuBackend::run(std::span<const MatmulJob> jobs) {
     const MatmulJob& job = *t.job;
     matmul(*job.w, t.begin, t.end, job.x + t.row, t.rows, job.round,
            job.y + t.row * job.ldy + (t.begin - job.begin), job.ldy,
-           worker_scratch(worker, kPanelRows * widest));
+           worker_scratch(worker, kMatmulScratch));
   });
 }
 

@@ -30,15 +30,26 @@ void hadamard(float* x, int64_t n, bool strict);
 void encode_row(const RowLayout& layout, const float* x, std::byte* row);
 /// The row as floats, out [padded(dim)], zeros behind.
 void decode_row(const RowLayout& layout, const std::byte* row, float* out);
-/// W[row, :] as floats with scales folded in, out [padded(cols)], zeros behind.
-void decode_weights(const weights::Matrix& w, int64_t row, float* out);
+/// W[row, begin..end) as floats with scales folded in, out [padded(end - begin)], zeros behind.
+/// `begin` must not lie inside a block of scales.
+void decode_weights(const weights::Matrix& w, int64_t row, int64_t begin, int64_t end, float* out);
+inline void decode_weights(const weights::Matrix& w, int64_t row, float* out) {
+  decode_weights(w, row, 0, w.cols, out);
+}
 
 // --- dot products (matmul.cpp) ----------------------------------------------------------------
 
 /// y[i * ldy + o - begin] = dot(x[i], W[o]) for o in [begin, end) and i in [0, m); bf() if `round`.
 /// x[i] have padded(w.cols) floats. Each dot has one fixed order of summation, whatever m is.
-/// scratch: kPanelRows * padded(w.cols) floats.
+/// Works on panels of kPanelRows weight rows x kPanelDepth columns, decoded once for kRowBlock rows
+/// of x, of which kCachedRows at a time stay in the first-level cache. scratch: kMatmulScratch
+/// floats.
 inline constexpr int64_t kPanelRows = 32;
+inline constexpr int64_t kPanelDepth = 256;
+inline constexpr int64_t kRowBlock = 128;
+inline constexpr int64_t kCachedRows = 32;
+inline constexpr int64_t kMatmulScratch =
+    (kPanelRows + kCachedRows) * kPanelDepth + kRowBlock * kPanelRows * kPad;
 void matmul(const weights::Matrix& w, int64_t begin, int64_t end, const float* const* x, int64_t m,
             bool round, float* y, int64_t ldy, float* scratch);
 

@@ -243,9 +243,9 @@ void DecodeRow(const RowLayout& layout, const std::byte* row, float* out) {
   std::fill(out + dim, out + padded(layout.dim), 0.0f);
 }
 
-void DecodeWeights(const Matrix& w, int64_t row, float* out) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(w.row_data(row));
-  const auto cols = static_cast<size_t>(w.cols);
+void DecodeWeights(const Matrix& w, int64_t row, int64_t begin, int64_t end, float* out) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(w.row_data(row)) + w.row_bytes(begin);
+  const auto cols = static_cast<size_t>(end - begin);
   const uint8_t* scales = w.row_scales(row);
   switch (w.format) {
     case Matrix::Format::kF32:
@@ -255,19 +255,21 @@ void DecodeWeights(const Matrix& w, int64_t row, float* out) {
       decode_bf16_values(bytes, cols, out);
       break;
     case Matrix::Format::kFp8:
-      for (size_t begin = 0; begin < cols; begin += weights::kFp8Block) {
-        decode_e4m3_block(bytes + begin, std::min<size_t>(weights::kFp8Block, cols - begin),
-                          weights::e8m0_decode(*scales++), out + begin);
+      scales += begin / weights::kFp8Block;
+      for (size_t at = 0; at < cols; at += weights::kFp8Block) {
+        decode_e4m3_block(bytes + at, std::min<size_t>(weights::kFp8Block, cols - at),
+                          weights::e8m0_decode(*scales++), out + at);
       }
       break;
     case Matrix::Format::kFp4:
-      for (size_t begin = 0; begin < cols; begin += weights::kFp4Block) {
-        decode_e2m1_block(bytes + begin / 2, std::min<size_t>(weights::kFp4Block, cols - begin),
-                          weights::e8m0_decode(*scales++), out + begin);
+      scales += begin / weights::kFp4Block;
+      for (size_t at = 0; at < cols; at += weights::kFp4Block) {
+        decode_e2m1_block(bytes + at / 2, std::min<size_t>(weights::kFp4Block, cols - at),
+                          weights::e8m0_decode(*scales++), out + at);
       }
       break;
   }
-  std::fill(out + cols, out + padded(w.cols), 0.0f);
+  std::fill(out + cols, out + padded(end - begin), 0.0f);
 }
 
 }  // namespace ds4::ops::cpu::HWY_NAMESPACE
@@ -298,8 +300,8 @@ void encode_row(const RowLayout& layout, const float* x, std::byte* row) {
 void decode_row(const RowLayout& layout, const std::byte* row, float* out) {
   HWY_DYNAMIC_DISPATCH(DecodeRow)(layout, row, out);
 }
-void decode_weights(const weights::Matrix& w, int64_t row, float* out) {
-  HWY_DYNAMIC_DISPATCH(DecodeWeights)(w, row, out);
+void decode_weights(const weights::Matrix& w, int64_t row, int64_t begin, int64_t end, float* out) {
+  HWY_DYNAMIC_DISPATCH(DecodeWeights)(w, row, begin, end, out);
 }
 }  // namespace ds4::ops::cpu
 #endif

@@ -53,11 +53,10 @@ int64_t cpu_scratch_bytes(const weights::ModelConfig& config, int rows, int64_t 
   // Outputs of experts, or of the projections in front of the MTP block.
   const int64_t outputs = std::max(pairs + n, n * c.hc_mult) * c.hidden_size;
 
-  const int64_t panel = cpu::kPanelRows * padded(widest);
   const int64_t selected = c.has_csa_layer() ? c.index_topk : 0;
   const int64_t keys = c.sliding_window + std::max(selected, most_compressed);
   const int64_t gather = c.num_attention_heads * padded(keys) + selected * padded(c.head_dim);
-  const int64_t per_worker = std::max(panel, gather);
+  const int64_t per_worker = std::max(cpu::kMatmulScratch, gather);
   return 4 * (cpu::grown(prepared) * 2 + cpu::grown(std::max(attention, inter)) +
               cpu::grown(2 * inter + outputs) +
               cpu::ThreadPool::count(threads) * cpu::grown(per_worker));

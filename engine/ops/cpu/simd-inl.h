@@ -77,22 +77,24 @@ HWY_INLINE VF round_e2m1(VF v) {
   return hn::CopySign(hn::Sub(hn::Add(v, magic), magic), v);
 }
 
-// E4M3 and E2M1 codes widened to the bits of a half float are the value times 2^-8 and 2^-14,
-// subnormals included, so the conversion instruction decodes them without the slow path that float
-// subnormals take on some processors. (The two NaN codes of E4M3 come out as +-480.)
-inline constexpr float kE4m3Factor = 256.0f;
+// An E4M3 code placed in the bits of a float is the value times 2^-120, an E2M1 code placed in
+// those of a half float the value times 2^-14, subnormals included; one multiplication, joined with
+// the block's scale, completes the decoding. (E4M3 subnormals are float subnormals for a moment,
+// which some processors multiply slowly; of trained weights they are about one in ten thousand. The
+// two NaN codes would come out as +-480: loading refuses weights that hold them, encode_row()
+// writes none for finite rows.)
+inline constexpr float kE4m3Factor = 0x1p120f;
 inline constexpr float kE2m1Factor = 16384.0f;
 
 /// kLanes E4M3 codes as floats times 1 / kE4m3Factor.
 HWY_INLINE VF decode_e4m3(const uint8_t* codes) {
   const DF d;
-  const hn::Rebind<int16_t, DF> d16;
+  const hn::RebindToSigned<DF> di;
   const hn::Rebind<int8_t, DF> d8;
-  const hn::Rebind<hwy::float16_t, DF> dh;
-  // Sign-extended and shifted, the sign is in bits 15 and 14; only the first belongs there.
-  const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes)));
-  const auto bits = hn::And(hn::ShiftLeft<7>(wide), hn::Set(d16, static_cast<int16_t>(0xBF80)));
-  return hn::PromoteTo(d, hn::BitCast(dh, bits));
+  // Sign-extended and shifted, the sign is in bits 31 to 27; only the first belongs there.
+  const auto wide = hn::PromoteTo(di, hn::LoadU(d8, reinterpret_cast<const int8_t*>(codes)));
+  const auto bits = hn::And(hn::ShiftLeft<20>(wide), hn::Set(di, static_cast<int32_t>(0x87F00000)));
+  return hn::BitCast(d, bits);
 }
 
 /// kLanes E2M1 codes, two per byte and the low nibble first, as floats times 1 / kE2m1Factor.
@@ -144,6 +146,17 @@ HWY_INLINE VF decode_bf16(const uint8_t* bytes) {
 HWY_INLINE float sum_lanes(VF v) {
   const DF d;
   return hn::GetLane(hn::SumOfLanes(d, v));
+}
+
+/// Sums over all lanes of four vectors, in lanes 0 to 3, each always in the same order.
+HWY_INLINE VF sum_lanes(VF a, VF b, VF c, VF e) {
+  const DF d;
+  const auto neighbours = [d](VF low, VF high) HWY_ATTR {
+    return hn::Add(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
+  };
+  VF sums = neighbours(neighbours(a, b), neighbours(c, e));
+  for (size_t lanes = kLanes; lanes > 4; lanes /= 2) sums = neighbours(sums, sums);
+  return sums;
 }
 
 HWY_INLINE float max_lanes(VF v) {

@@ -136,7 +136,7 @@ TEST_P(Decode, DraftsChangeNoToken) {
       accepted += sum(counts.accepted);
     }
     // Neither all nor nothing, or the test would see one path only.
-    EXPECT_GT(accepted, drafted / 20) << "depth " << depth;
+    EXPECT_GT(accepted, drafted / 40) << "depth " << depth;
     EXPECT_LT(accepted, drafted) << "depth " << depth;
   }
 }
