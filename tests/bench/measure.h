@@ -1,0 +1,90 @@
+// What the benchmarks share: a loop that keeps the best pass, and the machine's ceilings taken
+// right before it. "flops" counts a multiply-add as two; "bytes" are stored weights or rows, read
+// once.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "engine/ops/ops.h"
+#include "probes/host_speed.h"
+
+namespace ds4::bench {
+
+/// Threads of the engine and of the ceilings: DS4_BENCH_THREADS, or all this process may use.
+inline int threads() {
+  const char* chosen = std::getenv("DS4_BENCH_THREADS");
+  return chosen ? std::atoi(chosen) : probes::usable_cpus();
+}
+
+/// The best of a few passes of each probe: other processes can only slow a pass down.
+struct Ceilings {
+  double read = 0;   // B/s
+  double sgemm = 0;  // FLOP/s
+};
+Ceilings measure_ceilings();
+
+/// Wall and processor time (of all threads) since construction.
+class Stopwatch {
+ public:
+  Stopwatch();
+  probes::Pass pass(double work) const;
+
+ private:
+  double wall_s_, cpu_s_;
+};
+
+/// Times body() until the framework has enough. Inside the window: body alone. The counters belong
+/// to the pass that used the least processor time: GB/s and GFLOP/s as if every thread had a core
+/// to itself, their shares of the ceilings, and `floor`, the larger of the two.
+template <class Body>
+void measure(benchmark::State& state, double flops, double bytes, const Body& body) {
+  const Ceilings ceilings = measure_ceilings();
+  double best_cpu_s = 1e30;
+  for (auto _ : state) {
+    const Stopwatch watch;
+    body();
+    best_cpu_s = std::min(best_cpu_s, watch.pass(0).cpu_s);
+  }
+  const double seconds = best_cpu_s / threads();
+  state.counters["best_us"] = seconds * 1e6;
+  state.counters["GFLOP/s"] = flops / seconds / 1e9;
+  state.counters["GB/s"] = bytes / seconds / 1e9;
+  state.counters["of_sgemm"] = flops / seconds / ceilings.sgemm;
+  state.counters["of_read"] = bytes / seconds / ceilings.read;
+}
+
+/// `count` normal numbers and room for a vector behind them.
+std::vector<float> normals(int64_t count);
+
+inline ops::Values values(std::vector<float>& data, int64_t cols) {
+  return {reinterpret_cast<std::byte*>(data.data()), cols};
+}
+inline ops::Floats floats(std::vector<float>& data, int64_t cols) {
+  return {reinterpret_cast<std::byte*>(data.data()), cols};
+}
+
+/// A matrix of random codes (none is a NaN) with scales of 2^-7.
+class RandomMatrix {
+ public:
+  RandomMatrix(weights::Matrix::Format format, int64_t rows, int64_t cols);
+  const weights::Matrix& operator*() const { return matrix_; }
+  const weights::Matrix* operator->() const { return &matrix_; }
+
+ private:
+  std::vector<std::byte> data_;
+  std::vector<uint8_t> scales_;
+  weights::Matrix matrix_;
+};
+
+/// `count` rows of a layout, all holding the same random values.
+ops::RowStore filled_rows(const ops::RowLayout& layout, int64_t count,
+                          std::vector<std::byte>& memory);
+
+}  // namespace ds4::bench
