@@ -42,11 +42,11 @@ const std::vector<Line>& lines() {
       {"window", {"window"}},
       {"sink", {"attention sink"}},
       {"rope", {"RoPE"}},
-      {"inverse_rope", {"RoPE", "inverse RoPE"}},
+      {"inverse_rope", {"inverse RoPE"}},
       {"plain_theta", {"RoPE", "inverse RoPE", "theta of window layers"}},
       {"far", {"RoPE", "window", "angles far out"}, nullptr, Positions::kAll, 66000},
-      {"hca", {"compressed rows", "HCA"}},
-      {"hca_ape", {"compressed rows", "HCA", "ape"}},
+      {"hca", {"compressed rows", "HCA", "visibility"}},
+      {"hca_ape", {"compressed rows", "HCA", "visibility", "ape"}},
       {"csa", {"compressed rows", "CSA"}, nullptr, Positions::kInsideBlocks},
       {"block_end", {"compressed rows", "CSA", "visibility"}, "csa", Positions::kBlockEnds},
       {"csa_ape", {"compressed rows", "CSA", "visibility", "ape"}},
@@ -60,29 +60,31 @@ const std::vector<Line>& lines() {
        {"compressed rows", "CSA", "visibility", "RoPE", "position of compressed rows", "YaRN"}},
       {"indexer", {"compressed rows", "CSA", "visibility", "indexer"}},
       {"indexer_rope", {"compressed rows", "CSA", "visibility", "indexer", "indexer RoPE"}},
-      {"router", {"router", "routed experts"}},
-      {"router_bias", {"router", "routed experts", "router bias"}},
-      {"route_scale", {"router", "routed experts", "route scale"}},
-      {"hash_routing", {"routed experts", "hash routing"}},
-      {"hash_duplicates", {"routed experts", "hash routing", "experts named twice"}},
-      {"expert_order", {"router", "routed experts", "expert order"}},
-      {"routed_clamp", {"router", "routed experts", "clamp of routed experts"}},
+      {"router", {"router", "route weights", "routed experts"}},
+      {"router_bias", {"router", "route weights", "routed experts", "router bias"}},
+      {"route_scale", {"router", "route weights", "routed experts", "route scale"}},
+      {"hash_routing", {"route weights", "routed experts", "hash routing"}},
+      {"hash_duplicates",
+       {"route weights", "routed experts", "hash routing", "experts named twice"}},
+      {"expert_order", {"router", "route weights", "routed experts", "expert order"}},
+      {"routed_clamp", {"router", "route weights", "routed experts", "clamp of routed experts"}},
       {"shared_expert", {"shared expert"}},
       {"shared_clamp", {"shared expert", "clamp of the shared expert"}},
       {"mhc_mix", {"shared expert", "mHC mix"}},
       {"mhc_sinkhorn", {"shared expert", "mHC streams", "mHC Sinkhorn"}},
-      {"mhc_orientation", {"shared expert", "mHC streams", "mHC orientation"}},
+      {"mhc_orientation", {"shared expert", "mHC streams", "head mix", "mHC orientation"}},
       {"head_mix", {"shared expert", "mHC streams", "head mix"}},
       {"fp8_weights", {"E4M3 and E8M0 decoding"}},
-      {"fp4_weights", {"router", "routed experts", "E2M1 decoding and nibble order"}},
+      {"fp4_weights",
+       {"router", "route weights", "routed experts", "E2M1 decoding and nibble order"}},
       {"kv_rounding", {"RoPE", "inverse RoPE", "KV rounding"}},
       {"activation_rounding",
        {"shared expert", "KV rounding", "E4M3 and E8M0 decoding", "activation rounding"}},
       {"expert_rounding",
-       {"router", "routed experts", "KV rounding", "E2M1 decoding and nibble order",
-        "activation rounding", "place of the route weight"}},
+       {"router", "route weights", "routed experts", "KV rounding",
+        "E2M1 decoding and nibble order", "activation rounding", "place of the route weight"}},
       {"index_rounding",
-       {"compressed rows", "CSA", "visibility", "indexer", "indexer RoPE", "KV rounding",
+       {"compressed rows", "CSA", "indexer", "indexer RoPE", "KV rounding",
         "FP4 and Hadamard of the indexer"}},
   };
   return kLines;
@@ -175,6 +177,31 @@ Measured compare_draws(const Bench& bench, const fs::path& model) {
   return {static_cast<double>(wrong) / static_cast<double>(draws.size()), 0};
 }
 
+/// Rounds with two drafts by the MTP block; `error` is the share of rounds of another length. The
+/// tokens would be right whatever the drafts are, so only this shows what the block guesses.
+Measured compare_rounds(const Bench& bench, const fs::path& model) {
+  const Precision precision = bench.best_precision();
+  const std::string set = precision == Precision::kF32 ? "f32" : "reference";
+  const Golden golden = read_golden(model, set, 0);
+  const std::vector<int64_t> rounds = read_rounds(model, set);
+  const auto n = static_cast<int64_t>(golden.tokens.size());
+  EngineSettings settings =
+      bench.settings(precision, n + 3 * static_cast<int64_t>(rounds.size()), 512);
+  settings.draft_tokens = 2;
+  const auto engine = bench.make(model, settings);
+  const auto session = engine->new_session();
+  session->extend_to(golden.tokens);
+  SamplingSettings sampling;
+  sampling.temperature = kRoundTemperature;
+  sampling.seed = kRoundSeed;
+  int wrong = 0;
+  for (const int64_t length : rounds) {
+    const auto tokens = session->decode(sampling, 3, {});
+    wrong += static_cast<int64_t>(tokens.size()) != length;
+  }
+  return {static_cast<double>(wrong) / static_cast<double>(rounds.size()), 0};
+}
+
 }  // namespace
 
 std::vector<Check> golden_checks(const fs::path& models) {
@@ -193,6 +220,10 @@ std::vector<Check> golden_checks(const fs::path& models) {
   checks.push_back({"draws", {"sampling"}, [model = models / "plain"](const Bench& bench) {
                       return compare_draws(bench, model);
                     }});
+  checks.push_back(
+      {"drafts",
+       {"sampling", "speculation", "MTP block"},
+       [model = models / "draft"](const Bench& bench) { return compare_rounds(bench, model); }});
   return checks;
 }
 

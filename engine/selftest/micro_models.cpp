@@ -99,4 +99,8 @@ std::vector<GoldenDraw> read_draws(const fs::path& model) {
   return draws;
 }
 
+std::vector<int64_t> read_rounds(const fs::path& model, const std::string& set) {
+  return values<int64_t>(weights::SafetensorsFile(model / "golden.safetensors"), "rounds/" + set);
+}
+
 }  // namespace ds4::selftest

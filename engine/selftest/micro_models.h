@@ -45,4 +45,10 @@ struct GoldenDraw {
 };
 std::vector<GoldenDraw> read_draws(const std::filesystem::path& model);
 
+/// Tokens that each round of decoding with two drafts yields behind the model's text, drawn with
+/// the settings below.
+std::vector<int64_t> read_rounds(const std::filesystem::path& model, const std::string& set);
+inline constexpr double kRoundTemperature = 4;
+inline constexpr uint64_t kRoundSeed = 5;
+
 }  // namespace ds4::selftest

@@ -49,10 +49,12 @@ class Promise {
   Promise(const Bench& bench, fs::path checkpoint)
       : bench_(bench), checkpoint_(std::move(checkpoint)) {}
 
-  std::unique_ptr<Engine> engine(int chunk = kChunk, int threads = 0, int sequences = 1) const {
+  std::unique_ptr<Engine> engine(int chunk = kChunk, int threads = 0, int sequences = 1,
+                                 int drafts = 0) const {
     EngineSettings settings = bench_.settings(Precision::kReference, 2 * kLength, chunk);
     if (threads) settings.threads = threads;
     settings.sequences = sequences;
+    settings.draft_tokens = drafts;
     return bench_.make(checkpoint_, settings);
   }
   /// All logits of a text in chunks.
@@ -183,6 +185,61 @@ Measured neighbours(const Promise& promise) {
   return same_bits(error);
 }
 
+// A session that takes over another one's snapshot goes on as that one would.
+Measured snapshot(const Promise& promise) {
+  const auto engine = promise.engine(64, 0, 3);
+  const Tokens tokens = text(180, vocabulary(*engine), 15);
+  const auto first = engine->new_session();
+  first->extend_to(part(tokens, 0, 150));
+  const auto second = engine->new_session();
+  second->restore(first->snapshot());
+  second->extend_to(tokens);
+  return same_bits(relative_error(Promise::last(*second), Promise::fresh(*engine, tokens)));
+}
+
+// What logits() returns after a prompt is the last row that the sink saw.
+Measured last_row(const Promise& promise) {
+  const auto engine = promise.engine(64);
+  const int64_t vocab = vocabulary(*engine);
+  const Tokens tokens = text(100, vocab, 13);
+  const auto session = engine->new_session();
+  Rows rows;
+  session->extend_to(tokens, nullptr, rows.sink());
+  const auto row = std::span<const float>(rows.logits).last(static_cast<size_t>(vocab));
+  return same_bits(relative_error(Promise::last(*session), row));
+}
+
+/// Tokens decoded behind a prompt in rounds with `drafts`; several tokens behind those asked for
+/// may have been decoded, the first `n` are returned.
+Tokens decoded(const Promise& promise, int drafts, double temperature, size_t n) {
+  const auto engine = promise.engine(64, 0, 1, drafts);
+  const auto session = engine->new_session();
+  session->extend_to(text(125, vocabulary(*engine), 14));
+  SamplingSettings sampling;
+  sampling.temperature = temperature;
+  sampling.seed = 3;
+  Tokens tokens;
+  while (tokens.size() < n) {
+    const Tokens round = session->decode(sampling, drafts + 1, {});
+    tokens.insert(tokens.end(), round.begin(), round.end());
+  }
+  tokens.resize(n);
+  return tokens;
+}
+
+// Guesses change no token, greedy or drawn; `error` is the share of different ones.
+Measured speculation(const Promise& promise) {
+  constexpr size_t kTokens = 48;
+  const int drafts = std::min(2, promise.engine()->info().most_drafts);
+  int wrong = 0;
+  for (const double temperature : {0.0, 2.0}) {
+    const Tokens plain = decoded(promise, 0, temperature, kTokens);
+    const Tokens guessed = decoded(promise, drafts, temperature, kTokens);
+    for (size_t i = 0; i < kTokens; ++i) wrong += plain[i] != guessed[i];
+  }
+  return same_bits(wrong / (2.0 * kTokens));
+}
+
 }  // namespace
 
 std::vector<Check> promise_checks(const fs::path& checkpoint, const std::string& label) {
@@ -195,10 +252,13 @@ std::vector<Check> promise_checks(const fs::path& checkpoint, const std::string&
   };
   add("chunks", {"chunk borders"}, chunks);
   add("threads", {"threads"}, threads);
+  add("last_row", {"logits row"}, last_row);
   add("prefix_reuse", {"chunk borders", "prefix reuse"}, prefix_reuse);
-  add("rollback", {"chunk borders", "prefix reuse", "rollback"}, rollback);
-  add("far_return", {"chunk borders", "prefix reuse", "rollback", "marks"}, far_return);
-  add("neighbours", {"chunk borders", "batch neighbours"}, neighbours);
+  add("rollback", {"prefix reuse", "rollback"}, rollback);
+  add("far_return", {"prefix reuse", "rollback", "marks"}, far_return);
+  add("snapshot", {"snapshot"}, snapshot);
+  add("speculation", {"speculation"}, speculation);
+  add("neighbours", {"batch neighbours"}, neighbours);
   return checks;
 }
 

@@ -55,14 +55,14 @@ MODELS = {
     "router_bias": model("experts bias", EXPERTS, experts=4),
     "route_scale": model("experts", {**EXPERTS, "routed_scaling_factor": 2.5}, experts=4),
     "hash_routing": model("experts", {**EXPERTS, "num_hash_layers": 1}, experts=4),
-    "hash_duplicates": model("experts duplicates", {**EXPERTS, "num_hash_layers": 1}, experts=4),
+    "hash_duplicates": model("experts duplicates", {"num_experts_per_tok": 3, "num_hash_layers": 1}, experts=4),
     "expert_order": model("experts", {"num_experts_per_tok": 3}, experts=12),
     "routed_clamp": model("experts", {**EXPERTS, "swiglu_limit": 4.0}, experts=4),
     "shared_expert": model("shared", {"moe_intermediate_size": 12}),
     "shared_clamp": model("shared", {"moe_intermediate_size": 12, "swiglu_limit": 4.0}),
     "mhc_mix": model("shared mix", FOUR),
     "mhc_sinkhorn": model("shared streams symmetric"),
-    "mhc_orientation": model("shared streams circulant", FOUR),
+    "mhc_orientation": model("shared streams head_mix circulant", FOUR),
     "head_mix": model("shared streams head_mix"),
     "fp8_weights": model("scales", {"hidden_size": 144, "head_dim": 72, "q_lora_rank": 24}, dense="fp8"),
     "fp4_weights": model("experts scales", {"hidden_size": 64, **EXPERTS, "moe_intermediate_size": 64}, experts=2, expert="fp4"),
@@ -70,7 +70,9 @@ MODELS = {
     "activation_rounding": model("shared", {"hidden_size": 64, "moe_intermediate_size": 32}, dense="fp8", sets=("reference",)),
     "expert_rounding": model("experts", {**EXPERTS, "hidden_size": 64, "moe_intermediate_size": 32}, experts=3, expert="fp4",
                              sets=("reference",)),
-    "index_rounding": model("index_rope", {**CSA, "index_topk": 4, "index_head_dim": 64}, tokens=64, sets=("reference",)),
+    "index_rounding": model("index_rope", {**CSA, "index_topk": 4, "index_head_dim": 64}, tokens=160, sets=("reference",)),
+    "draft": model("shared mix comb head_mix", {"vocab_size": 8, "compress_ratios": [0, 0], "num_nextn_predict_layers": 1},
+                   tokens=24, experts=[1, 1], mtp=True, rounds=24),
     "whole": model("sink score_rope value_rope overlap ape index_rope experts bias duplicates shared mix comb head_mix",
                    {**EXPERTS, "hidden_size": 40, "num_hidden_layers": 3, "compress_ratios": [0, 4, 128, 0], "o_groups": 2,
                     "sliding_window": 16, "index_topk": 8, "num_hash_layers": 1, "num_nextn_predict_layers": 1, "hc_sinkhorn_iters": 7,
@@ -168,7 +170,7 @@ class MicroBuilder(Builder):
             fn[2 * n:] = 0
             comb[:] = 40 * np.eye(n)  # the identity after softmax
         if "symmetric" in self.on:
-            comb[:] = [[1.5, -1.0], [-0.5, 3.0]]  # far from doubly stochastic; any 2x2 limit is symmetric
+            comb[:] = [[0.6, -0.2], [0.0, 1.0]]  # far from doubly stochastic; any 2x2 limit is symmetric
         if "circulant" in self.on:
             comb[:] = np.stack([np.roll([1.0, -1.0, 0.5, 2.0], i) for i in range(n)])  # doubly stochastic at once, not symmetric
         if "mix" not in self.on:
@@ -185,6 +187,8 @@ PERIOD = 997  # longer texts repeat their first tokens, so that only these are s
 
 def tokens_of(name, seed):
     """Token ids of a model's golden run."""
-    total = MODELS[name]["tokens"]
-    period = torch.randint(NEUTRAL["vocab_size"], (min(total, PERIOD),), generator=torch.Generator().manual_seed(seed))
+    settings = MODELS[name]
+    total = settings["tokens"]
+    vocab = settings["config"].get("vocab_size", NEUTRAL["vocab_size"])
+    period = torch.randint(vocab, (min(total, PERIOD),), generator=torch.Generator().manual_seed(seed))
     return period.repeat(-(-total // len(period)))[:total]
