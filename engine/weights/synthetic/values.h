@@ -4,6 +4,7 @@
 // business.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "engine/weights/codecs/bf16.h"
@@ -38,9 +39,9 @@ constexpr uint64_t mix(uint64_t z) {
 }
 
 /// mix(seed * phi + FNV-1a of the tensor's full name), phi = 2^64 / golden ratio, made odd.
-constexpr uint64_t tensor_key(uint64_t seed, const char* name, size_t length) {
+constexpr uint64_t tensor_key(uint64_t seed, const char* name, std::size_t length) {
   uint64_t hash = 0xCBF29CE484222325u;
-  for (size_t i = 0; i < length; ++i) {
+  for (std::size_t i = 0; i < length; ++i) {
     hash = (hash ^ static_cast<unsigned char>(name[i])) * 0x100000001B3u;
   }
   return mix(seed * 0x9E3779B97F4A7C15u + hash);
