@@ -1,5 +1,6 @@
 #include "engine/session/snapshot.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 
@@ -118,7 +119,8 @@ SnapshotRecord open_snapshot(std::span<const std::byte> record, const std::strin
     refuse(name, "a snapshot of version " + version + "; this program reads version " +
                      std::string(kVersion));
   }
-  text.remove_prefix(kVersion.size() + 1);
+  // A record cut here has no line end to take away.
+  text.remove_prefix(std::min(text.size(), kVersion.size() + 1));
 
   SnapshotRecord result;
   SnapshotHeader& h = result.header;
