@@ -15,8 +15,8 @@ int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// The first byte that is one of the two NaN codes of E4M3, or -1. The whole is searched in blocks that
-// the compiler turns into vector code; only a block that holds one is looked at again.
+// The first byte that is one of the two NaN codes of E4M3, or -1. The whole is searched in blocks
+// that the compiler turns into vector code; only a block that holds one is looked at again.
 int64_t find_e4m3_nan(std::span<const std::byte> bytes) {
   constexpr size_t kBlock = 4096;
   const auto is_nan = [](std::byte b) { return (b & std::byte{0x7F}) == std::byte{0x7F}; };

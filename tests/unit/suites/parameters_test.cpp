@@ -37,8 +37,7 @@ TEST(ParameterErrors, NameTheNearestValidValue) {
   expect_error("needle", "residues", Integers{4}, "between 0 and 3", "Use 3.");
   expect_error("needle", "depths", std::vector<double>{1.5}, "1.5", "Use 1.");
   expect_error("needle", "depths", std::vector<double>{-0.5}, "-0.5", "Use 0.");
-  expect_error("needle", "samples", Integers{1, 2}, "2 entries for 3 in `lengths`",
-               "one number");
+  expect_error("needle", "samples", Integers{1, 2}, "2 entries for 3 in `lengths`", "one number");
   expect_error("needle", "variants", Strings{"digit"}, "must be one of", "Use \"digits\".");
   expect_error("needle", "facts", int64_t{1}, "between 2 and 64", "Use 2.");
   expect_error("arithmetic", "steps", Integers{0}, "0 steps", "Use 1.");
