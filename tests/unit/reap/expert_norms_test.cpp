@@ -7,6 +7,7 @@
 #include "engine/weights/codecs/decode.h"
 #include "engine/weights/weights.h"
 #include "tests/unit/engine/op_fixture.h"
+#include "tests/unit/reap/multiply_ref.h"
 #include "tests/unit/weights/model_files.h"
 
 namespace ds4::reap {
@@ -37,18 +38,6 @@ std::vector<int64_t> test_ids(int n_experts) {
   std::vector<int64_t> ids;
   for (int i = 0; i < kTokens * kPerToken; ++i) ids.push_back((i * 5 + i / 4) % n_experts);
   return ids;
-}
-
-std::vector<double> multiply(const weights::Matrix& w, const std::vector<double>& x) {
-  std::vector<double> y;
-  std::vector<float> row(static_cast<size_t>(w.cols));
-  for (int64_t r = 0; r < w.rows; ++r) {
-    weights::decode_row(w, r, 0, w.cols, row.data());
-    double sum = 0;
-    for (size_t c = 0; c < row.size(); ++c) sum += double{row[c]} * x[c];
-    y.push_back(sum);
-  }
-  return y;
 }
 
 double norm_ref(const weights::Expert& expert, const float* x) {

@@ -15,24 +15,13 @@
 #include "engine/weights/codecs/decode.h"
 #include "tests/support/source_dir.h"
 #include "tests/unit/reap/fixtures.h"
+#include "tests/unit/reap/multiply_ref.h"
 
 namespace ds4::reap {
 namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
-
-std::vector<double> multiply(const weights::Matrix& w, const std::vector<double>& x) {
-  std::vector<double> y;
-  std::vector<float> row(static_cast<size_t>(w.cols));
-  for (int64_t r = 0; r < w.rows; ++r) {
-    weights::decode_row(w, r, 0, w.cols, row.data());
-    double sum = 0;
-    for (size_t c = 0; c < row.size(); ++c) sum += double{row[c]} * x[c];
-    y.push_back(sum);
-  }
-  return y;
-}
 
 // Takes the inputs of every call and sums in float64 by itself.
 class SumsRef final : public ops::ForwardingBackend {
