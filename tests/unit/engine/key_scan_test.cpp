@@ -9,6 +9,7 @@
 
 #include "engine/ops/cpu/key_scan.h"
 #include "engine/weights/codecs/bf16.h"
+#include "hwy/highway.h"
 
 namespace ds4::ops::cpu {
 namespace {
@@ -63,7 +64,7 @@ struct Case {
   }
 };
 
-TEST(KeyScan, EqualsExactSumsWhereFloatsHoldThem) {
+void expect_exact_sums() {
   for (const int64_t heads : {1, 3, 4, 7, 64}) {
     for (const int64_t count : {int64_t{1}, int64_t{5}, int64_t{63}, kScanTile}) {
       const Case c(heads, count, 3);
@@ -80,6 +81,16 @@ TEST(KeyScan, EqualsExactSumsWhereFloatsHoldThem) {
             << heads << " heads, key " << key << " of " << count;
       }
     }
+  }
+}
+
+TEST(KeyScan, EqualsExactSumsWhereFloatsHoldThemOnEveryInstructionSet) {
+  for (const int64_t target : {HWY_AVX3_DL, HWY_AVX3, HWY_AVX2, HWY_SSE4, HWY_NEON}) {
+    if (!(hwy::SupportedTargets() & target)) continue;
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    expect_exact_sums();
+    hwy::SetSupportedTargetsForTest(0);
   }
 }
 
