@@ -239,6 +239,22 @@ Section speed_section(PageContext& context) {
   return section;
 }
 
+// The plan is held to what the process took: a plan that is broken by more than 3 % and 256 MiB
+// must not be trusted to say what fits. (Less than planned is no fault: caches fill as they are
+// used.)
+void add_plan_warning(PageContext& context, const CellRow& cell, Section& section) {
+  const Figure* planned = context.figure({cell.key, "", {}}, "planned_memory");
+  const Figure* peak = context.figure({cell.key, "", {}}, "peak_memory");
+  if (!planned || !peak) return;
+  const double plan = (*planned)->value.value_or(0);
+  const double excess = (*peak)->value.value_or(0) - plan;
+  if (excess <= std::max(0.03 * plan, 256.0 * 1024 * 1024)) return;
+  section.paragraphs.push_back("Warning: the process of cell " + cell.label + " took " +
+                               format_bytes(static_cast<int64_t>(excess)) +
+                               " more than planned, beyond 3 % and 256 MiB. Do not rely on this "
+                               "plan, and please report it with `ds4-sweep plan --json`.");
+}
+
 Section memory_section(PageContext& context) {
   Section section{"memory", "Memory and start", {}, {}, {}};
   Table table{"Readings of each cell's worker process.", {{"cell"}}, {}};
@@ -262,6 +278,7 @@ Section memory_section(PageContext& context) {
       row.push_back(figure ? TableCell{format_value(**figure)} : nothing());
     }
     table.rows.push_back(std::move(row));
+    add_plan_warning(context, cell, section);
   }
   section.tables.push_back(std::move(table));
   return section;

@@ -76,7 +76,9 @@ class EngineTarget final : public Target {
   }
 
   std::vector<probes::Sample> observe() override {
-    return {{"planned_memory", static_cast<double>(planned_bytes_), 0, ""}};
+    const bool cuda = profile_.engine.device == "cuda";
+    return {{cuda ? "planned_device_memory" : "planned_memory", static_cast<double>(planned_bytes_),
+             0, ""}};
   }
 
   void close() override {

@@ -1,56 +1,55 @@
-// Whole steps of the tiny checkpoint: reading a prompt and drawing tokens behind it.
+// Whole steps: reading a prompt and drawing tokens behind it. DS4_BENCH_CHECKPOINT chooses another
+// checkpoint than the shipped one, for example synthetic:k160:layers=1 for the real shapes.
+#include <cstdlib>
 #include <memory>
 
 #include "engine/api/session.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/model_work.h"
 #include "tests/support/source_dir.h"
 
 namespace ds4::bench {
 namespace {
 using benchmark::State;
 
-struct Tiny {
+std::filesystem::path checkpoint() {
+  const char* chosen = std::getenv("DS4_BENCH_CHECKPOINT");
+  return chosen ? chosen : test_support::source_dir() / "checkpoints/tiny";
+}
+
+struct Loaded {
+  ModelWork work;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Session> session;
   std::vector<TokenId> tokens;
 
-  explicit Tiny(int64_t length) {
-    EngineSettings settings;
-    settings.context_length = length + 4096;
-    settings.threads = threads();
-    const auto checkpoint = test_support::source_dir() / "checkpoints/tiny";
-    engine = Engine::load(checkpoint, settings);
-    session = engine->new_session();
+  explicit Loaded(int64_t length, EngineSettings settings = {})
+      : work((settings.context_length = length + 4096, settings.threads = threads(), checkpoint()),
+             settings),
+        engine(Engine::load(checkpoint(), settings)),
+        session(engine->new_session()),
+        tokens(static_cast<size_t>(length)) {
     std::mt19937 random(3);
-    tokens.resize(static_cast<size_t>(length));
     for (TokenId& token : tokens) {
       token = static_cast<TokenId>(random() % static_cast<uint64_t>(engine->info().vocab_size));
     }
   }
 };
 
-void rates(State& state, double tokens, double cpu_s) {
-  const double seconds = cpu_s / threads();
-  state.counters["tok/s"] = tokens / seconds;
-  state.counters["us/tok"] = seconds / tokens * 1e6;
-}
-
 void prefill(State& state) {
-  Tiny tiny(state.range(0));
-  double best_cpu_s = 1e30;
-  for (auto _ : state) {
-    state.PauseTiming();
-    tiny.session.reset();
-    tiny.session = tiny.engine->new_session();
-    state.ResumeTiming();
-    const Stopwatch watch;
-    tiny.session->extend_to(tiny.tokens);
-    best_cpu_s = std::min(best_cpu_s, watch.pass(0).cpu_s);
-  }
-  rates(state, static_cast<double>(state.range(0)), best_cpu_s);
+  Loaded model(state.range(0));
+  const double flops = model.work.prefill_flops(state.range(0));
+  measure(
+      state, flops, 0, [&] { model.session->extend_to(model.tokens); },
+      [&] {
+        model.session.reset();
+        model.session = model.engine->new_session();
+      });
+  state.counters["us/tok"] = state.counters["best_us"].value / static_cast<double>(state.range(0));
 }
 BENCHMARK(prefill)
     ->ArgName("tokens")
+    ->Arg(512)
     ->Arg(2048)
     ->Arg(16384)
     ->Arg(65536)
@@ -58,29 +57,22 @@ BENCHMARK(prefill)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 
-// 16 greedy tokens behind a context.
+// 16 greedy tokens behind a context, always the same.
 void decode(State& state) {
-  Tiny tiny(state.range(0));
-  tiny.session->extend_to(tiny.tokens);
   constexpr int kSteps = 16;
-  int64_t left = 4000;
-  double best_cpu_s = 1e30;
-  for (auto _ : state) {
-    if (left < kSteps) {
-      state.PauseTiming();
-      tiny.session->extend_to(tiny.tokens);
-      left = 4000;
-      state.ResumeTiming();
-    }
-    const Stopwatch watch;
-    for (int i = 0; i < kSteps; ++i) tiny.session->append(tiny.session->sample({}));
-    best_cpu_s = std::min(best_cpu_s, watch.pass(0).cpu_s);
-    left -= kSteps;
-  }
-  rates(state, kSteps, best_cpu_s);
+  Loaded model(state.range(0));
+  const int64_t position = state.range(0) + kSteps / 2;
+  measure(
+      state, kSteps * model.work.decode_flops(position), kSteps * model.work.decode_bytes(position),
+      [&] {
+        for (int i = 0; i < kSteps; ++i) model.session->append(model.session->sample({}));
+      },
+      [&] { model.session->extend_to(model.tokens); });
+  state.counters["us/tok"] = state.counters["best_us"].value / kSteps;
 }
 BENCHMARK(decode)
     ->ArgName("context")
+    ->Arg(512)
     ->Arg(2048)
     ->Arg(16384)
     ->Arg(65536)

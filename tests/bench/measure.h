@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <random>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -43,11 +44,18 @@ class Stopwatch {
 /// Times body() until the framework has enough. Inside the window: body alone. The counters belong
 /// to the pass that used the least processor time: GB/s and GFLOP/s as if every thread had a core
 /// to itself, their shares of the ceilings, and `floor`, the larger of the two.
-template <class Body>
-void measure(benchmark::State& state, double flops, double bytes, const Body& body) {
+/// prepare(), if any, runs before each pass, outside the window.
+template <class Body, class Prepare = std::nullptr_t>
+void measure(benchmark::State& state, double flops, double bytes, const Body& body,
+             const Prepare& prepare = nullptr) {
   const Ceilings ceilings = measure_ceilings();
   double best_cpu_s = 1e30;
   for (auto _ : state) {
+    if constexpr (!std::is_null_pointer_v<Prepare>) {
+      state.PauseTiming();
+      prepare();
+      state.ResumeTiming();
+    }
     const Stopwatch watch;
     body();
     best_cpu_s = std::min(best_cpu_s, watch.pass(0).cpu_s);

@@ -56,6 +56,23 @@ TEST_F(PagesTest, HasTheSectionsInOrder) {
   EXPECT_EQ(page.verdict.decision, Decision::kPass);
 }
 
+TEST_F(PagesTest, WarnsOfMemoryBeyondThePlan) {
+  const auto warnings = [&](double planned, double peak) {
+    run_.data.launch_samples.clear();
+    run_.launch("ok").sample("planned_memory", planned).sample("peak_memory", peak);
+    const Section memory = build().sections[3];
+    EXPECT_EQ(memory.id, "memory");
+    return memory.paragraphs;
+  };
+  constexpr double kMiB = 1024 * 1024;
+  EXPECT_THAT(warnings(1000 * kMiB, 1255 * kMiB), testing::IsEmpty());
+  EXPECT_THAT(warnings(1000 * kMiB, 1257 * kMiB),
+              testing::ElementsAre(HasSubstr("257.0 MiB more than planned")));
+  EXPECT_THAT(warnings(10000 * kMiB, 10299 * kMiB), testing::IsEmpty());
+  EXPECT_THAT(warnings(10000 * kMiB, 10301 * kMiB), testing::SizeIs(1));
+  EXPECT_THAT(warnings(10000 * kMiB, 100 * kMiB), testing::IsEmpty());
+}
+
 TEST_F(PagesTest, SpeculationHasATableWhereThereAreDrafts) {
   const auto tables = [&] { return build().sections[2].tables; };
   ASSERT_EQ(tables().size(), 1u);
