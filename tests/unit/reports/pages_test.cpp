@@ -67,7 +67,7 @@ TEST_F(PagesTest, WarnsOfMemoryBeyondThePlan) {
   constexpr double kMiB = 1024 * 1024;
   EXPECT_THAT(warnings(1000 * kMiB, 1255 * kMiB), testing::IsEmpty());
   EXPECT_THAT(warnings(1000 * kMiB, 1257 * kMiB),
-              testing::ElementsAre(HasSubstr("257.0 MiB more than planned")));
+              testing::ElementsAre(HasSubstr("257 MiB more than planned")));
   EXPECT_THAT(warnings(10000 * kMiB, 10299 * kMiB), testing::IsEmpty());
   EXPECT_THAT(warnings(10000 * kMiB, 10301 * kMiB), testing::SizeIs(1));
   EXPECT_THAT(warnings(10000 * kMiB, 100 * kMiB), testing::IsEmpty());
