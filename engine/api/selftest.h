@@ -19,7 +19,7 @@ using EngineFactory = std::function<std::unique_ptr<Engine>(const std::filesyste
 
 struct SelftestCheck {
   std::string name;
-  std::vector<std::string> mechanisms;  // what a fault must touch to make this check fail
+  std::vector<std::string> mechanisms;  // what a fault must touch to make it fail; none: anything
   bool passed = false;
   double error = 0;  // largest, or for a rounded precision upper-quartile, difference of a logit
   double bound = 0;  // relative to the largest golden logit; passed: error <= bound

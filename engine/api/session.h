@@ -179,6 +179,9 @@ class Engine {
   virtual int64_t max_rows() const = 0;
 };
 
+/// What the GPU behind Device::kCuda calls itself. Throws Error(kMachine) saying why there is none.
+std::string gpu_name();
+
 /// What `Engine::load` would take, from headers alone.
 MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,
                                const EngineSettings& settings);

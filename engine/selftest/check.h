@@ -16,10 +16,6 @@ struct Bench {
   Device device = Device::kCpu;
   int threads = 1;
 
-  /// The most exact arithmetic the device offers.
-  Precision best_precision() const {
-    return device == Device::kCpu ? Precision::kF32 : Precision::kReference;
-  }
   EngineSettings settings(Precision precision, int64_t context, int chunk) const;
 };
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "engine/ops/cuda/estimate.h"
 #include "engine/session/memory.h"
 
 namespace ds4 {
@@ -17,6 +18,10 @@ std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
   session::check_free_memory(estimate_memory(checkpoint, settings), settings.device);
   return std::make_unique<session::LoadedEngine>(weights::load_weights(checkpoint), std::move(info),
                                                  settings, std::move(backend));
+}
+
+std::string gpu_name() {
+  return ops::cuda_device_name();
 }
 
 namespace session {

@@ -1,12 +1,14 @@
-// `selftest`: is this engine, on this machine, the model it claims to be? Prints each check and, on
-// failure, the mechanisms to look at first.
+// `selftest`: is this engine, on this machine, the model it claims to be? Prints each check of each
+// device that is there and, on failure, the mechanisms to look at first.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "engine/api/selftest.h"
+#include "engine/base/error.h"
 #include "engine/base/version.h"
 #include "runners/cli/console.h"
 #include "runners/cli/verbs.h"
@@ -16,6 +18,7 @@ namespace {
 
 // What a check is there for: the last of its mechanisms, the others being what it needs besides.
 std::string guarded(const SelftestCheck& check) {
+  if (check.mechanisms.empty()) return "each of these, rounded as when serving";
   return check.mechanisms.size() > 12 ? "all of these together" : check.mechanisms.back();
 }
 
@@ -29,23 +32,21 @@ void print_check(const SelftestCheck& check, bool colour) {
   std::fflush(stdout);
 }
 
-void print_end(const SelftestReport& report, double seconds) {
+void print_end(const SelftestReport& report, const std::string& name, double seconds) {
   int failed = 0;
   for (const SelftestCheck& check : report.checks) failed += !check.passed;
   if (report.passed()) {
-    std::printf("all %zu checks pass in %.1f s\n", report.checks.size(), seconds);
+    std::printf("%s: all %zu checks pass in %.1f s\n", name.c_str(), report.checks.size(), seconds);
     return;
   }
-  std::printf("%d of %zu checks fail; look first at:\n", failed, report.checks.size());
+  std::printf("%s: %d of %zu checks fail%s\n", name.c_str(), failed, report.checks.size(),
+              report.suspects.empty() ? "" : "; look first at:");
   for (const std::string& suspect : report.suspects) std::printf("  %s\n", suspect.c_str());
 }
 
-std::string to_json(const SelftestReport& report, const std::string& device) {
-  nlohmann::ordered_json object{{"format", 1},
-                                {"version", kVersion},
-                                {"device", device},
-                                {"passed", report.passed()},
-                                {"suspects", report.suspects}};
+nlohmann::ordered_json to_json(const SelftestReport& report, const std::string& name) {
+  nlohmann::ordered_json object{
+      {"device", name}, {"passed", report.passed()}, {"suspects", report.suspects}};
   for (const SelftestCheck& check : report.checks) {
     nlohmann::ordered_json row{{"name", check.name},       {"passed", check.passed},
                                {"error", check.error},     {"bound", check.bound},
@@ -53,50 +54,78 @@ std::string to_json(const SelftestReport& report, const std::string& device) {
     if (!check.note.empty()) row["note"] = check.note;
     object["checks"].push_back(row);
   }
-  return object.dump(1);
+  return object;
 }
 
-void run(const SelftestOptions& options, Common& common) {
+struct Flags {
+  SelftestOptions options;
+  std::optional<Device> device;  // default: all that are there
+};
+
+/// Runs the checks on one device and reports them.
+void run_on(Device device, const std::string& name, SelftestOptions options, Common& common,
+            nlohmann::ordered_json& result) {
   const bool colour = use_colour(STDOUT_FILENO, common);
+  options.device = device;
   double seconds = 0;
   const auto show = [&](const SelftestCheck& check) {
     seconds += check.seconds;
     if (!common.json) print_check(check, colour);
   };
-  if (!common.json) std::printf("      check                   error    bound     time  guards\n");
-  const SelftestReport report = run_selftest(options, Engine::load, show);
-  if (common.json) {
-    std::puts(to_json(report, options.device == Device::kCpu ? "cpu" : "cuda").c_str());
-  } else {
-    print_end(report, seconds);
+  if (!common.json) {
+    std::printf("%s\n      check                   error    bound     time  guards\n",
+                name.c_str());
   }
-  common.exit_code = report.passed() ? 0 : 1;
+  const SelftestReport report = run_selftest(options, Engine::load, show);
+  if (!common.json) print_end(report, name, seconds);
+  result["passed"] = result["passed"] && report.passed();
+  result["devices"].push_back(to_json(report, name));
+}
+
+void run(const Flags& flags, Common& common) {
+  nlohmann::ordered_json result{{"format", 2}, {"version", kVersion}, {"passed", true}};
+  if (flags.device != Device::kCuda) run_on(Device::kCpu, "cpu", flags.options, common, result);
+  if (flags.device != Device::kCpu) {
+    std::string name;
+    try {
+      name = gpu_name();
+    } catch (const Error& error) {
+      if (flags.device) throw;
+      result["no_gpu"] = error.what();
+      if (!common.json) std::printf("no GPU was tested: %s\n", error.what());
+    }
+    if (!name.empty()) run_on(Device::kCuda, "cuda, " + name, flags.options, common, result);
+  }
+  if (common.json) std::puts(result.dump(1).c_str());
+  common.exit_code = result["passed"] ? 0 : 1;
 }
 
 }  // namespace
 
 void add_selftest(CLI::App& app, Common& common) {
-  auto options = std::make_shared<SelftestOptions>();
+  auto flags = std::make_shared<Flags>();
   CLI::App* verb = app.add_subcommand("selftest", "Check every mechanism of the engine");
   verb->footer(
       "Examples:\n"
       "  ds4-sweep selftest\n"
       "  ds4-sweep selftest --checkpoint checkpoints/tiny --json\n"
-      "Errors are relative to the largest golden logit. Exit code 1: a check fails; the "
-      "mechanisms\n"
-      "that would explain the failures are named, likeliest first (docs/faults.md).");
+      "The CPU is tested, and the GPU where this build and this machine have one; the last line "
+      "says\n"
+      "when none was. Errors are relative to the largest golden logit. Exit code 1: a check fails; "
+      "the\n"
+      "mechanisms that would explain the failures are named, likeliest first (docs/faults.md).");
   static const std::map<std::string, Device> kDevice{{"cpu", Device::kCpu},
                                                      {"cuda", Device::kCuda}};
-  verb->add_option("--device", options->device, "cpu or cuda")
+  verb->add_option("--device", flags->device, "Only this one: cpu or cuda")
       ->transform(CLI::CheckedTransformer(kDevice));
-  verb->add_option("--checkpoint", options->checkpoint,
+  verb->add_option("--checkpoint", flags->options.checkpoint,
                    "Also check chunks, rollback, reuse and batches on this checkpoint");
-  verb->add_option("--threads", options->threads, "CPU threads; 0 = all")
+  verb->add_option("--threads", flags->options.threads, "CPU threads; 0 = all")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   verb->add_flag("--json", common.json, "Print the result as one JSON object");
   verb->add_flag("--no-color", common.no_color, "No colours");
-  verb->callback([options, &common] { run(*options, common); });
+  verb->callback([flags, &common] { run(*flags, common); });
 }
 
 }  // namespace ds4::cli

@@ -16,14 +16,15 @@ std::string joined(const std::vector<std::string>& parts, const char* separator)
   return text;
 }
 
-/// The checks that fail, those with the fewest mechanisms first: they say most.
+/// The checks that fail, those with the fewest mechanisms first: they say most. Those without any
+/// say least.
 std::string caught_by(const SelftestReport& report) {
   std::vector<const SelftestCheck*> failed;
   for (const SelftestCheck& check : report.checks) {
     if (!check.passed) failed.push_back(&check);
   }
   std::stable_sort(failed.begin(), failed.end(), [](const auto* a, const auto* b) {
-    return a->mechanisms.size() < b->mechanisms.size();
+    return a->mechanisms.size() - 1 < b->mechanisms.size() - 1;  // 0 - 1 is the largest
   });
   std::vector<std::string> names;
   for (size_t i = 0; i < std::min(failed.size(), kNamedChecks); ++i) {

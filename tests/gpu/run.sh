@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one command: the engine's operations and models on the CUDA back
-# end, the same under compute-sanitizer, their speed at the real shapes, then the GEMV bench (checked
-# on small shapes and under the memory checker, then checked and timed on the full ones). Tables go
-# to stdout; logs, a TSV and the disassembly counts to $OUT when it is set.
+# end, the same under compute-sanitizer, the program's self-test, their speed at the real shapes, then
+# the GEMV bench (checked on small shapes and under the memory checker, then checked and timed on the
+# full ones). Tables go to stdout; logs, a TSV and the disassembly counts to $OUT when it is set.
 #
 #   tests/gpu/run.sh            everything
-#   DS4_GPU_PARTS="tests sanitizer bench gemv"   some of the four
-#   DS4_GPU_TESTS=FILE DS4_GPU_BENCH=FILE   ready test_engine_gpu and bench_cuda, where the libraries
-#                               to build them are missing
+#   DS4_GPU_PARTS="tests sanitizer selftest bench gemv"   some of the five
+#   DS4_GPU_TESTS=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE   ready test_engine_gpu, ds4-sweep and
+#                               bench_cuda, where the libraries to build them are missing
 #   DS4_GPU_ARCH=121 ...        builds for another compute capability than the first GPU's
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,7 +21,7 @@ done
 arch=${DS4_GPU_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader
 nvcc --version | tail -1
-parts=${DS4_GPU_PARTS:-tests sanitizer bench gemv}
+parts=${DS4_GPU_PARTS:-tests sanitizer selftest bench gemv}
 failed=0
 say() { echo "== $* (at $SECONDS s)"; }
 
@@ -68,6 +68,17 @@ if has sanitizer; then
   say "compute-sanitizer racecheck"
   sanitize racecheck "${DS4_RACECHECK_SECONDS:-300}" "$gpu_tests" \
     --gtest_filter='OpsGolden.*:*LinearGolden*'
+fi
+if has selftest; then
+  program=${DS4_GPU_PROGRAM:-$build/cmake/ds4-sweep}
+  if [ -z "${DS4_GPU_PROGRAM:-}" ]; then
+    say "build the program for sm_$arch"
+    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON \
+      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
+    cmake --build "$build/cmake" --parallel --target ds4-sweep >"$out/build.log"
+  fi
+  say "the self-test on the CUDA back end"
+  "$program" selftest --device cuda --no-color | tee "$out/selftest.log" || failed=1
 fi
 if has bench; then
   engine_bench=${DS4_GPU_BENCH:-$build/cmake/tests/bench/bench_cuda}

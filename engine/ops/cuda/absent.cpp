@@ -4,10 +4,21 @@
 #include "engine/ops/ops.h"
 
 namespace ds4::ops {
+namespace {
 
-std::unique_ptr<Backend> make_cuda_backend(Precision /*precision*/) {
+[[noreturn]] void refuse() {
   throw Error(ErrorCode::kMachine, "this build has no CUDA back end",
               "Build with -DDS4_CUDA=ON, or use the device cpu.");
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(Precision /*precision*/) {
+  refuse();
+}
+
+std::string cuda_device_name() {
+  refuse();
 }
 
 int64_t cuda_free_bytes() {

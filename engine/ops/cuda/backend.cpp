@@ -23,7 +23,7 @@ bool multiplies_e4m3() {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda_backend(Precision precision) {
+std::string cuda_device_name() {
   int devices = 0;
   const cudaError_t status = cudaGetDeviceCount(&devices);
   if (status != cudaSuccess || devices == 0) {
@@ -31,6 +31,13 @@ std::unique_ptr<Backend> make_cuda_backend(Precision precision) {
                 std::string("no CUDA device can be used: ") + cudaGetErrorString(status),
                 "Check nvidia-smi, or use the device cpu.");
   }
+  cudaDeviceProp properties;
+  DS4_CUDA(cudaGetDeviceProperties(&properties, 0));
+  return properties.name;
+}
+
+std::unique_ptr<Backend> make_cuda_backend(Precision precision) {
+  cuda_device_name();  // without one, its error says why
   return std::make_unique<cuda::CudaBackend>(precision);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "engine/api/session.h"
 #include "engine/weights/config.h"
@@ -16,6 +17,8 @@ inline constexpr int cuda_value_bytes(Precision precision) {
 inline constexpr int64_t kCudaScoreBytes = int64_t{64} << 20;
 /// The scratch memory its operations grow to with chunks of `rows` tokens.
 int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int rows, Precision precision);
+/// The name of the first GPU; throws Error(kMachine) where no GPU can be used.
+std::string cuda_device_name();
 /// Bytes the first GPU can still give; 0 without one.
 int64_t cuda_free_bytes();
 

@@ -35,7 +35,7 @@ TEST(Selftest, WhatAnEngineThrowsLaterIsAFailedCheckWithANote) {
   const SelftestReport report = run_selftest({}, picky);
   EXPECT_FALSE(report.passed());
   for (const SelftestCheck& check : report.checks) {
-    EXPECT_EQ(check.passed, check.name != "window");
+    EXPECT_EQ(check.passed, check.name != "window" && check.name != "rounded") << check.name;
     if (!check.passed) {
       EXPECT_EQ(check.note, "not this one");
     }
