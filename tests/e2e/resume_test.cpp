@@ -1,4 +1,4 @@
-// What resume refuses: a run of another commit or on another checkpoint, unless forced.
+// What resume refuses: a run of another commit or on other checkpoints, unless forced.
 #include <gmock/gmock.h>
 
 #include "tests/e2e/sweep.h"
@@ -16,10 +16,10 @@ template <typename Change>
 std::string copy_run(const Sweep& sweep, const Change& change) {
   const auto store = reports::Store::open(sweep.db());
   reports::RunRow run = store->run("latest");
-  const auto cells = store->cells(run.id);
+  auto cells = store->cells(run.id);
   run.id = "aaaaaaaa-0000-4000-8000-000000000000";
   run.finished_at = "";
-  change(run);
+  change(run, cells);
   store->add_run(run, cells);
   return run.id;
 }
@@ -28,7 +28,7 @@ TEST(Resume, RefusesAnotherCommitUnlessForced) {
   const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSmoke);
   sweep.run();
   const std::string id =
-      copy_run(sweep, [](reports::RunRow& run) { run.commit = "0123456789abcdef"; });
+      copy_run(sweep, [](reports::RunRow& run, auto&) { run.commit = "0123456789abcdef"; });
   const CommandResult refused = run_command(sweep.command({"resume", id, "--no-progress"}));
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("0123456789ab"));
@@ -39,7 +39,7 @@ TEST(Resume, RefusesAnotherCommitUnlessForced) {
 TEST(Resume, RefusesAnotherCheckpointUnlessForced) {
   const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSmoke);
   sweep.run();
-  const std::string id = copy_run(sweep, [](reports::RunRow& run) {
+  const std::string id = copy_run(sweep, [](reports::RunRow& run, auto&) {
     run.checkpoint_path = test_support::source_dir() / "checkpoints/tiny";
     run.checkpoint_identity = "not the identity it has now";
   });
@@ -47,6 +47,33 @@ TEST(Resume, RefusesAnotherCheckpointUnlessForced) {
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("checkpoints/tiny"));
   EXPECT_EQ(run_command(sweep.command({"resume", id, "--force", "--no-progress"})).exit_code, 0);
+}
+
+// A checkpoint may be an axis, so each cell has its own.
+TEST(Resume, RefusesAnotherCheckpointOfACellUnlessForced) {
+  const std::string tiny = source_dir() / "checkpoints/tiny";
+  const Sweep sweep(R"({"rules": [{"text": "OK"}]})", "checkpoint = \"" + tiny + "\"\n" + kSmoke);
+  sweep.run();
+  std::string id = copy_run(sweep, [](auto&, std::vector<reports::CellRow>& cells) {
+    cells.at(0).checkpoint_identity = "not the identity it has now";
+  });
+  const auto resume = [&] { return run_command(sweep.command({"resume", id, "--no-progress"})); };
+  EXPECT_EQ(resume().exit_code, 2);
+  EXPECT_THAT(resume().err, HasSubstr("checkpoints/tiny"));
+  EXPECT_EQ(run_command(sweep.command({"resume", id, "--force", "--no-progress"})).exit_code, 0);
+}
+
+TEST(Resume, RefusesASiblingInAnotherFolder) {
+  const std::string tiny = source_dir() / "checkpoints/tiny";
+  const Sweep sweep(R"({"rules": [{"text": "OK"}]})", "checkpoint = \"" + tiny + "\"\n" + kSmoke);
+  sweep.run();
+  const std::string id = copy_run(sweep, [](auto&, std::vector<reports::CellRow>& cells) {
+    cells.at(0).checkpoint_path = "/cache/siblings/of-an-older-plan";
+  });
+  const CommandResult refused = run_command(sweep.command({"resume", id, "--no-progress"}));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("of-an-older-plan"));
+  EXPECT_THAT(refused.err, HasSubstr("plan back"));
 }
 
 TEST(Resume, UnknownRunIsNamed) {
