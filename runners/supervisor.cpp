@@ -25,6 +25,17 @@ void on_interrupt(int) {
   g_interrupted = true;
 }
 
+// The last two lines a worker wrote, each on a line of its own: most often they say why it ended.
+std::string last_words(const std::string& log) {
+  const size_t end = log.find_last_not_of('\n');
+  if (end == std::string::npos) return "";
+  size_t begin = end;
+  for (int lines = 0; begin > 0; --begin) {
+    if (log[begin - 1] == '\n' && ++lines == 2) break;
+  }
+  return "\n" + log.substr(begin, end + 1 - begin);
+}
+
 // One launch: the state between the first line of a worker and its end.
 class Launch {
  public:
@@ -133,6 +144,7 @@ class Launch {
         row_.outcome = "crash";
         row_.message = exit.signal ? std::string("crashed: ") + strsignal(exit.signal)
                                    : "ended early with exit code " + std::to_string(exit.code);
+        row_.message += last_words(row_.log_tail);
       }
     }
     store_.add_launch(run_id_, row_, samples_);

@@ -14,6 +14,9 @@ namespace ds4 {
 /// The whole file as bytes. Throws Error(kIo) when it cannot be read or exceeds `max_bytes`.
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes = int64_t{1} << 30);
 
+/// Makes a folder and those above it; an existing one is well. Throws Error(kIo).
+void make_folders(const std::filesystem::path& path);
+
 /// A file that appears under its name only when it is whole: written next to it, synced and renamed
 /// by commit(). Without commit() nothing is left behind.
 class AtomicFile {
@@ -35,7 +38,8 @@ class AtomicFile {
 /// The same in one go.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 
-/// A read-only memory map of a whole file. Movable; unmapped on destruction.
+/// A read-only memory map of a whole file. Movable; unmapped on destruction. A file that is cut
+/// shorter meanwhile is the business of mapped_files.h.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -49,6 +53,7 @@ class MappedFile {
  private:
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  int guarded_ = -1;  // its place with remember_mapped_file()
 };
 
 /// Gives back the memory that a mapped range takes in this process; reading it again works.

@@ -113,7 +113,7 @@ void copy_companions(const fs::path& source, const fs::path& out) {
   }
   const fs::path encoding = source / "encoding";  // tells which release's texts to use
   if (!fs::is_directory(encoding)) return;
-  fs::create_directories(out / "encoding");
+  make_folders(out / "encoding");
   for (const auto& entry : fs::directory_iterator(encoding)) {
     if (entry.is_regular_file() && is_companion(entry.path())) {
       write_file_atomic(out / "encoding" / entry.path().filename(),
@@ -218,11 +218,7 @@ class Pruning {
       }
       manifest_.shards = std::move(earlier.shards);
     }
-    fs::create_directories(partial_, error);
-    if (error) {
-      throw Error(ErrorCode::kIo, partial_.string() + ": cannot create: " + error.message(),
-                  "Check the path and the permissions.");
-    }
+    make_folders(partial_);
     check_space();
   }
 

@@ -34,7 +34,7 @@ std::string plan_of(const std::string& name) {
 void make(const fs::path& source, const fs::path& plan, const fs::path& out) {
   fs::path work = out;
   work += "." + std::to_string(::getpid());
-  fs::create_directories(out.parent_path());
+  make_folders(out.parent_path());
   reap::prune({.source = source, .plan = plan, .out = work, .hash_cache = {}},
               [](int64_t, int64_t) {});
   std::error_code error;

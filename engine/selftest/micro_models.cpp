@@ -10,6 +10,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "engine/weights/containers/safetensors.h"
 
 namespace ds4::selftest {
@@ -31,7 +32,7 @@ MicroModels::MicroModels() {
     const size_t line = rest.find('\n');
     const fs::path path = folder_ / rest.substr(0, blank);
     const auto bytes = std::stoull(std::string(rest.substr(blank + 1, line - blank - 1)));
-    fs::create_directories(path.parent_path());
+    make_folders(path.parent_path());
     std::ofstream file(path, std::ios::binary);  // no fsync: nobody reads these after a crash
     file << rest.substr(line + 1, bytes);
     if (!file.flush()) {

@@ -1,6 +1,7 @@
 // The writing half of the store: each public function is one transaction, so that a kill at any
 // moment leaves whole rows only.
 #include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "reports/store/json_tags.h"
 #include "reports/store/migrations.h"
 #include "reports/store/sqlite_store.h"
@@ -30,15 +31,7 @@ SqliteStore::SqliteStore(const std::filesystem::path& path, Database::Mode mode)
 }
 
 std::unique_ptr<Store> Store::open(const std::filesystem::path& path) {
-  if (path.has_parent_path()) {
-    std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
-    if (error) {
-      throw Error(ErrorCode::kIo,
-                  path.parent_path().string() + ": cannot create the folder: " + error.message(),
-                  "Check the permissions, or name another file with --db.");
-    }
-  }
+  if (path.has_parent_path()) make_folders(path.parent_path());
   return std::make_unique<SqliteStore>(path, Database::Mode::kCreate);
 }
 

@@ -5,6 +5,7 @@
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/inventory.h"
+#include "engine/base/files.h"
 #include "runners/cli/inspect.h"
 #include "runners/cli/verbs.h"
 
@@ -24,7 +25,7 @@ void add_inspect(CLI::App& app, Common& common) {
   verb->callback([folder, whole, &common] {
     *folder = resolve_checkpoint(*folder).string();
     if (*whole) {
-      std::filesystem::create_directories("runs");
+      make_folders("runs");
       std::puts(checkpoint_sha256(*folder, "runs/sha256.json").c_str());
       return;
     }

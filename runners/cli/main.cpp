@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "engine/base/error.h"
+#include "engine/base/mapped_files.h"
 #include "engine/base/version.h"
 #include "runners/cli/verbs.h"
 
@@ -34,9 +35,17 @@ void print_error(const ds4::Error& e) {
   if (!e.hint().empty()) std::fprintf(stderr, "  %s\n", e.hint().c_str());
 }
 
+// What a verb printed must have arrived: an answer cut by a full disk is no answer.
+void flush_output() {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
+  throw ds4::Error(ds4::ErrorCode::kIo, "standard output could not be written to its end",
+                   "Free space on the disk it goes to, or send it elsewhere.");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  ds4::guard_mapped_files();
   CLI::App app{"Measures and validates DeepSeek-V4-Flash on one machine.", "ds4-sweep"};
   app.footer(kFooter);
   app.set_version_flag("--version", std::string("ds4-sweep ") + ds4::kVersion + " (" +
@@ -69,6 +78,7 @@ int main(int argc, char** argv) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
   try {
     app.parse(std::move(arguments));
+    flush_output();
     return common.exit_code;
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;

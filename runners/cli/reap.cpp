@@ -55,7 +55,7 @@ std::string percent(int64_t done, int64_t total) {
 
 // Hashes of large files are worth keeping; the same cache as `inspect --sha256`.
 std::filesystem::path hash_cache() {
-  std::filesystem::create_directories("runs");
+  make_folders("runs");
   return "runs/sha256.json";
 }
 

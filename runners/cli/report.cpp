@@ -35,7 +35,7 @@ void write_formats(const reports::Page& page, const ReportOptions& options) {
         std::fputs(format.render(page).c_str(), stdout);
         continue;
       }
-      std::filesystem::create_directories(options.output);
+      make_folders(options.output);
       const auto path =
           std::filesystem::path(options.output) / (std::string("report.") + format.name);
       write_file_atomic(path, format.render(page));

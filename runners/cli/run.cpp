@@ -25,9 +25,7 @@ struct RunOptions {
 };
 
 std::unique_ptr<reports::Store> open_store(const Common& common) {
-  const std::filesystem::path path = common.db;
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
-  return reports::Store::open(path);
+  return reports::Store::open(common.db);
 }
 
 // Writes report.{html,md,json} beside the database, or to --output.
@@ -36,10 +34,17 @@ std::filesystem::path write_reports(const reports::Page& page, const std::string
   const std::filesystem::path folder =
       output.empty() ? std::filesystem::path(common.db).parent_path() / run_id.substr(0, 8)
                      : std::filesystem::path(output);
-  std::filesystem::create_directories(folder);
-  write_file_atomic(folder / "report.html", reports::render_html(page));
-  write_file_atomic(folder / "report.md", reports::render_markdown(page));
-  write_file_atomic(folder / "report.json", reports::render_json(page));
+  try {
+    make_folders(folder);
+    write_file_atomic(folder / "report.html", reports::render_html(page));
+    write_file_atomic(folder / "report.md", reports::render_markdown(page));
+    write_file_atomic(folder / "report.json", reports::render_json(page));
+  } catch (const Error& error) {
+    // After hours of measuring, the first question is what is lost.
+    throw Error(error.code(), error.what(),
+                error.hint() + " Everything measured is stored: ds4-sweep report " +
+                    run_id.substr(0, 8) + " --db " + common.db + " -o FOLDER");
+  }
   return folder;
 }
 

@@ -22,7 +22,7 @@ int64_t data_bytes(const TensorHeader& tensor) {
 }
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* action) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
+  const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   throw Error(ErrorCode::kIo, path.string() + ": cannot " + action + ": " + std::strerror(errno),
               full ? "Free some space or choose another disk."
                    : "Check the path, the permissions and the disk.");

@@ -9,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/hash.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/unit/engine/session_support.h"
 
 namespace ds4 {
@@ -234,6 +235,25 @@ TEST_F(SnapshotOfOdd, ErrorsNameTheFile) {
   EXPECT_THROW(session_->load_snapshot(folder_ / "missing"), Error);
   EXPECT_THROW(session_->load_snapshot(folder_), Error);
   EXPECT_THROW(session_->save_snapshot(folder_ / "no" / "such"), Error);
+}
+
+TEST_F(SnapshotOfOdd, AFullDiskLeavesTheOldFile) {
+  const auto file = folder_ / "c.snapshot";
+  session_->save_snapshot(file);
+  session_->append(1);
+  {
+    const test_support::FileSizeLimit limit(record_.size() / 2);
+    try {
+      session_->save_snapshot(file);
+      ADD_FAILURE() << "nothing thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kIo);
+      EXPECT_NE(std::string(error.what()).find(file.string() + ": cannot write"), std::string::npos)
+          << error.what();
+    }
+  }
+  EXPECT_EQ(read_file(file), text_of(record_));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
 TEST_F(SnapshotOfOdd, RefusesWhatIsDamaged) {

@@ -13,6 +13,7 @@
 #include "engine/reap/calibration.h"
 #include "engine/reap/observer.h"
 #include "engine/weights/codecs/decode.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/source_dir.h"
 #include "tests/unit/reap/fixtures.h"
 #include "tests/unit/reap/multiply_ref.h"
@@ -21,6 +22,7 @@ namespace ds4::reap {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Takes the inputs of every call and sums in float64 by itself.
@@ -213,6 +215,21 @@ TEST_F(ObserveTest, StopsWhenAskedAndGoesOn) {
   EXPECT_EQ(read_observation(options_.out).sequences, 1);
   EXPECT_EQ(observe_all(), expected);
   EXPECT_EQ(observe_all(), expected) << "a complete one is given back";
+}
+
+TEST_F(ObserveTest, AFullDiskKeepsWhatWasSaved) {
+  const std::string expected = observe_all();
+  options_.out = folder_.path() / "full.json";
+  options_.save_every_s = 1e9;
+  observe(options_, [](const ObserveProgress&) { return false; });
+  const std::string saved = read_file(options_.out);
+  {
+    const test_support::FileSizeLimit limit(saved.size() / 2);
+    EXPECT_THAT(message_of([&] { observe(options_, go_on); }),
+                AllOf(HasSubstr("full.json: cannot write"), HasSubstr("free space")));
+  }
+  EXPECT_EQ(read_file(options_.out), saved);
+  EXPECT_EQ(observe_all(), expected);
 }
 
 TEST_F(ObserveTest, RefusesToGoOnWithSomethingElse) {

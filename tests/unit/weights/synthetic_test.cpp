@@ -18,6 +18,7 @@
 #include "engine/weights/structure.h"
 #include "engine/weights/synthetic/write.h"
 #include "engine/weights/weights.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/unit/weights/model_files.h"
 
 namespace ds4::weights {
@@ -197,6 +198,26 @@ TEST_F(SyntheticFiles, AFailureLeavesNothingBehind) {
   EXPECT_THROW(synthetic::write_checkpoint(synthetic::parse_spec(kMicro), path, {}, nullptr),
                Error);
   EXPECT_TRUE(std::filesystem::is_empty(path));
+}
+
+TEST_F(SyntheticFiles, AFullDiskIsNamedAndLeavesNothing) {
+  const auto path = folder_.path() / "out";
+  const auto write = [&] {
+    synthetic::write_checkpoint(synthetic::parse_spec(kMicro), path, {}, nullptr);
+  };
+  {
+    const test_support::FileSizeLimit limit(100'000);
+    try {
+      write();
+      FAIL() << "nothing thrown";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kIo);
+      EXPECT_NE(std::string(error.what()).find(".safetensors: cannot write"), std::string::npos)
+          << error.what();
+      EXPECT_NE(error.hint().find("Free some space"), std::string::npos) << error.hint();
+    }
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 TEST(SyntheticWeights, LoadAndDifferBySeed) {
