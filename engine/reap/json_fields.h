@@ -10,6 +10,10 @@
 
 namespace ds4::reap {
 
+/// The largest count or number of bytes a file may state: sums over all entries that a file of the
+/// largest size can have stay within 63 bits.
+inline constexpr int64_t kMaxCount = int64_t{1} << 41;
+
 /// All members throw Error(kCheckpoint).
 class JsonFields {
  public:

@@ -38,10 +38,10 @@ Manifest read_manifest(const std::filesystem::path& path) {
   for (const JsonFields& entry : fields.objects("shards")) {
     ShardRecord shard;
     shard.size.file = entry.text("file");
-    shard.size.source_bytes = entry.integer("source_bytes", 0, INT64_MAX);
-    shard.size.output_bytes = entry.integer("output_bytes", 0, INT64_MAX);
-    shard.size.tensors = entry.integer("tensors", 0, INT64_MAX);
-    shard.size.tensor_bytes = entry.integer("tensor_bytes", 0, INT64_MAX);
+    shard.size.source_bytes = entry.integer("source_bytes", 0, kMaxCount);
+    shard.size.output_bytes = entry.integer("output_bytes", 0, kMaxCount);
+    shard.size.tensors = entry.integer("tensors", 0, kMaxCount);
+    shard.size.tensor_bytes = entry.integer("tensor_bytes", 0, kMaxCount);
     shard.source_sha256 = entry.text("source_sha256");
     shard.output_sha256 = entry.text("output_sha256");
     manifest.shards.push_back(std::move(shard));

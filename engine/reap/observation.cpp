@@ -52,17 +52,17 @@ Observation read_observation(const std::filesystem::path& path) {
   observation.calibration_sha256 = fields.text("calibration_sha256");
   observation.sequence_tokens = static_cast<int>(fields.integer("sequence_tokens", 2, 1 << 30));
   observation.complete = fields.boolean("complete");
-  observation.bytes_done = fields.integer("bytes_done", 0, INT64_MAX);
-  observation.sequences_done = fields.integer("sequences_done", 0, INT64_MAX);
-  observation.documents = fields.integer("documents", 0, INT64_MAX);
-  observation.sequences = fields.integer("sequences", 0, INT64_MAX);
-  observation.tokens = fields.integer("tokens", 0, INT64_MAX);
+  observation.bytes_done = fields.integer("bytes_done", 0, kMaxCount);
+  observation.sequences_done = fields.integer("sequences_done", 0, kMaxCount);
+  observation.documents = fields.integer("documents", 0, kMaxCount);
+  observation.sequences = fields.integer("sequences", 0, kMaxCount);
+  observation.tokens = fields.integer("tokens", 0, kMaxCount);
   std::set<std::string> names;
   for (const JsonFields& entry : fields.objects("blocks")) {
     BlockSums block{.block = entry.text("block"),
                     .hashed = entry.boolean("hashed"),
                     .sums = entry.amounts("sums"),
-                    .counts = entry.integers("counts", 0, INT64_MAX)};
+                    .counts = entry.integers("counts", 0, kMaxCount)};
     if (block.sums.empty() || block.sums.size() != block.counts.size()) {
       entry.fail("`sums` and `counts` must have one entry per expert each");
     }

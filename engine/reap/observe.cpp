@@ -194,7 +194,8 @@ class Observing {
     if (earlier.sequence_tokens != sums_.sequence_tokens) {
       refuse("sequence length, " + std::to_string(earlier.sequence_tokens));
     }
-    bool same = earlier.blocks.size() == sums_.blocks.size();
+    bool same = earlier.experts_per_token == sums_.experts_per_token &&
+                earlier.blocks.size() == sums_.blocks.size();
     for (size_t i = 0; same && i < sums_.blocks.size(); ++i) {
       same = earlier.blocks[i].block == sums_.blocks[i].block &&
              earlier.blocks[i].sums.size() == sums_.blocks[i].sums.size();

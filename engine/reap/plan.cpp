@@ -154,7 +154,7 @@ Plan read_plan(const std::filesystem::path& path) {
   plan.observation_sha256 = fields.text("observation_sha256");
   plan.calibration = fields.text("calibration");
   plan.calibration_sha256 = fields.text("calibration_sha256");
-  plan.tokens = fields.integer("tokens", 0, INT64_MAX);
+  plan.tokens = fields.integer("tokens", 0, kMaxCount);
   std::set<std::string> names;
   for (const JsonFields& entry : fields.objects("blocks")) {
     BlockPlan block{.block = entry.text("block"),

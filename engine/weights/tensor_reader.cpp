@@ -1,6 +1,7 @@
 #include "engine/weights/tensor_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -86,6 +87,11 @@ Matrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t cols)
   Matrix matrix{.rows = rows, .cols = cols};
   switch (tensor.dtype) {
     case Dtype::kI8:
+      if (tensor.shape == std::vector<int64_t>{rows, cols} && cols > 1) {
+        fail(tensor, "has shape " + shape_text(tensor.shape) +
+                         "; I8 packs two FP4 numbers a byte, so " +
+                         shape_text(std::array{rows, ceil_div(cols, 2)}) + " belongs here");
+      }
       check_shape(tensor, {rows, ceil_div(cols, 2)});
       matrix.format = Matrix::Format::kFp4;
       matrix.scales = scales(name + ".scale", rows, ceil_div(cols, kFp4Block));

@@ -51,6 +51,37 @@ TEST(Config, AbsentOptionalKeysTakeTheirDefaults) {
   EXPECT_EQ(parsed.max_position_embeddings, 1048576);
 }
 
+// Whatever stands behind the backbone's 43 belongs to MTP blocks.
+TEST(Config, TakesRatiosOfTheBackboneWhateverFollows) {
+  json config = TestModel().config;
+  config["num_hidden_layers"] = 43;
+  json ratios = {0, 0};
+  for (int layer = 2; layer < 43; ++layer) ratios.push_back(layer % 2 == 0 ? 4 : 128);
+  for (const size_t entries : {size_t{43}, size_t{44}, size_t{46}}) {
+    while (ratios.size() < entries) ratios.push_back(0);
+    config["compress_ratios"] = ratios;
+    const ModelConfig parsed = parse_config(config.dump());
+    ASSERT_EQ(parsed.compress_ratios.size(), 43u) << entries;
+    EXPECT_EQ(parsed.compress_ratios[42], 4);
+  }
+  ratios.erase(ratios.begin() + 42, ratios.end());
+  config["compress_ratios"] = ratios;
+  EXPECT_NE(error_of([&] { parse_config(config.dump()); }).find("has 42 entries"),
+            std::string::npos);
+}
+
+TEST(Config, UnknownKeysAreIgnored) {
+  json config = TestModel().config;
+  const ModelConfig before = parse_config(config.dump());
+  config["reap_pruning"] = {{"kept_experts_per_layer", 160}, {"plan", json::array({1, "x"})}};
+  config["architectures"] = {"DeepseekV4ForCausalLM"};
+  config["expert_dtype"] = "fp4";
+  config["transformers_version"] = nullptr;
+  const ModelConfig after = parse_config(config.dump());
+  EXPECT_EQ(after.n_routed_experts, before.n_routed_experts);
+  EXPECT_EQ(after.compress_ratios, before.compress_ratios);
+}
+
 TEST(Config, IndexerKeysAreNeededOnlyWithARatioOfFour) {
   json config = TestModel().config;
   for (const char* key : {"index_n_heads", "index_head_dim", "index_topk"}) config.erase(key);
@@ -146,6 +177,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"/vocab_size", "4294967297", "vocab_size"},
         BadValue{"/num_hidden_layers", "1000000", "num_hidden_layers"},
         BadValue{"/num_hidden_layers", "5", "compress_ratios"},
+        BadValue{"/num_nextn_predict_layers", "-1", "num_nextn_predict_layers"},
+        BadValue{"/num_nextn_predict_layers", "\"1\"", "num_nextn_predict_layers"},
+        BadValue{"/n_routed_experts", "0", "n_routed_experts"},
+        BadValue{"/n_routed_experts", "160.0", "n_routed_experts"},
         BadValue{"/head_dim", "2", "qk_rope_head_dim"}, BadValue{"/qk_rope_head_dim", "3", "even"},
         BadValue{"/qk_rope_head_dim", "10", "index_head_dim"},
         BadValue{"/compress_ratios/1", "1", "compress_ratios[1]"},

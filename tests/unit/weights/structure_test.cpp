@@ -68,6 +68,31 @@ TEST(Structure, RecognisesMtpByNames) {
   EXPECT_NE(error_of([&] { structure_of(dspark); }).find("mtp.1."), std::string::npos);
 }
 
+// Releases with three blocks say num_nextn_predict_layers = 1.
+TEST(Structure, CountsMtpBlocksByTheirTensorsNotTheConfig) {
+  for (const nlohmann::json& said :
+       {nlohmann::json(0), nlohmann::json(1), nlohmann::json(7), nlohmann::json()}) {
+    TestModel model;
+    std::erase_if(model.tensors, [](const auto& item) { return item.first.starts_with("mtp."); });
+    for (const char* prefix : {"mtp.0.", "mtp.1.", "mtp.2."}) model.add_layer(prefix, 0, 5, false);
+    model.add_fp8("mtp.0.main_proj", 26, 52);
+    model.add("mtp.0.main_norm.weight", "BF16", {26});
+    model.add("mtp.2.norm.weight", "BF16", {26});
+    model.add_head_mix("mtp.2.");
+    model.add("mtp.2.markov_head.markov_w1.weight", "BF16", {17, 3});
+    model.add("mtp.2.markov_head.markov_w2.weight", "BF16", {17, 3});
+    model.add("mtp.2.confidence_head.proj.weight", "BF16", {1, 29});
+    model.config["dspark_target_layer_ids"] = {0, 2};
+    model.config["dspark_markov_rank"] = 3;
+    model.config["dspark_block_size"] = 4;
+    model.config["dspark_noise_token_id"] = 16;
+    model.config["num_nextn_predict_layers"] = said;
+    // More experts than the backbone: pruned or not, a block's own router counts.
+    EXPECT_EQ(structure_of(model).experts_per_mtp_block, (std::vector<int>{5, 5, 5}))
+        << said.dump();
+  }
+}
+
 TEST(Structure, EveryTensorIsNeeded) {
   const TestModel complete;
   for (const auto& [name, tensor] : complete.tensors) {
@@ -174,6 +199,12 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"E5M2",
                [](TestModel& m) { m.tensors["layers.0.attn.wkv.weight"].dtype = "F8_E5M2"; },
                "F8_E5M2"},
+        Damage{
+            "FP4 in its logical shape",
+            [](TestModel& m) {
+              m.tensors["layers.0.ffn.experts.0.w1.weight"] = {"I8", {9, 26}, std::string(234, 0)};
+            },
+            "two FP4 numbers a byte, so [9,13] belongs here"},
         Damage{"U8 instead of I8",
                [](TestModel& m) { m.tensors["layers.0.ffn.experts.0.w1.weight"].dtype = "U8"; },
                "layers.0.ffn.experts.0.w1.weight"},
