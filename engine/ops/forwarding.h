@@ -23,6 +23,8 @@ class ForwardingBackend : public Backend {
   void copy(std::span<const Copy> copies) override { inner_->copy(copies); }
   void read(const std::byte* from, std::span<std::byte> to) override { inner_->read(from, to); }
   void write(std::span<const std::byte> from, std::byte* to) override { inner_->write(from, to); }
+  void mark() override { inner_->mark(); }
+  std::vector<double> take_marks() override { return inner_->take_marks(); }
 
   void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override {
     inner_->embed(table, n, tokens, h);

@@ -76,6 +76,13 @@ class Backend {
   virtual void read(const std::byte* from, std::span<std::byte> to) = 0;
   virtual void write(std::span<const std::byte> from, std::byte* to) = 0;
 
+  // --- time -----------------------------------------------------------------------------------
+
+  /// Puts a time stamp between the operations called so far and those to come.
+  virtual void mark() = 0;
+  /// Waits for all operations; seconds of each stamp since the first, then forgets them.
+  virtual std::vector<double> take_marks() = 0;
+
   // --- residual stream (3.1, 3.2) -------------------------------------------------------------
 
   /// h[i][s] = table[token_i] for every stream s. tokens [n], h [n, streams * d].

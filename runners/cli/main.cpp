@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_list(app, common);
   ds4::cli::add_inspect(app, common);
   ds4::cli::add_probe(app, common);
+  ds4::cli::add_breakdown(app, common);
   ds4::cli::add_logits(app, common);
   ds4::cli::add_generate(app, common);
   ds4::cli::add_selftest(app, common);

@@ -28,6 +28,7 @@ void add_rescore(CLI::App& app, Common& common);
 void add_list(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_probe(CLI::App& app, Common& common);
+void add_breakdown(CLI::App& app, Common& common);
 void add_logits(CLI::App& app, Common& common);
 void add_generate(CLI::App& app, Common& common);
 void add_selftest(CLI::App& app, Common& common);

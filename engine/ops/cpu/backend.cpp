@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "engine/base/check.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 #include "engine/ops/cpu/mixing.h"
@@ -60,6 +62,16 @@ void CpuBackend::read(const std::byte* from, std::span<std::byte> to) {
 
 void CpuBackend::write(std::span<const std::byte> from, std::byte* to) {
   if (!from.empty()) std::memcpy(to, from.data(), from.size());
+}
+
+void CpuBackend::mark() {
+  marks_.push_back(monotonic_seconds());
+}
+
+std::vector<double> CpuBackend::take_marks() {
+  std::vector<double> taken = std::exchange(marks_, {});
+  for (size_t i = taken.size(); i-- > 0;) taken[i] -= taken[0];
+  return taken;
 }
 
 const float* const* CpuBackend::prepare(Prepared& keep, const float* x, int64_t n, int64_t cols,

@@ -48,6 +48,8 @@ class CpuBackend final : public Backend {
   void copy(std::span<const Copy> copies) override;
   void read(const std::byte* from, std::span<std::byte> to) override;
   void write(std::span<const std::byte> from, std::byte* to) override;
+  void mark() override;
+  std::vector<double> take_marks() override;
 
   void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override;
   void mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
@@ -130,6 +132,7 @@ class CpuBackend final : public Backend {
 
   ThreadPool pool_;
   const bool strict_;
+  std::vector<double> marks_;
   std::vector<Scratch> scratch_;  // one per worker
   Prepared prepared_;
   Prepared prepared_plain_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/device/memory.h"
+#include "engine/device/stamps.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/ops/cuda/kernels.h"
 #include "engine/ops/cuda/weight_store.h"
@@ -27,6 +28,8 @@ class CudaBackend final : public Backend {
   void copy(std::span<const Copy> copies) override;
   void read(const std::byte* from, std::span<std::byte> to) override;
   void write(std::span<const std::byte> from, std::byte* to) override;
+  void mark() override { stamps_.add(stream_); }
+  std::vector<double> take_marks() override { return stamps_.take(); }
 
   void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override;
   void mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
@@ -93,6 +96,7 @@ class CudaBackend final : public Backend {
   Launch at_;
   device::Arena arena_;
   WeightStore weights_;
+  device::Stamps stamps_;
   std::vector<float> host_;
 };
 

@@ -1,0 +1,48 @@
+// Where the time of a decode step and of a prefill chunk goes, operation by operation, beside the
+// bytes and FLOPs that each operation cannot do without.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/api/session.h"
+
+namespace ds4 {
+
+/// All calls of one operation in a step. An operation on a matrix carries the matrix's name.
+struct OperationCost {
+  std::string name;  // "experts", "project wq_b", "attend, selected rows"
+  int64_t calls = 0;
+  double seconds = 0;       // on the back end's clock, between its neighbours
+  double bytes = 0;         // weights, cache rows and activations, each read or written once
+  double weight_bytes = 0;  // the part of `bytes` that is weights
+  double flops = 0;         // a multiply-add counts as two
+};
+
+struct StepBreakdown {
+  int64_t rows = 0;                       // tokens computed
+  double seconds = 0;                     // of the step as it normally runs, unwatched
+  std::vector<OperationCost> operations;  // the most expensive first
+  OperationCost total() const;            // "all operations"
+};
+
+struct BreakdownOptions {
+  std::filesystem::path checkpoint;  // folder or name
+  EngineSettings settings;           // context_length and draft_tokens are set by break_down()
+  int64_t context = 8192;            // tokens in front of the decode step; the chunk ends there
+  int repeats = 5;                   // each step is timed so often; the fastest counts
+};
+
+struct Breakdown {
+  StepBreakdown decode, prefill;
+};
+
+/// Reads `context` random tokens in chunks, then times the last chunk again and a step behind it.
+/// `progress` receives the tokens done. Throws Error like Engine::load.
+Breakdown break_down(const BreakdownOptions& options,
+                     const std::function<void(int64_t)>& progress = nullptr);
+
+}  // namespace ds4

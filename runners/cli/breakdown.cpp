@@ -1,0 +1,127 @@
+// `breakdown`: where the time of a decode step and of a prefill chunk goes, operation by operation,
+// beside this machine's ceilings measured in the same run.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "engine/api/breakdown.h"
+#include "engine/api/checkpoints.h"
+#include "probes/device_speed.h"
+#include "probes/host_speed.h"
+#include "runners/cli/engine_flags.h"
+#include "runners/cli/verbs.h"
+
+namespace ds4::cli {
+namespace {
+
+struct Ceilings {
+  double read_rate = 0;     // B/s
+  double product_rate = 0;  // FLOP/s
+  const char* product = "";
+};
+
+Ceilings measure_ceilings(const EngineSettings& settings) {
+  if (settings.device == Device::kCuda) {
+    const probes::DeviceSpeed speed = probes::measure_device_speed();
+    return {speed.read_rate, speed.bf16_rate, "BF16 mma.sync"};
+  }
+  const int threads = settings.threads ? settings.threads : probes::usable_cpus();
+  probes::ReadProbe reads;
+  probes::SgemmProbe products(threads);
+  Ceilings best{.product = "f32 sgemm"};
+  for (int pass = 0; pass < 4; ++pass) {
+    best.read_rate = std::max(best.read_rate, reads.run(threads).rate());
+    best.product_rate = std::max(best.product_rate, products.run(threads).rate());
+  }
+  return best;
+}
+
+// The time that bytes or FLOPs take at the ceilings, whichever is longer.
+double floor_s(const OperationCost& cost, const Ceilings& ceilings) {
+  return std::max(cost.bytes / ceilings.read_rate, cost.flops / ceilings.product_rate);
+}
+
+void print_step(const char* title, const StepBreakdown& step, const Ceilings& ceilings) {
+  const OperationCost all = step.total();
+  std::printf("\n%s: %.3f ms, %.1f tok/s; operations watched one by one: %.3f ms\n", title,
+              step.seconds * 1e3, static_cast<double>(step.rows) / step.seconds, all.seconds * 1e3);
+  std::printf("%-28s %6s %10s %6s %10s %9s %9s %7s\n", "operation", "calls", "ms", "share", "MB",
+              "GB/s", "GFLOP/s", "floor");
+  const auto line = [&](const OperationCost& cost) {
+    std::printf("%-28s %6lld %10.3f %5.1f%% %10.3f %9.1f %9.1f %6.1f%%\n", cost.name.c_str(),
+                static_cast<long long>(cost.calls), cost.seconds * 1e3,
+                100 * cost.seconds / all.seconds, cost.bytes / 1e6, cost.bytes / cost.seconds / 1e9,
+                cost.flops / cost.seconds / 1e9, 100 * floor_s(cost, ceilings) / cost.seconds);
+  };
+  for (const OperationCost& cost : step.operations) line(cost);
+  line(all);
+}
+
+nlohmann::ordered_json step_json(const StepBreakdown& step, const Ceilings& ceilings) {
+  nlohmann::ordered_json operations = nlohmann::ordered_json::array();
+  for (const OperationCost& cost : step.operations) {
+    operations.push_back({{"name", cost.name},
+                          {"calls", cost.calls},
+                          {"seconds", cost.seconds},
+                          {"bytes", cost.bytes},
+                          {"weight_bytes", cost.weight_bytes},
+                          {"flops", cost.flops},
+                          {"floor_s", floor_s(cost, ceilings)}});
+  }
+  return {{"rows", step.rows}, {"seconds", step.seconds}, {"operations", operations}};
+}
+
+}  // namespace
+
+void add_breakdown(CLI::App& app, Common& common) {
+  struct Options {
+    std::string checkpoint;
+    BreakdownOptions engine;
+  };
+  auto options = std::make_shared<Options>();
+  options->engine.context = 2048;
+  CLI::App* verb = app.add_subcommand("breakdown", "Where the time of a step goes, by operation");
+  verb->footer(
+      "Prints, for one prefill chunk and one decode step, the time of every operation with the "
+      "bytes\nand FLOPs it cannot do without. `floor` is the part of its time that these take at "
+      "the ceilings\nmeasured in the same run.\nExamples:\n"
+      "  ds4-sweep breakdown --checkpoint checkpoints/tiny\n"
+      "  ds4-sweep breakdown --checkpoint synthetic:k96 --device cuda --context 8192 --chunk 2048");
+  add_engine_flags(verb, options->checkpoint, options->engine.settings);
+  verb->add_option("--context", options->engine.context, "Tokens in front of the decode step")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--repeats", options->engine.repeats, "Times each step is run; the best counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_flag("--json", common.json, "Print as JSON");
+  verb->callback([options, &common] {
+    options->engine.checkpoint = resolve_checkpoint(options->checkpoint);
+    const Ceilings ceilings = measure_ceilings(options->engine.settings);
+    const Breakdown breakdown = break_down(options->engine);
+    if (common.json) {
+      const nlohmann::ordered_json object = {{"format", "ds4-breakdown-1"},
+                                             {"checkpoint", options->checkpoint},
+                                             {"context", options->engine.context},
+                                             {"read_rate", ceilings.read_rate},
+                                             {"product_rate", ceilings.product_rate},
+                                             {"product", ceilings.product},
+                                             {"prefill", step_json(breakdown.prefill, ceilings)},
+                                             {"decode", step_json(breakdown.decode, ceilings)}};
+      std::puts(object.dump(2).c_str());
+      return;
+    }
+    std::printf("%s: ceilings of this run %.1f GB/s read, %.0f GFLOP/s %s\n",
+                options->checkpoint.c_str(), ceilings.read_rate / 1e9, ceilings.product_rate / 1e9,
+                ceilings.product);
+    const std::string behind = std::to_string(options->engine.context) + " tokens";
+    print_step(
+        ("prefill chunk of " + std::to_string(breakdown.prefill.rows) + ", ending at " + behind)
+            .c_str(),
+        breakdown.prefill, ceilings);
+    print_step(("decode step behind " + behind).c_str(), breakdown.decode, ceilings);
+  });
+}
+
+}  // namespace ds4::cli

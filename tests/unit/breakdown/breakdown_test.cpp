@@ -1,0 +1,72 @@
+// The work counted call by call against the model's own sums of sizes, which know nothing of calls.
+#include "engine/api/breakdown.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "engine/api/inventory.h"
+#include "engine/base/error.h"
+#include "tests/bench/model_work.h"
+#include "tests/support/source_dir.h"
+
+namespace ds4 {
+namespace {
+
+BreakdownOptions tiny(int64_t context) {
+  BreakdownOptions options;
+  options.checkpoint = test_support::source_dir() / "checkpoints/tiny";
+  options.settings.threads = 1;
+  options.settings.prefill_chunk = 100;
+  options.context = context;
+  options.repeats = 1;
+  return options;
+}
+
+TEST(Breakdown, CountsWhatTheModelNeeds) {
+  // Behind 30 tokens nothing is chosen; behind 2,300 the indexer scores 575 rows.
+  for (const int64_t context : {30, 2300}) {
+    SCOPED_TRACE(context);
+    const BreakdownOptions options = tiny(context);
+    const Breakdown breakdown = break_down(options);
+    EngineSettings settings = options.settings;
+    settings.context_length = context + 1;
+    const bench::ModelWork work(options.checkpoint, settings);
+
+    // Only the inventory has norms, sinks, mixing factors and all rows of the compressors' ape, of
+    // which a token needs one; only the breakdown has small operations and the streams' sums.
+    const OperationCost decode = breakdown.decode.total();
+    const auto weights = static_cast<double>(take_inventory(options.checkpoint).bytes_per_token);
+    EXPECT_NEAR(decode.weight_bytes / weights, 1, 0.03);
+    EXPECT_NEAR(decode.flops / work.decode_flops(context), 1, 0.02);
+    EXPECT_GT(decode.bytes, decode.weight_bytes);
+
+    const int64_t chunk = std::min<int64_t>(context, options.settings.prefill_chunk);
+    const OperationCost prefill = breakdown.prefill.total();
+    EXPECT_EQ(breakdown.prefill.rows, chunk);
+    const double expected = work.prefill_flops(context) - work.prefill_flops(context - chunk) +
+                            work.prefill_flops(0);  // the logits of the last row
+    EXPECT_NEAR(prefill.flops / expected, 1, 0.02);
+  }
+}
+
+TEST(Breakdown, TimesEveryOperation) {
+  const Breakdown breakdown = break_down(tiny(300));
+  for (const StepBreakdown* step : {&breakdown.decode, &breakdown.prefill}) {
+    EXPECT_GT(step->seconds, 0);
+    for (const OperationCost& cost : step->operations) {
+      EXPECT_GT(cost.seconds, 0) << cost.name;
+      EXPECT_GT(cost.bytes, 0) << cost.name;
+      EXPECT_NE(cost.name, "project another matrix");
+    }
+    EXPECT_TRUE(std::is_sorted(step->operations.begin(), step->operations.end(),
+                               [](const auto& a, const auto& b) { return a.seconds > b.seconds; }));
+  }
+}
+
+TEST(Breakdown, RefusesAnEmptyContext) {
+  EXPECT_THROW(break_down(tiny(0)), Error);
+}
+
+}  // namespace
+}  // namespace ds4
