@@ -31,13 +31,16 @@ struct SelftestReport {
   std::vector<SelftestCheck> checks;
   /// Mechanisms that would explain the failures, likeliest first; see suspects() in diagnosis.h.
   std::vector<std::string> suspects;
+  /// The named checkpoint was held against a golden run. Without one it was only held against
+  /// itself, which a wrong model may pass.
+  bool has_golden_run = false;
   bool passed() const;
 };
 
 struct SelftestOptions {
   Device device = Device::kCpu;
   int threads = 1;                   // the models are too small for more to pay
-  std::filesystem::path checkpoint;  // if set, the engine's promises are also checked on it
+  std::filesystem::path checkpoint;  // if set, it is checked too
 };
 
 /// Runs every check; `done` is called after each. Throws Error(kMachine) when the device is missing

@@ -2,33 +2,14 @@
 // norms, projections, attention and head; beyond that it exercises what its line says, and all else
 // is neutral in it (tests/golden/cases/micro.py).
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
-#include "engine/selftest/check.h"
-#include "engine/selftest/micro_models.h"
+#include "engine/selftest/golden.h"
 
 namespace ds4::selftest {
 namespace fs = std::filesystem;
 namespace {
 
-// f32 has no rounding points; only the order of summation separates an engine from float64, which
-// moves logits by 4e-7 at most. The smallest fault of docs/faults.md is far above.
-constexpr double kF32Bound = 1e-5;
-// In the reference precision a sum may land on the other side of a rounding boundary. One layer
-// cannot cascade, so most positions agree as closely as f32 does; how far the quartile may go where
-// more of them differ is measured by the reference itself (its noise).
-constexpr double kNoiseMargin = 4;
-
 constexpr const char* kBasic = "embedding, norms, projections, scores, head";
-
-const char* set_name(Precision precision) {
-  return precision == Precision::kF32 ? "f32" : "reference";
-}
-
-/// Which golden positions a check looks at: those that complete a block of four see the row made
-/// of it for the first time.
-enum class Positions { kAll, kInsideBlocks, kBlockEnds };
 
 struct Line {
   const char* name;
@@ -94,69 +75,24 @@ const std::vector<Line>& lines() {
   return kLines;
 }
 
-bool wanted(int64_t position, Positions which) {
-  const bool ends = position % 4 == 3;
-  return which == Positions::kAll || ends == (which == Positions::kBlockEnds);
+fs::path model_of(const fs::path& models, const Line& line) {
+  return models / (line.model ? line.model : line.name);
 }
 
-double upper_quartile(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() * 3 / 4];
-}
-
-/// Relative errors of the golden positions that `which` names.
-std::vector<double> position_errors(std::span<const float> got, const Golden& golden,
-                                    Positions which) {
-  if (got.size() != golden.logits.size()) return {std::numeric_limits<double>::infinity()};
-  double largest = 0;
-  for (const float w : golden.logits) largest = std::max(largest, std::fabs(double{w}));
-  const size_t vocab = golden.logits.size() / golden.positions.size();
-  std::vector<double> errors;
-  for (size_t i = 0; i < golden.positions.size(); ++i) {
-    if (!wanted(golden.positions[i], which)) continue;
-    double error = 0;
-    for (size_t j = i * vocab; j < (i + 1) * vocab; ++j) {
-      error = std::max(error, std::isfinite(got[j]) ? std::fabs(double{got[j]} - golden.logits[j])
-                                                    : std::numeric_limits<double>::infinity());
-    }
-    errors.push_back(error / largest);
-  }
-  return errors;
-}
-
-Measured compare_model(const Bench& bench, const fs::path& model, const Line& line,
-                       Precision precision) {
-  const bool exact = precision == Precision::kF32;
-  const Golden golden = read_golden(model, set_name(precision), line.tokens);
-  const auto n = static_cast<int64_t>(golden.tokens.size());
-  const auto engine = bench.make(model, bench.settings(precision, n, 512));
-  const auto session = engine->new_session();
-  const auto vocab = static_cast<size_t>(engine->info().vocab_size);
-  std::vector<float> got;
-  auto next = golden.positions.begin();
-  if (*next > 0) session->extend_to(std::span(golden.tokens).first(static_cast<size_t>(*next)));
-  session->extend_to(golden.tokens, nullptr, [&](int64_t first, std::span<const float> rows) {
-    for (size_t i = 0; i < rows.size() / vocab; ++i) {
-      if (next == golden.positions.end() || *next != first + static_cast<int64_t>(i)) continue;
-      const auto row = rows.subspan(i * vocab, vocab);
-      got.insert(got.end(), row.begin(), row.end());
-      ++next;
-    }
-  });
-  std::vector<double> errors = position_errors(got, golden, line.positions);
-  if (exact) return {*std::max_element(errors.begin(), errors.end()), kF32Bound};
-  const std::vector<double> noise(golden.noise.begin(), golden.noise.end());
-  return {upper_quartile(std::move(errors)), kF32Bound + kNoiseMargin * upper_quartile(noise)};
+Measured compare_line(const Bench& bench, const fs::path& models, const Line& line,
+                      Precision precision) {
+  const fs::path model = model_of(models, line);
+  return compare_golden(bench, model, read_golden(model / kGoldenName, precision, line.tokens),
+                        line.positions);
 }
 
 /// A model in f32, where faults are sharpest, if it has golden logits of that precision.
 Check golden_check(const fs::path& models, const Line& line) {
-  const fs::path model = models / (line.model ? line.model : line.name);
   Check check{line.name, {kBasic}, {}};
   check.mechanisms.insert(check.mechanisms.end(), line.mechanisms.begin(), line.mechanisms.end());
-  check.run = [model, line](const Bench& bench) {
-    const bool exact = has_golden(model, set_name(Precision::kF32));
-    return compare_model(bench, model, line, exact ? Precision::kF32 : Precision::kReference);
+  check.run = [models, line](const Bench& bench) {
+    const bool exact = has_golden(model_of(models, line) / kGoldenName, Precision::kF32);
+    return compare_line(bench, models, line, exact ? Precision::kF32 : Precision::kReference);
   };
   return check;
 }
@@ -165,39 +101,33 @@ Check golden_check(const fs::path& models, const Line& line) {
 Measured compare_rounded(const Bench& bench, const fs::path& models) {
   Measured worst{0, kF32Bound};
   for (const Line& line : lines()) {
-    const fs::path model = models / (line.model ? line.model : line.name);
-    const Measured measured = compare_model(bench, model, line, Precision::kReference);
+    const Measured measured = compare_line(bench, models, line, Precision::kReference);
     if (measured.error / measured.bound > worst.error / worst.bound) worst = measured;
   }
   return worst;
 }
 
-/// Tokens drawn at the end of a text; `error` is the share of wrong ones.
+/// Tokens drawn at the end of a text, the last of which count as an answer's; `error` is the share
+/// of wrong ones.
 Measured compare_draws(const Bench& bench, const fs::path& model) {
-  const Golden golden = read_golden(model, set_name(Precision::kF32), 0);
+  const Golden golden = read_golden(model / kGoldenName, Precision::kF32);
   const auto n = static_cast<int64_t>(golden.tokens.size());
   const auto engine = bench.make(model, bench.settings(Precision::kF32, n + 1, 512));
   const auto session = engine->new_session();
-  session->extend_to(golden.tokens);
-  const std::vector<GoldenDraw> draws = read_draws(model);
+  const std::span<const TokenId> text(golden.tokens);
+  session->extend_to(text.first(text.size() - kDrawAnswer));
+  for (const TokenId token : text.last(kDrawAnswer)) session->append(token);
+  const std::vector<GoldenDraw> draws = read_draws(model / kGoldenName);
   int wrong = 0;
-  for (const GoldenDraw& draw : draws) {
-    SamplingSettings sampling;
-    sampling.temperature = draw.temperature;
-    sampling.top_p = draw.top_p;
-    sampling.seed = draw.seed;
-    sampling.sequence = draw.sequence;
-    wrong += session->sample(sampling) != draw.token;
-  }
+  for (const GoldenDraw& draw : draws) wrong += session->sample(draw.sampling) != draw.token;
   return {static_cast<double>(wrong) / static_cast<double>(draws.size()), 0};
 }
 
 /// Rounds with two drafts by the MTP block; `error` is the share of rounds of another length. The
 /// tokens would be right whatever the drafts are, so only this shows what the block guesses.
 Measured compare_rounds(const Bench& bench, const fs::path& model) {
-  const std::string set = set_name(Precision::kF32);
-  const Golden golden = read_golden(model, set, 0);
-  const std::vector<int64_t> rounds = read_rounds(model, set);
+  const Golden golden = read_golden(model / kGoldenName, Precision::kF32);
+  const std::vector<int64_t> rounds = read_rounds(model / kGoldenName);
   const auto n = static_cast<int64_t>(golden.tokens.size());
   EngineSettings settings =
       bench.settings(Precision::kF32, n + 3 * static_cast<int64_t>(rounds.size()), 512);

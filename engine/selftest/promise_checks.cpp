@@ -1,8 +1,11 @@
 // The promises of sessions: chunk sizes, neighbours, threads, going back and prefix reuse change
 // nothing, to the bit. Each compares two ways to one timeline.
 #include <algorithm>
+#include <fstream>
 #include <numeric>
 
+#include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "engine/selftest/check.h"
 
 namespace ds4::selftest {
@@ -73,6 +76,7 @@ class Promise {
   static std::vector<float> last(const Session& session) {
     return {session.logits().begin(), session.logits().end()};
   }
+  const fs::path& scratch() const { return bench_.scratch; }
 
  private:
   const Bench& bench_;
@@ -227,6 +231,44 @@ Tokens decoded(const Promise& promise, int drafts, double temperature, size_t n)
   return tokens;
 }
 
+/// Whether a session that holds `tokens` refuses such a file and stays as it was.
+bool refuses(Session& session, const fs::path& file, const std::string& content,
+             std::span<const TokenId> tokens) {
+  const std::vector<float> before = Promise::last(session);
+  std::ofstream(file, std::ios::binary) << content;
+  try {
+    session.load_snapshot(file);
+    return false;
+  } catch (const Error&) {
+    return session.length() == std::ssize(tokens) && Promise::last(session) == before;
+  }
+}
+
+// The same through a file; one with a flipped bit, or cut off, is refused and changes nothing.
+Measured snapshot_file(const Promise& promise) {
+  const fs::path file = promise.scratch() / "session.snapshot";
+  const auto engine = promise.engine(64, 0, 3);
+  const Tokens tokens = text(180, vocabulary(*engine), 16);
+  const auto first = engine->new_session();
+  first->extend_to(part(tokens, 0, 150));
+  first->save_snapshot(file);
+  const auto second = engine->new_session();
+  second->load_snapshot(file);
+  const double restored = relative_error(Promise::last(*second), Promise::last(*first));
+  second->extend_to(tokens);
+  double error =
+      std::max(restored, relative_error(Promise::last(*second), Promise::fresh(*engine, tokens)));
+
+  const std::string whole = read_file(file, INT64_MAX);
+  for (const size_t at : {size_t{0}, size_t{9}, whole.size() / 2, whole.size() - 1}) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 4);
+    error += !refuses(*second, file, damaged, tokens);
+  }
+  error += !refuses(*second, file, whole.substr(0, whole.size() / 2), tokens);
+  return same_bits(error);
+}
+
 // Guesses change no token, greedy or drawn; `error` is the share of different ones.
 Measured speculation(const Promise& promise) {
   constexpr size_t kTokens = 48;
@@ -242,11 +284,12 @@ Measured speculation(const Promise& promise) {
 
 }  // namespace
 
-std::vector<Check> promise_checks(const fs::path& checkpoint, const std::string& label) {
+std::vector<Check> promise_checks(const fs::path& checkpoint, const std::string& prefix,
+                                  bool drafts) {
   std::vector<Check> checks;
   const auto add = [&](const char* name, std::vector<std::string> mechanisms,
                        Measured (*measure)(const Promise&)) {
-    checks.push_back({name + label, std::move(mechanisms), [measure, checkpoint](const Bench& b) {
+    checks.push_back({prefix + name, std::move(mechanisms), [measure, checkpoint](const Bench& b) {
                         return measure(Promise(b, checkpoint));
                       }});
   };
@@ -257,7 +300,8 @@ std::vector<Check> promise_checks(const fs::path& checkpoint, const std::string&
   add("rollback", {"prefix reuse", "rollback"}, rollback);
   add("far_return", {"prefix reuse", "rollback", "marks"}, far_return);
   add("snapshot", {"snapshot"}, snapshot);
-  add("speculation", {"speculation"}, speculation);
+  add("snapshot_file", {"snapshot", "snapshot file"}, snapshot_file);
+  if (drafts) add("speculation", {"speculation"}, speculation);
   add("neighbours", {"batch neighbours"}, neighbours);
   return checks;
 }

@@ -68,22 +68,24 @@ SelftestCheck run_check(const Check& check, const Bench& bench) {
 SelftestReport run_selftest(const SelftestOptions& options, const EngineFactory& make,
                             const std::function<void(const SelftestCheck&)>& done) {
   const selftest::MicroModels models;
-  const selftest::Bench bench{make, options.device, options.threads};
+  const selftest::Bench bench{make, options.device, options.threads, models.scratch()};
   // A device that is not there is no failed check: let the error out.
   make(models.folder() / "plain", bench.settings(Precision::kReference, 64, 64));
 
-  std::vector<selftest::Check> checks = selftest::golden_checks(models.folder());
-  const auto add = [&](std::vector<selftest::Check> more) {
-    std::move(more.begin(), more.end(), std::back_inserter(checks));
-  };
-  add(selftest::promise_checks(models.folder() / "whole", ""));
-  if (!options.checkpoint.empty()) {
-    add(selftest::promise_checks(options.checkpoint, " of the checkpoint"));
-  }
   SelftestReport report;
-  for (const selftest::Check& check : checks) {
-    report.checks.push_back(selftest::run_check(check, bench));
-    if (done) done(report.checks.back());
+  const auto run = [&](const std::vector<selftest::Check>& checks) {
+    for (const selftest::Check& check : checks) {
+      report.checks.push_back(selftest::run_check(check, bench));
+      if (done) done(report.checks.back());
+    }
+  };
+  run(selftest::golden_checks(models.folder()));
+  run(selftest::promise_checks(models.folder() / "whole", "", true));
+  if (!options.checkpoint.empty()) {
+    run({selftest::structure_check(options.checkpoint)});
+    // What does not load would fail all others in the same words.
+    if (report.checks.back().passed) run(selftest::checkpoint_checks(options.checkpoint));
+    report.has_golden_run = selftest::has_golden_run(options.checkpoint);
   }
   report.suspects = selftest::suspects(report.checks);
   return report;

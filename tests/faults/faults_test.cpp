@@ -71,6 +71,25 @@ TEST(Faults, EachIsCaughtAndNamed) {
       << "docs/faults.md is not what this engine gives; write it with DS4_UPDATE_GOLDEN=1";
 }
 
+// The golden run beside a checkpoint sees the two faults that move its logits least
+// (tests/golden/vectors/tiny/README.md), and answers do not show.
+TEST(Faults, TheGoldenRunOfACheckpointShowsSmallOnes) {
+  const std::set<std::string> few{"window one row too short", "one row fewer selected"};
+  SelftestOptions options;
+  options.checkpoint = checkpoint();
+  for (const Fault& fault : all_faults()) {
+    if (!few.contains(fault.name)) continue;
+    for (const SelftestCheck& check : run_selftest(options, faulty(fault)).checks) {
+      if (check.name == "checkpoint structure" || check.name == "checkpoint answer") {
+        EXPECT_TRUE(check.passed) << fault.name;
+      }
+      if (check.name == "checkpoint logits") {
+        EXPECT_FALSE(check.passed) << fault.name;
+      }
+    }
+  }
+}
+
 TEST(Faults, NamesAreDistinct) {
   std::set<std::string> names;
   for (const Fault& fault : all_faults())

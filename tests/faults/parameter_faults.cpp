@@ -157,6 +157,10 @@ std::vector<Fault> parameter_faults() {
                   [](ModelWeights& model) {
                     if (model.mtp) model.mtp->norm = model.norm;
                   }),
+      model_fault("MTP: the backbone's head mix", "MTP block",
+                  [](ModelWeights& model) {
+                    if (model.mtp) model.mtp->hc_head = model.hc_head;
+                  }),
       compressor_fault("ape not added", "ape",
                        [](ModelWeights&, Compressor& c) {
                          // -10000 is how models without an overlap say so; not part of this fault.

@@ -1,7 +1,10 @@
 // Faults of what a sequence remembers, of going back, batches and drawing (traps T19-T22).
 #include <algorithm>
+#include <cmath>
 #include <map>
 
+#include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "tests/faults/fault.h"
 
 namespace ds4::faults {
@@ -230,6 +233,80 @@ struct TemperatureSquared {
   }
 };
 
+struct TopKPlusOne {
+  void operator()(SamplingSettings& sampling) const { sampling.top_k += sampling.top_k > 0; }
+};
+struct MinPBeforeTemperature {
+  void operator()(SamplingSettings& sampling) const {
+    if (sampling.temperature > 0) {
+      sampling.min_p = std::pow(sampling.min_p, 1 / sampling.temperature);
+    }
+  }
+};
+struct RepetitionIgnored {
+  void operator()(SamplingSettings& sampling) const { sampling.repetition_penalty = 1; }
+};
+struct FrequencyCountedOnce {
+  void operator()(SamplingSettings& sampling) const {
+    sampling.presence_penalty += sampling.frequency_penalty;
+    sampling.frequency_penalty = 0;
+  }
+};
+struct BiasIgnored {
+  void operator()(SamplingSettings& sampling) const { sampling.logit_bias.clear(); }
+};
+
+/// The prompt behind its first token is taken for a part of the answer.
+class PromptAsAnswer final : public ForwardingSession {
+ public:
+  using ForwardingSession::ForwardingSession;
+  bool extend_to(std::span<const TokenId> prefix, const Progress& progress,
+                 const LogitSink& all_logits) override {
+    if (progress || all_logits || inner().length() > 0) {
+      return inner().extend_to(prefix, progress, all_logits);
+    }
+    inner().extend_to(prefix.first(1));
+    for (const TokenId token : prefix.subspan(1)) inner().append(token);
+    return true;
+  }
+};
+
+/// Whatever is wrong with a snapshot's file goes unnoticed.
+class DamageUnnoticed final : public ForwardingSession {
+ public:
+  using ForwardingSession::ForwardingSession;
+  void load_snapshot(const std::filesystem::path& file) override {
+    try {
+      inner().load_snapshot(file);
+    } catch (const Error&) {
+      return;
+    }
+  }
+};
+
+/// A snapshot's file lacks the last token.
+class FileWithoutLastToken final : public OtherPrompts {
+ public:
+  using OtherPrompts::OtherPrompts;
+  void save_snapshot(const std::filesystem::path& file) const override {
+    write_file_atomic(file, before_last_);
+  }
+  bool extend_to(std::span<const TokenId> prefix, const Progress& progress,
+                 const LogitSink& all_logits) override {
+    if (prefix.size() > 1 && !progress && !all_logits && held().empty()) {
+      OtherPrompts::extend_to(prefix.first(prefix.size() - 1), nullptr, nullptr);
+      const std::vector<std::byte> record = snapshot();
+      before_last_.assign(reinterpret_cast<const char*>(record.data()), record.size());
+    }
+    return OtherPrompts::extend_to(prefix, progress, all_logits);
+  }
+
+ private:
+  std::vector<TokenId> changed(std::vector<TokenId> prefix) const override { return prefix; }
+
+  std::string before_last_;
+};
+
 template <class Kind>
 Fault session_fault(std::string name, std::string mechanism) {
   Fault fault{std::move(name), std::move(mechanism), Seam::kSession, {}, {}, {}};
@@ -263,6 +340,15 @@ std::vector<Fault> state_faults() {
       session_fault<OtherSampling<SequenceIgnored>>("sequence number ignored in draws", "sampling"),
       session_fault<OtherSampling<TopPIgnored>>("top_p ignored", "sampling"),
       session_fault<OtherSampling<TemperatureSquared>>("temperature applied twice", "sampling"),
+      session_fault<OtherSampling<TopKPlusOne>>("top_k keeps one more", "sampling"),
+      session_fault<OtherSampling<MinPBeforeTemperature>>("min_p before temperature", "sampling"),
+      session_fault<OtherSampling<RepetitionIgnored>>("repetition penalty ignored", "sampling"),
+      session_fault<OtherSampling<FrequencyCountedOnce>>("frequency penalty once per token",
+                                                         "sampling"),
+      session_fault<PromptAsAnswer>("penalties count the prompt as answer", "sampling"),
+      session_fault<OtherSampling<BiasIgnored>>("logit bias ignored", "sampling"),
+      session_fault<DamageUnnoticed>("damaged snapshot file taken", "snapshot file"),
+      session_fault<FileWithoutLastToken>("snapshot file one token behind", "snapshot file"),
   };
 }
 

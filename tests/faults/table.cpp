@@ -70,9 +70,6 @@ not one differs; only logits show the fault. These counts are made by
 `DS4_UPDATE_GOLDEN=1 test_faults --gtest_also_run_disabled_tests --gtest_filter=*WriteAnswers` (20 s on two cores) and kept in
 `tests/faults/answers.json`; every test run repeats a few of them. Answers are decoded without drafts, so faults of drafting cannot show.
 
-Not caught: an MTP block that mixes its streams with the backbone's `hc_head` guesses the same tokens in all rounds of the `drafts` check, because
-a guess hides small differences of logits; the golden vectors of drafting (`tests/golden/vectors/drafts`) are its guard.
-
 )";
 
 std::string answered(const std::map<std::string, Answered>& answers, const std::string& fault) {

@@ -14,6 +14,7 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import make_sampling  # noqa: E402
 from cases import micro  # noqa: E402
 from make_models import BLOCK, relative, run  # noqa: E402
 from noise import Float32Sums, Jitter  # noqa: E402
@@ -26,6 +27,11 @@ BUNDLE = os.path.join(HERE, "..", "..", "engine", "selftest", "micro_models.bund
 SETS = {"f32": ("f32", "fp8", "fp4"), "reference": ("reference", "fp8", "fp4")}
 FILES = ("config.json", "golden.safetensors", "model.safetensors")
 TOKEN_SEEDS = 6
+ROUND_TEMPERATURE, ROUND_SEED = 4.0, 5  # flat distributions, so that drafts are right about half of the time
+DRAW_ANSWER = 12  # last tokens of the text that count as an answer's in golden draws
+DRAW_DEFAULTS = {"top_p": 1, "top_k": 0, "min_p": 0, "repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
+DRAW_COLUMNS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty",
+                "bias_token", "bias", "seed", "sequence", "token")
 
 
 def golden_positions(name):
@@ -54,52 +60,42 @@ def choose_tokens(name, model):
     return micro.tokens_of(name, best[1])
 
 
-def philox(counter, key):
-    """Philox4x32-10 of four counter words under two key words."""
-    c, k = list(counter), list(key)
-    for _ in range(10):
-        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(b >> 32) ^ c[1] ^ k[0], b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ k[1], a & 0xFFFFFFFF]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
+def draws(logits, tokens):
+    """Golden draws from one row of logits by the chain of make_sampling.py, [n, len(DRAW_COLUMNS)]: those that slightly other logits give too."""
+    history, n_prompt = tokens.tolist(), len(tokens) - DRAW_ANSWER
+    often = max(set(history[n_prompt:]), key=history[n_prompt:].count)
+    lift = [[often, round(4 * float(logits.max() - logits[often])) / 4]]  # as likely as the likeliest
+    controls = [{}, {"top_p": 0.75}, {"top_k": 3}, {"min_p": 0.25}, {"repetition_penalty": 1.6}, {"presence_penalty": 1.5},
+                {"frequency_penalty": 0.75, "logit_bias": lift}, {"logit_bias": lift}, {"top_k": 6, "min_p": 0.125, "top_p": 0.75},
+                {"repetition_penalty": 1.25, "presence_penalty": 0.5, "frequency_penalty": 0.5, "top_k": 8}]
+    keys = [{"seed": seed, "sequence": sequence} for seed in (0, 1, 7, 2**40 + 3) for sequence in (0, 1, 2**33)]
+    jitter = np.random.default_rng(1).uniform(-1e-3, 1e-3, (6, len(logits)))
+    rows = []
+    for temperature in (0.0, 0.5, 1.0, 4.0):
+        for control in controls:
+            for key in keys if temperature else keys[:1]:
+                settings = {"temperature": temperature, **control, **key}
+                token, *others = [make_sampling.draw(list(x), len(tokens), settings, history, n_prompt) for x in (logits, *(logits + jitter))]
+                if all(other == token for other in others):
+                    bias = settings.get("logit_bias", [[0, 0.0]])[0]
+                    named = {**DRAW_DEFAULTS, **settings, "bias_token": bias[0], "bias": bias[1], "token": token}
+                    rows.append([float(named[column]) for column in DRAW_COLUMNS])
+    return st.Stored("F64", np.array(rows))
 
 
-def draw(logits, position, temperature, top_p, seed, sequence):
-    """Token drawn at a position and how far, in probability, the choice is from another one."""
-    low = 0xFFFFFFFF
-    word = philox([position & low, position >> 32, sequence & low, sequence >> 32], [seed & low, seed >> 32])
-    u = (((word[0] << 32) | word[1]) >> 11) * 2.0**-53
-    p = np.exp((logits - logits.max()) / temperature)
-    order, lead = np.arange(len(p)), 1.0
-    if top_p < 1:
-        order = np.lexsort((np.arange(len(p)), -p))
-        sums = np.cumsum(p[order]) / p.sum()
-        lead = np.abs(sums - top_p).min()
-        order = np.sort(order[:int(np.searchsorted(sums, top_p)) + 1])  # what is kept is drawn in the order of ids
-    sums = np.cumsum(p[order]) / p[order].sum()
-    return int(order[int(np.searchsorted(sums, u, side="right"))]), min(lead, np.abs(sums - u).min())
+def draw(logits, position):
+    """Token that a round draws at a position and how far, in probability, the choice is from another one."""
+    p = np.exp((logits - logits.max()) / ROUND_TEMPERATURE)
+    sums, u = np.cumsum(p) / p.sum(), make_sampling.uniform(ROUND_SEED, 0, position)
+    return int(np.searchsorted(sums, u, side="right")), np.abs(sums - u).min()
 
 
-def draws(logits, position):
-    """Golden draws from one row of logits: tensors of settings and tokens."""
-    rows = [(temperature, top_p, seed, sequence)
-            for temperature in (0.5, 1.0, 4.0) for top_p in (1.0, 0.75) for seed in (0, 1, 7, 2**40 + 3) for sequence in (0, 1, 2**33)]
-    drawn = [draw(logits, position, *row) for row in rows]
-    columns = list(zip(*[row + (token,) for row, (token, lead) in zip(rows, drawn) if lead > 1e-3]))
-    names = ("temperature", "top_p", "seed", "sequence", "token")
-    kinds = (("F32", np.float32),) * 2 + (("I64", np.int64),) * 3
-    return {f"draws/{name}": st.Stored(dtype, np.array(column, kind)) for name, column, (dtype, kind) in zip(names, columns, kinds)}
-
-
-ROUND_TEMPERATURE, ROUND_SEED = 4.0, 5  # flat distributions, so that drafts are right about half of the time
-
-
-def drafted_rounds(model, arith, tokens, rounds):
-    """Tokens that each round with two drafts yields, and how far the nearest of all draws is from another token."""
-    leads = []
+def drafted_rounds(model, tokens, rounds):
+    """Tokens that each round with two drafts yields in f32, and how far the nearest of all draws is from another token."""
+    arith, leads = Arith("f32"), []
 
     def choose(logits, position):
-        token, lead = draw(logits.double().numpy(), position, ROUND_TEMPERATURE, 1.0, ROUND_SEED, 0)
+        token, lead = draw(logits.double().numpy(), position)
         leads.append(lead)
         return torch.tensor([token])
 
@@ -122,14 +118,13 @@ def drafted_rounds(model, arith, tokens, rounds):
 
 
 def draft_rounds(name, model):
-    """Tokens to begin with and golden round lengths by set, for the token seed whose draws are clearest."""
+    """Tokens to begin with and golden round lengths, for the token seed whose draws are clearest."""
     best = (-1.0, None, None)
     for seed in range(1, TOKEN_SEEDS + 1):
         tokens = micro.tokens_of(name, seed)
-        runs = {label: drafted_rounds(model, Arith(*settings), tokens, micro.MODELS[name]["rounds"]) for label, settings in SETS.items()}
-        lead = min(run[1] for run in runs.values())
+        lengths, lead = drafted_rounds(model, tokens, micro.MODELS[name]["rounds"])
         if lead > best[0]:
-            best = (lead, tokens, {label: run[0] for label, run in runs.items()})
+            best = (lead, tokens, lengths)
     print(f"{name:20}  nearest other draw {best[0]:.1e}, rounds {best[2]}")
     return best[1], best[2]
 
@@ -148,21 +143,19 @@ def make(name, directory):
     out = {"positions": st.Stored("I64", positions.numpy())}
     if "rounds" in micro.MODELS[name]:
         tokens, rounds = draft_rounds(name, model)
-        out.update({f"rounds/{label}": st.Stored("I64", np.array(lengths)) for label, lengths in rounds.items()})
+        out["rounds"] = st.Stored("I64", np.array(rounds))
     line = f"{name:20}"
     for label in micro.MODELS[name].get("sets", SETS):
         settings = SETS[label]
         want = run(model, Arith(*settings), tokens, positions)
         variants = [Float32Sums(*settings)] + ([Jitter(1, *settings), Jitter(2, *settings)] if label == "reference" else [])
         others = [run(model, variant, tokens, positions) for variant in variants]
-        for part, values in want.items():
-            prefix = part[:-len("logits")]
-            noise = torch.stack([relative(other[part], values) for other in others]).amax(0).float()
-            out[f"{label}/{part}"], out[f"{label}/{prefix}noise"] = st.stored_f32(values.float()), st.stored_f32(noise)
-            line += f"  {label} {part} {float(values.abs().max()):.1f} noise {float(noise.median()):.0e} {float(noise.max()):.0e}"
+        noise = torch.stack([relative(other["logits"], want["logits"]) for other in others]).amax(0).float()
+        out[f"{label}/logits"], out[f"{label}/noise"] = st.stored_f32(want["logits"].float()), st.stored_f32(noise)
+        line += f"  {label} logits {float(want['logits'].abs().max()):.1f} noise {float(noise.median()):.0e} {float(noise.max()):.0e}"
     if name == "plain":
-        out.update(draws(out["f32/logits"].data[-1].astype(np.float64), len(tokens)))
-    out["tokens"] = st.Stored("U8", tokens[:micro.PERIOD].numpy().astype("uint8"))
+        out["draws"] = draws(out["f32/logits"].data[-1].astype(np.float64), tokens)
+    out["tokens"] = st.Stored("I32", tokens[:micro.PERIOD].numpy().astype("int32"))
     st.write(os.path.join(directory, "golden.safetensors"), out)
     return line
 

@@ -3,7 +3,7 @@
     python3 make_tiny.py [--device cuda] [CASE...]     (in tests/golden; without names, every case)
 
 Writes vectors/tiny/CASE/golden.safetensors and golden.json in the format of vectors/models (README.md), for the
-positions that vectors/tiny/cases.json names, and prints whether the greedy answer is the right one. Sums run in
+positions that vectors/tiny/cases.json names, copies one case to checkpoints/tiny/selftest, and prints whether the greedy answer is the right one. Sums run in
 float64 whatever the device, so device and PyTorch release decide at most the last bit of a rounding near a tie.
 """
 
@@ -13,6 +13,7 @@ import json
 import os
 import time
 
+import numpy as np
 import torch
 
 from make_models import relative
@@ -28,6 +29,7 @@ CHECKPOINT = os.path.join(HERE, "..", "..", "checkpoints", "tiny")
 FOLDER = os.path.join(HERE, "vectors", "tiny")
 SETS = {"reference_kv_fp8": ("reference", "fp8", "fp4"), "f32": ("f32", "fp8", "fp4")}
 MTP_CASES = ("short-64", "needle-513")  # enough to check the MTP block; more would only be bytes
+SHIPPED = "needle-2049"
 QUERY_BLOCK = {"cpu": 256, "cuda": 2048}  # bounds memory of the long cases; the result does not depend on it
 
 
@@ -127,11 +129,31 @@ def make(model, case, tokens, device):
     return summary
 
 
+def ship():
+    """Puts one case beside the weights, for `ds4-sweep selftest --checkpoint`, in the format of the micro-models."""
+    with open(os.path.join(FOLDER, "cases.json"), encoding="utf-8") as file:
+        case = next(case for case in json.load(file) if case["name"] == SHIPPED)
+    with open(os.path.join(FOLDER, SHIPPED, "tokens.json"), encoding="ascii") as file:
+        tokens = json.load(file)
+    golden = st.read(os.path.join(FOLDER, SHIPPED, "golden.safetensors"))
+    out = {"tokens": st.Stored("I32", np.array(tokens, np.int32)), "positions": golden["positions"],
+           "answer_begin": st.Stored("I64", np.array([case["answer_begin"]]))}
+    for label, settings in SETS.items():
+        for part in ("logits", "noise"):
+            out[f"{settings[0]}/{part}"] = golden[f"{label}/{part}"]
+    folder = os.path.join(CHECKPOINT, "selftest")
+    os.makedirs(folder, exist_ok=True)
+    st.write(os.path.join(folder, "golden.safetensors"), out)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="CASE")
+    parser.add_argument("--ship", action="store_true", help="only put the present vectors of one case beside the weights")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
+    if options.ship:
+        return ship()
     model = open_model(options.device)
     for case, tokens in read_cases(options.names):
         start = time.monotonic()
@@ -141,6 +163,7 @@ def main():
                 f" {values['noise_median']:.1e} max {values['noise_max']:.1e}, {time.monotonic() - start:.0f} s",
                 flush=True,
             )
+    ship()
 
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ MODELS = {
     "expert_rounding": model("experts", {**EXPERTS, "hidden_size": 64, "moe_intermediate_size": 32}, experts=3, expert="fp4",
                              sets=("reference",)),
     "index_rounding": model("index_rope", {**CSA, "index_topk": 4, "index_head_dim": 64}, tokens=160, sets=("reference",)),
-    "draft": model("shared mix comb head_mix", {"vocab_size": 8, "compress_ratios": [0, 0], "num_nextn_predict_layers": 1},
-                   tokens=24, experts=[1, 1], mtp=True, rounds=24),
+    "draft": model("shared mix comb head_mix own_heads", {"vocab_size": 8, "compress_ratios": [0, 0], "num_nextn_predict_layers": 1},
+                   tokens=24, experts=[1, 1], mtp=True, rounds=32),
     "whole": model("sink score_rope value_rope overlap ape index_rope experts bias duplicates shared mix comb head_mix",
                    {**EXPERTS, "hidden_size": 40, "num_hidden_layers": 3, "compress_ratios": [0, 4, 128, 0], "o_groups": 2,
                     "sliding_window": 16, "index_topk": 8, "num_hash_layers": 1, "num_nextn_predict_layers": 1, "hc_sinkhorn_iters": 7,
@@ -124,6 +124,9 @@ class MicroBuilder(Builder):
         if "head_mix" not in self.on:
             self.zero("hc_head_fn")
             self.tensors["hc_head_base"].data[:] = 0
+        if "own_heads" in self.on:  # guesses show only large differences: let the two heads read different streams
+            self.tensors["hc_head_base"].data[:] = [3, -3]
+            self.tensors["mtp.0.hc_head_base"].data[:] = [-3, 3]
         return self.tensors
 
     def quiet_attention(self, prefix, ratio):
