@@ -154,6 +154,30 @@ TEST(LoadWeights, ChecksTheWholeHashTable) {
   }
 }
 
+// Some exporters narrow the table; the ids are the same.
+TEST(LoadWeights, TakesHashTablesOf32Bits) {
+  TestModel model;
+  StoredTensor& table = model.tensors["layers.0.ffn.gate.tid2eid"];
+  std::vector<int32_t> ids(34);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    int64_t id;
+    std::memcpy(&id, table.bytes.data() + 8 * i, 8);
+    ids[i] = static_cast<int32_t>(id);
+  }
+  const auto store = [&] {
+    table = {"I32", {17, 2}, std::string(reinterpret_cast<const char*>(ids.data()), 136)};
+  };
+  store();
+  const TemporaryFolder folder;
+  model.write(folder.path());
+  EXPECT_EQ(load_weights(folder.path()).layers[0].ffn.tid2eid, ids);
+  ids[33] = 4;
+  store();
+  model.write(folder.path());
+  EXPECT_NE(error_of([&] { load_weights(folder.path()); }).find("expert 4 for token 16"),
+            std::string::npos);
+}
+
 TEST(LoadWeights, RefusesNanScales) {
   for (const char* name :
        {"layers.0.attn.wq_a.scale", "layers.1.ffn.experts.1.w2.scale", "mtp.0.e_proj.scale"}) {
