@@ -10,5 +10,6 @@ const Suite& arithmetic_suite();
 const Suite& tool_calls_suite();
 const Suite& long_code_suite();
 const Suite& needle_suite();
+const Suite& speed_suite();
 
 }  // namespace ds4::suites

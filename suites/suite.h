@@ -57,6 +57,7 @@ struct Sampling {
 struct GenerationLimits {
   int64_t max_tokens = 256;
   Sampling sampling = {};
+  bool ignore_end = false;  // neither the end token nor a stop string ends the answer
   uint64_t seed = 0;
   uint64_t sequence = 0;
 };

@@ -13,6 +13,8 @@
 namespace ds4::runners {
 namespace {
 
+constexpr float kNever = -1000;  // the bias of a token that must not be drawn
+
 class EngineTarget final : public Target {
  public:
   explicit EngineTarget(const profiles::Profile& profile) : profile_(profile) {}
@@ -95,8 +97,10 @@ class EngineTarget final : public Target {
   template <typename Elapsed>
   std::string decode(const Request& request, const Elapsed& elapsed,
                      const std::function<bool(int64_t, int64_t)>& on_progress, Response& response) {
-    const SamplingSettings sampling = sampling_settings(request.limits);
-    StopStrings stops(request.limits.sampling.stop);
+    SamplingSettings sampling = sampling_settings(request.limits);
+    if (request.limits.ignore_end) sampling.logit_bias.push_back({tokenizer_->eos(), kNever});
+    StopStrings stops(request.limits.ignore_end ? std::vector<std::string>{}
+                                                : request.limits.sampling.stop);
     StreamDecoder stream(tokenizer_);
     std::string& text = response.answer.text;
     const TokenId eos[] = {tokenizer_->eos()};

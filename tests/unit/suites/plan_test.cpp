@@ -75,9 +75,12 @@ TEST_P(EverySuite, PassesThinkingOn) {
 TEST_P(EverySuite, SurvivesHostileAnswers) {
   const auto spec = suite().plan(parameters()).front();
   const std::string expected = suite().build(parameters(), spec, word_counter()).expected;
+  const bool judges_words = suite().name() != "speed";  // there nothing said is wrong
   for (const Answer& answer : hostile_answers()) {
     const Score score = suite().score(expected, answer);
-    EXPECT_NE(score.grade, Grade::kCorrect) << printable(answer.text, 40);
+    if (judges_words) {
+      EXPECT_NE(score.grade, Grade::kCorrect) << printable(answer.text, 40);
+    }
     EXPECT_FALSE(score.explanation.empty());
     EXPECT_EQ(score.explanation.back(), '.') << score.explanation;
     EXPECT_EQ(score.explanation, printable(score.explanation, 1000));  // valid UTF-8, no controls
@@ -91,7 +94,8 @@ TEST_P(EverySuite, SurvivesHostileAnswers) {
       EXPECT_LE(value, 1) << name;
       EXPECT_NE(std::string(suite().toml()).find("\"" + name + "\""), std::string::npos) << name;
     }
-    if (trim(answer.content).empty() && answer.tool_calls.empty() && was_cut(answer)) {
+    if (judges_words && trim(answer.content).empty() && answer.tool_calls.empty() &&
+        was_cut(answer)) {
       EXPECT_EQ(score.grade, Grade::kInvalid) << score.explanation;
     }
   }

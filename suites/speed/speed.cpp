@@ -1,0 +1,88 @@
+// The speed suite: texts of exact length to be gone on with, for an exact number of tokens.
+#include <nlohmann/json.hpp>
+
+#include "suites/common/answers.h"
+#include "suites/common/parameters.h"
+#include "suites/common/rng.h"
+#include "suites/needle/haystack.h"
+#include "suites/needle/phrases.h"
+#include "suites/registry.h"
+
+namespace ds4::suites {
+
+extern const std::string_view speed_toml;
+
+namespace {
+
+class Speed final : public Suite {
+ public:
+  std::string_view name() const override { return "speed"; }
+  std::string_view toml() const override { return speed_toml; }
+
+  std::vector<CaseSpec> plan(const Parameters& parameters) const override {
+    const ParameterReader reader(name(), parameters);
+    const CommonParameters common = common_parameters(reader);
+    const auto lengths = reader.integers("lengths", {96, 4194304, "tokens"});
+    const auto samples =
+        reader.integers_for("samples", {1, kMaxNumberedCases, "cases"}, "lengths", lengths.size());
+    std::vector<CaseSpec> cases;
+    for (size_t l = 0; l < lengths.size(); ++l) {
+      for (int64_t i = 0; i < samples[l]; ++i) {
+        CaseSpec spec;
+        spec.tags = {{"length", std::to_string(lengths[l])}};
+        spec.id = spec.tags["length"] + "/" + numbered_id(i);
+        spec.seed = case_seed(name(), common.seed, spec.id);
+        cases.push_back(std::move(spec));
+      }
+    }
+    return cases;
+  }
+
+  // The needle suite's text without a needle; each case begins with a salt of its own, so that no
+  // cached prefix shortens a prefill.
+  Case build(const Parameters& parameters, const CaseSpec& spec,
+             const TokenCounter& counter) const override {
+    const CommonParameters common = common_parameters(ParameterReader(name(), parameters));
+    Rng rng(spec.seed);
+    HaystackRequest request;
+    request.opening = random_opening(rng);
+    request.fact = random_filler_line(rng);
+    request.question = "Go on with this text.";
+    request.tokens = std::stoll(spec.tags.at("length"));
+    request.thinking = common.thinking;
+    request.seed = rng.next();
+    Haystack haystack = build_haystack(request, counter);
+    Case out;
+    out.spec = spec;
+    out.conversation = std::move(haystack.conversation);
+    out.limits.max_tokens = common.max_tokens;
+    out.limits.ignore_end = true;
+    out.expected = nlohmann::json{{"asked_tokens", request.tokens},
+                                  {"counted_tokens", haystack.tokens},
+                                  {"answer_tokens", common.max_tokens}}
+                       .dump();
+    return out;
+  }
+
+  Score score(std::string_view expected, const Answer& answer) const override {
+    const int64_t tokens = nlohmann::json::parse(expected).at("answer_tokens");
+    Score score;
+    score.grade = was_cut(answer) ? Grade::kCorrect : Grade::kWrong;
+    score.values = {{"complete", as_value(was_cut(answer))}};
+    score.extracted = answer.finish_reason;
+    score.explanation = was_cut(answer)
+                            ? "The answer has its " + std::to_string(tokens) + " tokens."
+                            : "The answer ended before " + std::to_string(tokens) +
+                                  " tokens: " + answer.finish_reason + ".";
+    return score;
+  }
+};
+
+}  // namespace
+
+const Suite& speed_suite() {
+  static const Speed suite;
+  return suite;
+}
+
+}  // namespace ds4::suites
