@@ -12,6 +12,14 @@
 
 namespace ds4::reap {
 
+/// What an observation or a plan comes from.
+struct Origin {
+  std::string identity;  // Checkpoint::identity() and content hash of the observed checkpoint
+  std::string sha256;
+  std::string calibration;  // file name without folder
+  std::string calibration_sha256;
+};
+
 // --- observe ----------------------------------------------------------------------------------
 
 /// What was seen of the experts of one block, "layers.3" or "mtp.0".
@@ -24,11 +32,8 @@ struct BlockSums {
 
 /// Sums over a calibration file, complete or not; the file that observe() writes holds just this.
 struct Observation {
-  std::string identity;  // Checkpoint::identity() and content hash of the observed checkpoint
-  std::string sha256;
+  Origin origin;
   int experts_per_token = 0;
-  std::string calibration;  // file name without folder
-  std::string calibration_sha256;
   int sequence_tokens = 0;
   bool complete = false;
   int64_t bytes_done = 0;      // of the calibration file; a document begins there
@@ -79,11 +84,8 @@ struct BlockPlan {
 
 struct Plan {
   int keep = 0;
-  std::string identity;  // of the checkpoint the plan was made for
-  std::string sha256;
+  Origin origin;
   std::string observation_sha256;  // of observation_text()
-  std::string calibration;
-  std::string calibration_sha256;
   int64_t tokens = 0;
   std::vector<BlockPlan> blocks;
 };

@@ -17,8 +17,10 @@ namespace ds4 {
 namespace {
 
 [[noreturn]] void throw_errno(const std::filesystem::path& path, const char* action) {
+  const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
   throw Error(ErrorCode::kIo, path.string() + ": cannot " + action + ": " + std::strerror(errno),
-              "Check the path, the permissions and the free space.");
+              full ? "Free space on that disk and give the same command again."
+                   : "Check the path and the permissions.");
 }
 
 // A file descriptor that closes itself.

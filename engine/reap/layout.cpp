@@ -4,6 +4,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/weights/containers/safetensors_writer.h"
+
 namespace ds4::reap {
 namespace {
 
@@ -20,32 +22,23 @@ int rank_of(Dtype dtype) {
              : static_cast<int>(std::size(kOrder) + static_cast<size_t>(dtype));
 }
 
-// `__metadata__` of a header, or null; the tensors are dropped while parsing.
-json metadata_of(const weights::SafetensorsFile& file) {
+// `__metadata__` of a header, or nothing; the tensors are dropped while parsing.
+std::string metadata_of(const weights::SafetensorsFile& file) {
   const auto keep = [](int depth, json::parse_event_t event, json& parsed) {
     return depth != 1 || event != json::parse_event_t::key || parsed == "__metadata__";
   };
   const json header = json::parse(file.header(), keep);
   const auto found = header.find("__metadata__");
-  return found == header.end() ? json() : *found;
+  return found == header.end() ? "" : found->dump();
 }
 
-std::string header_of(const std::vector<OutputTensor>& tensors, const json& metadata) {
-  std::string text = "{";
-  if (!metadata.is_null()) text += "\"__metadata__\":" + metadata.dump() + ",";
+std::string header_of(const std::vector<OutputTensor>& tensors,
+                      const weights::SafetensorsFile& source) {
+  std::vector<weights::TensorHeader> headers;
   for (const OutputTensor& tensor : tensors) {
-    text += json(tensor.name).dump() + ":{\"dtype\":\"" +
-            std::string(weights::dtype_name(tensor.source->dtype)) +
-            "\",\"shape\":" + weights::shape_text(tensor.shape) + ",\"data_offsets\":[" +
-            std::to_string(tensor.begin) + "," + std::to_string(tensor.end) + "]},";
+    headers.push_back({tensor.name, tensor.source->dtype, tensor.shape, tensor.begin, tensor.end});
   }
-  text.back() = '}';
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  std::string length;
-  for (int byte = 0; byte < 8; ++byte) {
-    length += static_cast<char>((uint64_t{text.size()} >> (8 * byte)) & 255);
-  }
-  return length + text;
+  return weights::safetensors_header(headers, metadata_of(source));
 }
 
 // What becomes of one tensor; without a source when it goes.
@@ -109,7 +102,7 @@ std::vector<OutputShard> lay_out(const weights::Checkpoint& source, const std::v
     }
     OutputShard shard{.file = file->path().filename().string(),
                       .source_bytes = file->file_bytes(),
-                      .header = header_of(tensors, metadata_of(*file)),
+                      .header = header_of(tensors, *file),
                       .tensors = std::move(tensors)};
     shards.push_back(std::move(shard));
   }

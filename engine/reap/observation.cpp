@@ -1,9 +1,8 @@
 // The observation file: sums and the place where observing stopped, every number exact.
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "engine/api/reap.h"
-#include "engine/reap/json_fields.h"
+#include "engine/reap/origin.h"
 
 namespace ds4::reap {
 namespace {
@@ -17,11 +16,11 @@ std::string observation_text(const Observation& observation) {
   object["format"] = kFormat;
   object["score"] =
       "per expert: sum over the tokens routed to it of route weight x L2 norm of its output";
-  object["identity"] = observation.identity;
-  object["sha256"] = observation.sha256;
+  object["identity"] = observation.origin.identity;
+  object["sha256"] = observation.origin.sha256;
   object["experts_per_token"] = observation.experts_per_token;
-  object["calibration"] = observation.calibration;
-  object["calibration_sha256"] = observation.calibration_sha256;
+  object["calibration"] = observation.origin.calibration;
+  object["calibration_sha256"] = observation.origin.calibration_sha256;
   object["sequence_tokens"] = observation.sequence_tokens;
   object["complete"] = observation.complete;
   object["bytes_done"] = observation.bytes_done;
@@ -45,11 +44,8 @@ Observation read_observation(const std::filesystem::path& path) {
   const nlohmann::json object = read_json_file(path, kFormat);
   const JsonFields fields(object, path.string());
   Observation observation;
-  observation.identity = fields.text("identity");
-  observation.sha256 = fields.text("sha256");
+  observation.origin = read_origin(fields);
   observation.experts_per_token = static_cast<int>(fields.integer("experts_per_token", 1, 1 << 16));
-  observation.calibration = fields.text("calibration");
-  observation.calibration_sha256 = fields.text("calibration_sha256");
   observation.sequence_tokens = static_cast<int>(fields.integer("sequence_tokens", 2, 1 << 30));
   observation.complete = fields.boolean("complete");
   observation.bytes_done = fields.integer("bytes_done", 0, kMaxCount);
@@ -57,8 +53,7 @@ Observation read_observation(const std::filesystem::path& path) {
   observation.documents = fields.integer("documents", 0, kMaxCount);
   observation.sequences = fields.integer("sequences", 0, kMaxCount);
   observation.tokens = fields.integer("tokens", 0, kMaxCount);
-  std::set<std::string> names;
-  for (const JsonFields& entry : fields.objects("blocks")) {
+  for (const JsonFields& entry : block_entries(fields)) {
     BlockSums block{.block = entry.text("block"),
                     .hashed = entry.boolean("hashed"),
                     .sums = entry.amounts("sums"),
@@ -66,10 +61,8 @@ Observation read_observation(const std::filesystem::path& path) {
     if (block.sums.empty() || block.sums.size() != block.counts.size()) {
       entry.fail("`sums` and `counts` must have one entry per expert each");
     }
-    if (!names.insert(block.block).second) entry.fail("repeats the block " + block.block);
     observation.blocks.push_back(std::move(block));
   }
-  if (observation.blocks.empty()) fields.fail("`blocks` is empty");
   return observation;
 }
 

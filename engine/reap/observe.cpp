@@ -139,11 +139,11 @@ class Observing {
     const weights::ModelConfig config = weights::read_config(options.checkpoint);
     const weights::Checkpoint checkpoint = weights::Checkpoint::open(options.checkpoint);
     sums_ = {
-        .identity = checkpoint.identity(),
-        .sha256 = weights::content_sha256(checkpoint, options.hash_cache),
+        .origin = {.identity = checkpoint.identity(),
+                   .sha256 = weights::content_sha256(checkpoint, options.hash_cache),
+                   .calibration = options.calibration.filename().string(),
+                   .calibration_sha256 = calibration_.sha256()},
         .experts_per_token = config.num_experts_per_tok,
-        .calibration = options.calibration.filename().string(),
-        .calibration_sha256 = calibration_.sha256(),
         .sequence_tokens = options.sequence_tokens,
         .blocks = empty_sums(all_blocks(config, weights::validate_structure(config, checkpoint)))};
     if (fs::exists(options.out)) take_over(read_observation(options.out));
@@ -187,10 +187,10 @@ class Observing {
       throw Error(ErrorCode::kUsage, options_.out.string() + ": was begun with another " + what,
                   "Give the same input to go on, or another --out to begin anew.");
     };
-    if (earlier.identity != sums_.identity || earlier.sha256 != sums_.sha256) {
-      refuse("checkpoint");
-    }
-    if (earlier.calibration_sha256 != sums_.calibration_sha256) refuse("calibration file");
+    const Origin& was = earlier.origin;
+    const Origin& is = sums_.origin;
+    if (was.identity != is.identity || was.sha256 != is.sha256) refuse("checkpoint");
+    if (was.calibration_sha256 != is.calibration_sha256) refuse("calibration file");
     if (earlier.sequence_tokens != sums_.sequence_tokens) {
       refuse("sequence length, " + std::to_string(earlier.sequence_tokens));
     }

@@ -2,12 +2,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <set>
 
 #include "engine/api/reap.h"
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
-#include "engine/reap/json_fields.h"
+#include "engine/reap/origin.h"
 
 namespace ds4::reap {
 namespace {
@@ -85,11 +84,8 @@ Plan make_plan(const Observation& observation, int keep,
            "Keep at least that many.");
   }
   Plan plan{.keep = keep,
-            .identity = observation.identity,
-            .sha256 = observation.sha256,
+            .origin = observation.origin,
             .observation_sha256 = sha256_hex(observation_text(observation)),
-            .calibration = observation.calibration,
-            .calibration_sha256 = observation.calibration_sha256,
             .tokens = observation.tokens,
             .blocks = {}};
   int most = 0;
@@ -125,11 +121,11 @@ std::string plan_text(const Plan& plan) {
   object["score"] =
       "mean over the tokens routed to an expert of route weight x L2 norm of its output";
   object["keep"] = plan.keep;
-  object["identity"] = plan.identity;
-  object["sha256"] = plan.sha256;
+  object["identity"] = plan.origin.identity;
+  object["sha256"] = plan.origin.sha256;
   object["observation_sha256"] = plan.observation_sha256;
-  object["calibration"] = plan.calibration;
-  object["calibration_sha256"] = plan.calibration_sha256;
+  object["calibration"] = plan.origin.calibration;
+  object["calibration_sha256"] = plan.origin.calibration_sha256;
   object["tokens"] = plan.tokens;
   object["blocks"] = nlohmann::ordered_json::array();
   for (const BlockPlan& block : plan.blocks) {
@@ -149,20 +145,15 @@ Plan read_plan(const std::filesystem::path& path) {
   const JsonFields fields(object, path.string());
   Plan plan;
   plan.keep = static_cast<int>(fields.integer("keep", 1, kMaxExperts));
-  plan.identity = fields.text("identity");
-  plan.sha256 = fields.text("sha256");
+  plan.origin = read_origin(fields);
   plan.observation_sha256 = fields.text("observation_sha256");
-  plan.calibration = fields.text("calibration");
-  plan.calibration_sha256 = fields.text("calibration_sha256");
   plan.tokens = fields.integer("tokens", 0, kMaxCount);
-  std::set<std::string> names;
-  for (const JsonFields& entry : fields.objects("blocks")) {
+  for (const JsonFields& entry : block_entries(fields)) {
     BlockPlan block{.block = entry.text("block"),
                     .hashed = entry.boolean("hashed"),
                     .rule = entry.text("rule"),
                     .kept = {},
                     .scores = entry.amounts("scores")};
-    if (!names.insert(block.block).second) entry.fail("repeats the block " + block.block);
     if (block.scores.empty() || block.n_experts() > kMaxExperts) {
       entry.fail("`scores` must have one entry per expert");
     }
@@ -176,7 +167,6 @@ Plan read_plan(const std::filesystem::path& path) {
     }
     plan.blocks.push_back(std::move(block));
   }
-  if (plan.blocks.empty()) fields.fail("`blocks` is empty");
   return plan;
 }
 

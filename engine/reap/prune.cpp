@@ -1,6 +1,7 @@
 // Writing a pruned checkpoint: shard by shard, tensor by tensor, a few MiB at a time. All work is
 // in OUT.partial; config.json comes last, so nothing unfinished loads.
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -12,8 +13,8 @@
 #include "engine/base/version.h"
 #include "engine/reap/layout.h"
 #include "engine/reap/manifest.h"
-#include "engine/reap/stream_file.h"
 #include "engine/weights/codecs/f32.h"
+#include "engine/weights/containers/safetensors_writer.h"
 
 namespace ds4::reap {
 namespace {
@@ -47,8 +48,11 @@ std::string_view row_of(const TensorRef& tensor, int64_t row) {
           bytes};
 }
 
+/// Takes the next bytes of a shard.
+using Put = std::function<void(std::string_view)>;
+
 // The table of a hash layer, I64 or I32, in the new numbers.
-void write_table(const OutputTensor& tensor, StreamFile& file) {
+void write_table(const OutputTensor& tensor, const Put& put) {
   const TensorRef& source = *tensor.source;
   const bool wide = source.dtype == weights::Dtype::kI64;
   const int64_t cols = source.shape[1];
@@ -73,19 +77,19 @@ void write_table(const OutputTensor& tensor, StreamFile& file) {
       bytes.append(reinterpret_cast<const char*>(&id), wide ? 8 : 4);
     }
   }
-  file.write(bytes);
+  put(bytes);
 }
 
-void write_tensor(const OutputTensor& tensor, StreamFile& file) {
+void write_tensor(const OutputTensor& tensor, const Put& put) {
   switch (tensor.change) {
     case OutputTensor::Change::kNone:
-      read_pieces(tensor.source->data, [&](std::string_view piece) { file.write(piece); });
+      read_pieces(tensor.source->data, put);
       return;
     case OutputTensor::Change::kRows:
-      for (const int expert : tensor.cut->kept) file.write(row_of(*tensor.source, expert));
+      for (const int expert : tensor.cut->kept) put(row_of(*tensor.source, expert));
       return;
     case OutputTensor::Change::kTable:
-      write_table(tensor, file);
+      write_table(tensor, put);
       return;
   }
 }
@@ -163,7 +167,7 @@ class Pruning {
         shards_(lay_out(source_, cuts_)),
         partial_(options.out) {
     partial_ += ".partial";
-    check_origin(source_.identity(), plan_.identity);
+    check_origin(source_.identity(), plan_.origin.identity);
     if (fs::exists(options_.out)) {
       throw Error(ErrorCode::kUsage, options_.out.string() + ": exists already",
                   "Give another folder, or remove this one yourself.");
@@ -207,7 +211,7 @@ class Pruning {
                  .keep = plan_.keep,
                  .transfer = options_.transfer,
                  .shards = {}};
-    check_origin(manifest_.source_sha256, plan_.sha256);
+    check_origin(manifest_.source_sha256, plan_.origin.sha256);
     std::error_code error;
     if (fs::exists(partial_ / kManifestName, error)) {
       Manifest earlier = read_manifest(partial_ / kManifestName);
@@ -219,6 +223,10 @@ class Pruning {
       manifest_.shards = std::move(earlier.shards);
     }
     make_folders(partial_);
+    for (const auto& entry : fs::directory_iterator(partial_)) {
+      // What a killed attempt was writing.
+      if (entry.path().extension().string().starts_with(".tmp")) fs::remove(entry.path(), error);
+    }
     check_space();
   }
 
@@ -247,15 +255,21 @@ class Pruning {
 
   void write_shard(const OutputShard& shard, int64_t done, int64_t total,
                    const PruneProgress& progress) {
-    StreamFile file(partial_ / shard.file);
-    file.write(shard.header);
+    weights::SafetensorsWriter file(partial_ / shard.file, shard.header, shard.tensor_bytes());
+    Sha256 hash;
+    hash.update(shard.header);
+    const Put put = [&](std::string_view bytes) {
+      hash.update(bytes);
+      file.append(bytes);
+    };
     for (const OutputTensor& tensor : shard.tensors) {
-      write_tensor(tensor, file);
+      write_tensor(tensor, put);
       progress(done + static_cast<int64_t>(shard.header.size()) + tensor.end, total);
     }
+    file.finish();
     std::erase_if(manifest_.shards,
                   [&](const ShardRecord& record) { return record.size.file == shard.file; });
-    manifest_.shards.push_back({size_of(shard), source_hashes_.at(shard.file), file.finish()});
+    manifest_.shards.push_back({size_of(shard), source_hashes_.at(shard.file), hash.hex()});
     write_manifest(manifest_, partial_ / kManifestName);
   }
 

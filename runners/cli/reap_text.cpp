@@ -40,12 +40,13 @@ std::string ids_text(const std::vector<int>& ids) {
 }  // namespace
 
 std::string observation_table(const reap::Observation& observation) {
-  std::string text =
-      observation.calibration + " (sha256 " + short_hash(observation.calibration_sha256) +
-      "): " + format_count(observation.tokens) + " tokens, " + format_count(observation.sequences) +
-      " sequences of at most " + format_count(observation.sequence_tokens) +
-      (observation.complete ? "\n" : ", not complete\n") + "checkpoint " +
-      short_hash(observation.sha256) + "\n";
+  std::string text = observation.origin.calibration + " (sha256 " +
+                     short_hash(observation.origin.calibration_sha256) +
+                     "): " + format_count(observation.tokens) + " tokens, " +
+                     format_count(observation.sequences) + " sequences of at most " +
+                     format_count(observation.sequence_tokens) +
+                     (observation.complete ? "\n" : ", not complete\n") + "checkpoint " +
+                     short_hash(observation.origin.sha256) + "\n";
   text += print("%-12s %8s %10s %8s %12s %12s %12s\n", "block", "experts", "routed", "unused",
                 "least mean", "median mean", "largest mean");
   for (const reap::BlockSums& block : observation.blocks) {
@@ -67,10 +68,11 @@ std::string observation_table(const reap::Observation& observation) {
 }
 
 std::string plan_table(const reap::Plan& plan) {
-  std::string text = "keep " + std::to_string(plan.keep) + ", from " + plan.calibration +
-                     " (sha256 " + short_hash(plan.calibration_sha256) + "), " +
-                     format_count(plan.tokens) + " tokens\ncheckpoint " + short_hash(plan.sha256) +
-                     ", observation " + short_hash(plan.observation_sha256) + "\n";
+  std::string text = "keep " + std::to_string(plan.keep) + ", from " + plan.origin.calibration +
+                     " (sha256 " + short_hash(plan.origin.calibration_sha256) + "), " +
+                     format_count(plan.tokens) + " tokens\ncheckpoint " +
+                     short_hash(plan.origin.sha256) + ", observation " +
+                     short_hash(plan.observation_sha256) + "\n";
   text += print("%-16s %-14s %8s %14s  %s\n", "block", "rule", "of", "share of means", "kept");
   for (const reap::BlockPlan& block : plan.blocks) {
     const std::string name = block.block + (block.hashed ? " (hash)" : "");

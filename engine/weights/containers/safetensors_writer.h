@@ -4,37 +4,34 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
+#include "engine/base/files.h"
 #include "engine/weights/containers/safetensors.h"
 
 namespace ds4::weights {
 
-/// The file exists from the constructor on and is complete after finish(); an object destroyed
-/// earlier leaves a cut-off file, which the caller removes. All members throw Error(kIo).
+/// A header as it begins a file: length, JSON, blanks up to whole units of 8 bytes. `tensors` come
+/// in the order of their data, with begin and end. `metadata`: the JSON of __metadata__, or empty.
+std::string safetensors_header(std::span<const TensorHeader> tensors,
+                               std::string_view metadata = R"({"format":"pt"})");
+
+/// The file appears under its name with finish(); until then it is another one, which goes with an
+/// object destroyed earlier. Members throw Error(kIo).
 class SafetensorsWriter {
  public:
-  /// Writes the header. `tensors` come in the order of their data; begin and end are set here, so
-  /// that the data is gap-free. `metadata` becomes __metadata__.
-  SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorHeader> tensors,
-                    const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
-  ~SafetensorsWriter();
-  SafetensorsWriter(const SafetensorsWriter&) = delete;
-  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
+  /// Writes the header; `data_bytes` follow.
+  SafetensorsWriter(const std::filesystem::path& path, std::string_view header, int64_t data_bytes);
 
   /// The next bytes of the data, in pieces of any size.
-  void append(std::span<const std::byte> bytes);
+  void append(std::string_view bytes);
   /// Checks that every byte announced came, flushes to the disk and closes.
   void finish();
 
  private:
-  void write_all(const char* bytes, size_t size);
-
-  std::filesystem::path path_;
-  int fd_ = -1;
+  AtomicFile file_;
   int64_t missing_ = 0;  // data bytes announced and not yet appended
 };
 

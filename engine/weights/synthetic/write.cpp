@@ -93,16 +93,19 @@ void write_checkpoint(const Spec& spec, const fs::path& directory,
   for (size_t begin = 0, end = 0; begin < tensors.size(); begin = end) {
     const std::string shard = shard_name(tensors[begin].shard, n_shards);
     std::vector<TensorHeader> headers;
+    int64_t bytes = 0;
     for (; end < tensors.size() && tensors[end].shard == tensors[begin].shard; ++end) {
-      headers.push_back({tensors[end].name, tensors[end].dtype, tensors[end].shape});
-      weight_map[tensors[end].name] = shard;
+      const Tensor& tensor = tensors[end];
+      headers.push_back({tensor.name, tensor.dtype, tensor.shape, bytes, bytes + tensor.bytes()});
+      bytes += tensor.bytes();
+      weight_map[tensor.name] = shard;
     }
-    SafetensorsWriter writer(folder.path() / shard, std::move(headers));
+    SafetensorsWriter writer(folder.path() / shard, safetensors_header(headers), bytes);
     for (size_t i = begin; i < end; ++i) {
       for (int64_t at = 0; at < tensors[i].bytes(); at += kBlock) {
         const auto part = static_cast<size_t>(std::min(kBlock, tensors[i].bytes() - at));
         generate(tensors[i].recipe, at, {block.data(), part});
-        writer.append({block.data(), part});
+        writer.append({reinterpret_cast<const char*>(block.data()), part});
         done += static_cast<int64_t>(part);
         if (progress) progress(done, total);
       }

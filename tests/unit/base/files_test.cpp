@@ -89,7 +89,7 @@ TEST_F(Files, AFullDiskIsNamedAndLeavesTheOldFile) {
       EXPECT_NE(std::string(error.what()).find((folder_ / "a").string() + ": cannot write"),
                 std::string::npos)
           << error.what();
-      EXPECT_NE(error.hint().find("free space"), std::string::npos);
+      EXPECT_NE(error.hint().find("Free space"), std::string::npos);
     }
   }
   EXPECT_EQ(read_file(folder_ / "a"), "before");

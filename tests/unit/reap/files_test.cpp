@@ -26,11 +26,11 @@ void PrintTo(const Damage& damage, std::ostream* out) {
 
 std::string good_observation() {
   Observation observation;
-  observation.identity = "i";
-  observation.sha256 = "s";
+  observation.origin.identity = "i";
+  observation.origin.sha256 = "s";
   observation.experts_per_token = 2;
-  observation.calibration = "c.jsonl";
-  observation.calibration_sha256 = "cs";
+  observation.origin.calibration = "c.jsonl";
+  observation.origin.calibration_sha256 = "cs";
   observation.sequence_tokens = 8;
   observation.blocks = {{"layers.0", false, {1, 2, 3}, {1, 1, 1}},
                         {"layers.1", false, {3, 2, 1}, {1, 1, 1}}};

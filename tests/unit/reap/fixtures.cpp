@@ -8,11 +8,11 @@ namespace fs = std::filesystem;
 
 Observation made_up_observation(const fs::path& folder) {
   const weights::Checkpoint checkpoint = weights::Checkpoint::open(folder);
-  Observation observation{.identity = checkpoint.identity(),
-                          .sha256 = weights::content_sha256(checkpoint),
+  Observation observation{.origin = {.identity = checkpoint.identity(),
+                                     .sha256 = weights::content_sha256(checkpoint),
+                                     .calibration = "made-up.jsonl",
+                                     .calibration_sha256 = std::string(64, '0')},
                           .experts_per_token = 2,
-                          .calibration = "made-up.jsonl",
-                          .calibration_sha256 = std::string(64, '0'),
                           .sequence_tokens = 16,
                           .complete = true,
                           .tokens = 10,

@@ -226,7 +226,7 @@ TEST_F(ObserveTest, AFullDiskKeepsWhatWasSaved) {
   {
     const test_support::FileSizeLimit limit(saved.size() / 2);
     EXPECT_THAT(message_of([&] { observe(options_, go_on); }),
-                AllOf(HasSubstr("full.json: cannot write"), HasSubstr("free space")));
+                AllOf(HasSubstr("full.json: cannot write"), HasSubstr("Free space")));
   }
   EXPECT_EQ(read_file(options_.out), saved);
   EXPECT_EQ(observe_all(), expected);

@@ -14,11 +14,11 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 Observation observation_of(std::vector<std::vector<double>> sums) {
-  Observation observation{.identity = "i",
-                          .sha256 = "s",
+  Observation observation{.origin = {.identity = "i",
+                                     .sha256 = "s",
+                                     .calibration = "c.jsonl",
+                                     .calibration_sha256 = "cs"},
                           .experts_per_token = 2,
-                          .calibration = "c.jsonl",
-                          .calibration_sha256 = "cs",
                           .sequence_tokens = 8,
                           .complete = true,
                           .blocks = {}};

@@ -80,7 +80,7 @@ TEST(Prune, WritesWhatBelongsBesideTheShards) {
   const auto manifest = nlohmann::json::parse(files.at("REAP_MANIFEST.json"));
   EXPECT_EQ(manifest.at("complete"), true);
   EXPECT_EQ(manifest.at("tensor_bytes"), sizes.tensor_bytes());
-  EXPECT_EQ(manifest.at("source_sha256"), test.plan.sha256);
+  EXPECT_EQ(manifest.at("source_sha256"), test.plan.origin.sha256);
   ASSERT_EQ(manifest.at("shards").size(), 2u);
   for (const auto& shard : manifest.at("shards")) {
     const std::string file = shard.at("file");
@@ -266,7 +266,7 @@ TEST(Prune, RefusesWrongInput) {
   fs::remove_all(test.partial());
 
   // A plan for other weights of the same structure: by its content hash; --transfer accepts it.
-  plan.sha256 = std::string(64, '1');
+  plan.origin.sha256 = std::string(64, '1');
   weights::write_text(other.plan, plan_text(plan));
   EXPECT_THAT(message_of([&] { prune(other, no_progress); }), HasSubstr("--transfer"));
   EXPECT_FALSE(fs::exists(test.partial() / "config.json"));
