@@ -42,14 +42,15 @@ class Stopwatch {
 };
 
 /// Times body() until the framework has enough. Inside the window: body alone. The counters belong
-/// to the pass that used the least processor time: GB/s and GFLOP/s as if every thread had a core
-/// to itself, their shares of the ceilings, and `floor`, the larger of the two.
+/// to the pass that took the least time on the wall, so short bodies are measured well on a busy
+/// machine too; `share` is the part of all threads' time that this process got in it. GB/s and
+/// GFLOP/s stand beside their shares of the ceilings, the larger of which tells what binds.
 /// prepare(), if any, runs before each pass, outside the window.
 template <class Body, class Prepare = std::nullptr_t>
 void measure(benchmark::State& state, double flops, double bytes, const Body& body,
              const Prepare& prepare = nullptr) {
   const Ceilings ceilings = measure_ceilings();
-  double best_cpu_s = 1e30;
+  probes::Pass best{0, 1e30, 0, threads()};
   for (auto _ : state) {
     if constexpr (!std::is_null_pointer_v<Prepare>) {
       state.PauseTiming();
@@ -58,14 +59,15 @@ void measure(benchmark::State& state, double flops, double bytes, const Body& bo
     }
     const Stopwatch watch;
     body();
-    best_cpu_s = std::min(best_cpu_s, watch.pass(0).cpu_s);
+    const probes::Pass pass = watch.pass(0);
+    if (pass.wall_s < best.wall_s) best = pass;
   }
-  const double seconds = best_cpu_s / threads();
-  state.counters["best_us"] = seconds * 1e6;
-  state.counters["GFLOP/s"] = flops / seconds / 1e9;
-  state.counters["GB/s"] = bytes / seconds / 1e9;
-  state.counters["of_sgemm"] = flops / seconds / ceilings.sgemm;
-  state.counters["of_read"] = bytes / seconds / ceilings.read;
+  state.counters["best_us"] = best.wall_s * 1e6;
+  state.counters["share"] = best.share();
+  state.counters["GFLOP/s"] = flops / best.wall_s / 1e9;
+  state.counters["GB/s"] = bytes / best.wall_s / 1e9;
+  state.counters["of_sgemm"] = flops / best.wall_s / ceilings.sgemm;
+  state.counters["of_read"] = bytes / best.wall_s / ceilings.read;
 }
 
 /// `count` normal numbers and room for a vector behind them.
