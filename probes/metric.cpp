@@ -25,6 +25,8 @@ constexpr std::array kMetrics{
     Metric{"acceptance_rate_5", "1", kHigherIsBetter, "share of fifth drafts that were kept", true},
     Metric{"load_time", "s", kLowerIsBetter,
            "time from starting to open the target until it is ready"},
+    Metric{"output_rate", "tok/s", kHigherIsBetter,
+           "completion tokens of all answers per second from the first case to the last"},
     Metric{"peak_memory", "B", kLowerIsBetter, "largest resident memory of the worker process"},
     Metric{"planned_memory", "B", kNeither,
            "memory of the process that the engine planned before it allocated anything"},

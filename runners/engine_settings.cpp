@@ -10,6 +10,7 @@ EngineSettings engine_settings(const profiles::EngineSection& section) {
   settings.context_length = section.context_length;
   settings.prefill_chunk = static_cast<int>(section.prefill_chunk);
   settings.draft_tokens = static_cast<int>(section.draft_tokens);
+  settings.sequences = static_cast<int>(section.sequences);
   settings.threads = static_cast<int>(section.threads);
   return settings;
 }

@@ -36,6 +36,12 @@ std::string last_words(const std::string& log) {
   return "\n" + log.substr(begin, end + 1 - begin);
 }
 
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 // One launch: the state between the first line of a worker and its end.
 class Launch {
  public:
@@ -79,9 +85,9 @@ class Launch {
       } else if (monotonic_seconds() - case_start_ >
                  limit(assignment_.cell.profile.case_timeout_s + kDeafness_s)) {
         row_.outcome = "timeout";
-        row_.message = state_.case_id.empty()
+        row_.message = in_flight_.empty()
                            ? "no case began within `limits.case_timeout`"
-                           : "case " + state_.suite + "/" + state_.case_id +
+                           : "case " + join(in_flight_) +
                                  " did not end within `limits.case_timeout`, nor when told to";
       }
       if (!row_.outcome.empty()) {
@@ -105,6 +111,7 @@ class Launch {
     } else if (const auto* c = std::get_if<CaseMessage>(&message)) {
       state_.suite = c->suite;
       state_.case_id = c->case_id;
+      in_flight_.emplace_back(c->suite + "/" + c->case_id);
       state_.prompt_done = state_.completion_done = 0;
       case_start_ = monotonic_seconds();
     } else if (const auto* progress = std::get_if<ProgressMessage>(&message)) {
@@ -120,6 +127,7 @@ class Launch {
       row.cell_key = row_.cell_key;
       row.number = ++tries_[{row.suite, row.case_id}];
       store_.add_attempt(run_id_, row, attempt->score);
+      std::erase(in_flight_, row.suite + "/" + row.case_id);
       ++state_.cases_done;
     }
   }
@@ -129,9 +137,7 @@ class Launch {
     row_.exit_code = exit.code;
     row_.signal = exit.signal;
     row_.seconds = monotonic_seconds() - start_;
-    row_.phase = state_.phase == "cases" && !state_.case_id.empty()
-                     ? state_.suite + "/" + state_.case_id
-                     : state_.phase;
+    row_.phase = state_.phase == "cases" && !in_flight_.empty() ? join(in_flight_) : state_.phase;
     row_.log_tail = child.log_tail();
     if (row_.outcome.empty()) {
       if (done && exit.code == 0 && exit.signal == 0) {
@@ -159,6 +165,7 @@ class Launch {
   double case_start_;
   reports::LaunchRow row_;
   std::vector<probes::Sample> samples_;
+  std::vector<std::string> in_flight_;  // begun and not ended, "suite/case"
   std::map<std::pair<std::string, std::string>, int> tries_;
 };
 

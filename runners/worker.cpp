@@ -1,7 +1,9 @@
 #include "runners/worker.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
@@ -15,7 +17,7 @@ namespace {
 
 constexpr double kProgressInterval_s = 0.25;
 
-class Worker {
+class Worker final : public Work {
  public:
   Worker(const Assignment& assignment, std::FILE* out)
       : assignment_(assignment), profile_(assignment.cell.profile), out_(out) {}
@@ -26,17 +28,22 @@ class Worker {
     const Capabilities capabilities =
         target_->open([&](const std::string& phase) { send(PhaseMessage{phase}); });
     const double load_s = monotonic_seconds() - start;
-    const auto work = missing_cases();
-    send(ReadyMessage{capabilities.description, static_cast<int>(work.size())});
+    missing_ = missing_cases();
+    counter_ = {[&](const Conversation& c) { return target_->count_tokens(c); },
+                capabilities.exact_token_counts};
+    send(ReadyMessage{capabilities.description, static_cast<int>(missing_.size())});
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
     send(PhaseMessage{"cases"});
-    const suites::TokenCounter counter{
-        [&](const Conversation& c) { return target_->count_tokens(c); },
-        capabilities.exact_token_counts};
-    for (const auto& [section, spec] : work) run_case(*section, spec, counter);
+    const double cases_start = monotonic_seconds();
+    target_->run(*this);
+    const double cases_s = monotonic_seconds() - cases_start;
     std::vector<probes::Sample> samples = target_->observe();
     samples.push_back({"peak_memory", static_cast<double>(probes::read_host_memory().peak_bytes),
                        monotonic_seconds() - start, ""});
+    if (completion_tokens_ > 0) {
+      samples.push_back({"output_rate", static_cast<double>(completion_tokens_) / cases_s,
+                         monotonic_seconds() - start, ""});
+    }
     send(SamplesMessage{samples});
     target_->close();
     send(DoneMessage{});
@@ -49,65 +56,75 @@ class Worker {
     std::fflush(out_);
   }
 
- private:
-  using Work = std::vector<std::pair<const profiles::SuiteSection*, suites::CaseSpec>>;
-
-  Work missing_cases() const {
-    Work work;
-    for (const profiles::SuiteSection& section : profile_.suites) {
-      for (suites::CaseSpec& spec : suites::find_suite(section.name)->plan(section.parameters)) {
-        if (!assignment_.done.contains({section.name, spec.id})) {
-          work.emplace_back(&section, std::move(spec));
-        }
-      }
-    }
-    return work;
-  }
-
-  void run_case(const profiles::SuiteSection& section, const suites::CaseSpec& spec,
-                const suites::TokenCounter& counter) {
-    send(CaseMessage{section.name, spec.id});
-    const suites::Suite& suite = *suites::find_suite(section.name);
-    suites::Case c = suite.build(section.parameters, spec, counter);
+  std::optional<Item> next() override {
+    if (begun_ == missing_.size()) return std::nullopt;
+    const auto& [section, spec] = missing_[begun_];
+    send(CaseMessage{section->name, spec.id});
+    const suites::Suite& suite = *suites::find_suite(section->name);
+    suites::Case c = suite.build(section->parameters, spec, counter_);
     c.limits.sampling = profile_.sampling;
     c.limits.seed = profile_.engine.seed;
     c.limits.sequence = spec.seed;  // so that repeats and equal prompts draw differently
-    AttemptMessage message;
-    reports::AttemptRow& attempt = message.attempt;
-    attempt.suite = section.name;
-    attempt.suite_version = section.version;
+    InFlight& flight = in_flight_[static_cast<int64_t>(begun_)];
+    reports::AttemptRow& attempt = flight.message.attempt;
+    attempt.suite = section->name;
+    attempt.suite_version = section->version;
     attempt.case_id = spec.id;
     attempt.tags = spec.tags;
     attempt.prompt = prompt_text(c.conversation);
     attempt.expected = c.expected;
     attempt.started_at = utc_now();
-    const Response response = submit(c);
-    fill(attempt, response);
-    if (attempt.status == "ok") {
-      message.score = grade(suite, attempt);
+    flight.start = flight.last_progress = monotonic_seconds();
+    return Item{static_cast<int64_t>(begun_++), {std::move(c.conversation), std::move(c.limits)}};
+  }
+
+  bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) override {
+    InFlight& flight = in_flight_.at(id);
+    const double now = monotonic_seconds();
+    if (now - flight.last_progress > kProgressInterval_s) {
+      flight.last_progress = now;
+      send(ProgressMessage{prompt_done, completion_done});
+    }
+    flight.late = now - flight.start > profile_.case_timeout_s;
+    return !flight.late;
+  }
+
+  void done(int64_t id, Response response) override {
+    const auto flight = in_flight_.extract(id);
+    DS4_CHECK(!flight.empty());
+    if (flight.mapped().late) {
+      response.error = "stopped after " + format_seconds(profile_.case_timeout_s) +
+                       ", the limit `limits.case_timeout`";
+    }
+    AttemptMessage& message = flight.mapped().message;
+    fill(message.attempt, response);
+    completion_tokens_ += response.completion_tokens;
+    if (message.attempt.status == "ok") {
+      message.score = grade(*suites::find_suite(message.attempt.suite), message.attempt);
     }
     send(message);
   }
 
-  Response submit(const suites::Case& c) {
-    const double start = monotonic_seconds();
-    double last_progress = start;
+ private:
+  using Cases = std::vector<std::pair<const profiles::SuiteSection*, suites::CaseSpec>>;
+
+  // A case between next() and done().
+  struct InFlight {
+    AttemptMessage message;
+    double start = 0, last_progress = 0;
     bool late = false;
-    Response response = target_->submit({c.conversation, c.limits},
-                                        [&](int64_t prompt_done, int64_t completion_done) {
-                                          const double now = monotonic_seconds();
-                                          if (now - last_progress > kProgressInterval_s) {
-                                            last_progress = now;
-                                            send(ProgressMessage{prompt_done, completion_done});
-                                          }
-                                          late = now - start > profile_.case_timeout_s;
-                                          return !late;
-                                        });
-    if (late) {
-      response.error = "stopped after " + format_seconds(profile_.case_timeout_s) +
-                       ", the limit `limits.case_timeout`";
+  };
+
+  Cases missing_cases() const {
+    Cases cases;
+    for (const profiles::SuiteSection& section : profile_.suites) {
+      for (suites::CaseSpec& spec : suites::find_suite(section.name)->plan(section.parameters)) {
+        if (!assignment_.done.contains({section.name, spec.id})) {
+          cases.emplace_back(&section, std::move(spec));
+        }
+      }
     }
-    return response;
+    return cases;
   }
 
   static void fill(reports::AttemptRow& attempt, const Response& response) {
@@ -133,6 +150,11 @@ class Worker {
   const profiles::Profile& profile_;
   std::FILE* out_;
   std::unique_ptr<Target> target_;
+  suites::TokenCounter counter_;
+  Cases missing_;
+  size_t begun_ = 0;                       // of them
+  std::map<int64_t, InFlight> in_flight_;  // by the place in missing_
+  int64_t completion_tokens_ = 0;
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ json engine_json(const EngineSection& engine) {
           {"context_length", engine.context_length},
           {"prefill_chunk", engine.prefill_chunk},
           {"draft_tokens", engine.draft_tokens},
+          {"sequences", engine.sequences},
           {"threads", engine.threads},
           {"seed", engine.seed}};
 }
@@ -32,6 +33,7 @@ EngineSection engine_from(const json& j) {
   j.at("context_length").get_to(engine.context_length);
   j.at("prefill_chunk").get_to(engine.prefill_chunk);
   engine.draft_tokens = j.value("draft_tokens", engine.draft_tokens);  // absent before it existed
+  engine.sequences = j.value("sequences", engine.sequences);           // like this one
   j.at("threads").get_to(engine.threads);
   j.at("seed").get_to(engine.seed);
   return engine;

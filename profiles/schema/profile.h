@@ -20,6 +20,7 @@ struct EngineSection {
   int64_t context_length = 8192;
   int64_t prefill_chunk = 512;
   int64_t draft_tokens = 0;
+  int64_t sequences = 1;
   int64_t threads = 0;
   uint64_t seed = 0;
 };

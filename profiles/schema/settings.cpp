@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kMaxContext = int64_t{1} << 21;
 constexpr int64_t kMaxChunk = int64_t{1} << 16;
 constexpr int64_t kMaxThreads = 4096;
+constexpr int64_t kMaxSequences = 64;
 constexpr int64_t kMaxDrafts = 5;  // what a checkpoint can draft is checked when it is opened
 
 constexpr int64_t kMaxTopK = int64_t{1} << 30;
@@ -35,7 +36,7 @@ std::string choice(const toml::node& node, const TomlSource& source, const char*
   return source.one_of(node, key, valid);
 }
 
-const std::array<EngineKey, 8> kEngineKeys{{
+const std::array<EngineKey, 9> kEngineKeys{{
     {"device",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.device = choice<2>(node, source, "engine.device", {"cpu", "cuda"});
@@ -59,6 +60,10 @@ const std::array<EngineKey, 8> kEngineKeys{{
     {"draft_tokens",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.draft_tokens = source.integer(node, "engine.draft_tokens", 0, kMaxDrafts);
+     }},
+    {"sequences",
+     [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
+       engine.sequences = source.integer(node, "engine.sequences", 1, kMaxSequences);
      }},
     {"threads",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {

@@ -1,19 +1,17 @@
-// The embedded engine as a target: renders, tokenises, runs the session, parses. The only harness
-// file that includes the engine's interface for inference.
+// The embedded engine as a target: renders and tokenises requests and runs their sessions, up to
+// engine.sequences at a time.
 #include <algorithm>
 #include <optional>
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
-#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "runners/engine_settings.h"
+#include "runners/targets/engine_answer.h"
 #include "runners/targets/registry.h"
 
 namespace ds4::runners {
 namespace {
-
-constexpr float kNever = -1000;  // the bias of a token that must not be drawn
 
 class EngineTarget final : public Target {
  public:
@@ -32,10 +30,12 @@ class EngineTarget final : public Target {
     release_ = release_of_checkpoint(checkpoint).value_or(Release::kApril);
     planned_bytes_ = estimate_memory(checkpoint, settings).total_bytes();
     engine_ = Engine::load(checkpoint, settings);
-    session_ = engine_->new_session();
+    for (int64_t i = 0; i < profile_.engine.sequences; ++i) {
+      sessions_.push_back(engine_->new_session());
+    }
     on_phase("warm-up");  // first touch of the weights; not part of any case
     const TokenId warm_up[] = {std::max<TokenId>(0, tokenizer_->bos())};
-    session_->extend_to(warm_up);
+    for (const auto& session : sessions_) session->extend_to(warm_up);
     return {.exact_token_counts = true,
             .tools = true,
             .thinking = true,
@@ -47,34 +47,26 @@ class EngineTarget final : public Target {
     return static_cast<int64_t>(encode(conversation).size());
   }
 
-  Response submit(const Request& request,
-                  const std::function<bool(int64_t, int64_t)>& on_progress) override {
-    Response response;
-    std::vector<TokenId> tokens = encode(request.conversation);
-    response.prompt_tokens = static_cast<int64_t>(tokens.size());
-    if (response.prompt_tokens + request.limits.max_tokens > profile_.engine.context_length) {
-      response.error = "the prompt of " + std::to_string(response.prompt_tokens) +
-                       " tokens and max_tokens " + std::to_string(request.limits.max_tokens) +
-                       " exceed engine.context_length " +
-                       std::to_string(profile_.engine.context_length) + "; raise it";
-      return response;
+  void run(Work& work) override {
+    std::vector<std::unique_ptr<EngineAnswer>> active;
+    while (true) {
+      while (active.size() < sessions_.size()) {
+        std::optional<Work::Item> item = work.next();
+        if (!item) break;
+        if (auto answer = admit(work, std::move(*item), active))
+          active.push_back(std::move(answer));
+      }
+      if (active.empty()) return;
+      if (active.size() == 1) {
+        active[0]->round();
+      } else {
+        step(active);
+      }
+      for (const auto& answer : active) {
+        if (answer->finished()) answer->deliver();
+      }
+      std::erase_if(active, [](const auto& answer) { return answer->finished(); });
     }
-    // Timed window: from handing over the tokens to the last token; rendering, encoding and parsing
-    // are outside.
-    const double start = monotonic_seconds();
-    const auto elapsed = [&] { return monotonic_seconds() - start; };
-    const bool complete = session_->extend_to(
-        tokens, [&](int64_t tokens_done) { return on_progress(tokens_done, 0); });
-    response.cached_tokens = session_->reused();
-    response.answer.finish_reason =
-        complete ? decode(request, elapsed, on_progress, response) : "cancelled";
-    response.end_s = elapsed();
-    const ParsedCompletion parsed =
-        parse_completion(response.answer.text, request.conversation.thinking, ParseMode::kTolerant);
-    response.answer.reasoning = parsed.reasoning;
-    response.answer.content = parsed.content;
-    response.answer.tool_calls = parsed.tool_calls;
-    return response;
   }
 
   std::vector<probes::Sample> observe() override {
@@ -84,7 +76,7 @@ class EngineTarget final : public Target {
   }
 
   void close() override {
-    session_.reset();
+    sessions_.clear();
     engine_.reset();
   }
 
@@ -93,82 +85,53 @@ class EngineTarget final : public Target {
     return tokenizer_->encode(render_prompt(conversation, release_), AddedTokens::kParse);
   }
 
-  // Decodes until EOS, a stop string, the limit or a cancel; returns the finish reason.
-  template <typename Elapsed>
-  std::string decode(const Request& request, const Elapsed& elapsed,
-                     const std::function<bool(int64_t, int64_t)>& on_progress, Response& response) {
-    SamplingSettings sampling = sampling_settings(request.limits);
-    if (request.limits.ignore_end) sampling.logit_bias.push_back({tokenizer_->eos(), kNever});
-    StopStrings stops(request.limits.ignore_end ? std::vector<std::string>{}
-                                                : request.limits.sampling.stop);
-    StreamDecoder stream(tokenizer_);
-    std::string& text = response.answer.text;
-    const TokenId eos[] = {tokenizer_->eos()};
-    std::string finish = request.limits.max_tokens < 1 ? "length" : "";
-    // Takes a token into the answer; false when it is the last.
-    const auto take = [&](TokenId token) {
-      ++response.completion_tokens;
-      if (token == eos[0]) {
-        finish = "stop";
-        return false;
-      }
-      text += stops.push(stream.push(token));
-      if (stops.stopped()) {
-        finish = "stop";
-      } else if (!on_progress(response.prompt_tokens, response.completion_tokens)) {
-        finish = "cancelled";
-      } else if (response.completion_tokens == request.limits.max_tokens) {
-        finish = "length";
-      }
-      return finish.empty();
-    };
-    while (finish.empty()) {
-      // A token has arrived when it is drawn, a pass before it is computed. The round draws it
-      // again, to the same result, and may add drafts.
-      const TokenId drawn = session_->sample(sampling);
-      response.events.push_back({elapsed(), 1});
-      if (!take(drawn)) break;
-      const int64_t left = request.limits.max_tokens - response.completion_tokens;
-      const std::vector<TokenId> round = session_->decode(sampling, 1 + left, eos);
-      if (round.size() == 1) continue;
-      TokenEvent drafts{elapsed(), 0};
-      for (size_t i = 1; i < round.size() && finish.empty(); ++i) {
-        ++drafts.n_tokens;
-        take(round[i]);
-      }
-      response.events.push_back(drafts);
+  // The answer with its prompt read, in a session that no other has; none when it ended there. The
+  // clock starts with the tokens: rendering and encoding are outside.
+  std::unique_ptr<EngineAnswer> admit(Work& work, Work::Item item,
+                                      const std::vector<std::unique_ptr<EngineAnswer>>& active) {
+    std::vector<TokenId> tokens = encode(item.request.conversation);
+    const auto length = static_cast<int64_t>(tokens.size());
+    if (length + item.request.limits.max_tokens > profile_.engine.context_length) {
+      Response refused;
+      refused.prompt_tokens = length;
+      refused.error = "the prompt of " + std::to_string(length) + " tokens and max_tokens " +
+                      std::to_string(item.request.limits.max_tokens) +
+                      " exceed engine.context_length " +
+                      std::to_string(profile_.engine.context_length) + "; raise it";
+      work.done(item.id, std::move(refused));
+      return nullptr;
     }
-    if (!response.events.empty()) response.first_token_s = response.events.front().time_s;
-    text += stops.push(stream.finish());
-    text += stops.finish();
-    add_samples(session_->draft_counts(), elapsed(), response);
-    return finish;
+    const auto free = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& session) {
+      return std::none_of(active.begin(), active.end(),
+                          [&](const auto& answer) { return &answer->session() == session.get(); });
+    });
+    auto answer = std::make_unique<EngineAnswer>(work, std::move(item), std::move(tokens), **free,
+                                                 tokenizer_);
+    answer->read_prompt();
+    if (!answer->finished()) return answer;
+    answer->deliver();
+    return nullptr;
   }
 
-  static void add_samples(const DraftCounts& counts, double time_s, Response& response) {
-    if (counts.rounds == 0 || counts.drafted.empty()) return;
-    const auto add = [&](const std::string& metric, double value) {
-      response.samples.push_back({metric, value, time_s, "decode"});
-    };
-    const auto rounds = static_cast<double>(counts.rounds);
-    double kept = 0;
-    for (size_t i = 0; i < counts.drafted.size(); ++i) {
-      const auto accepted = static_cast<double>(counts.accepted[i]);
-      kept += accepted;
-      if (counts.drafted[i] > 0) {
-        add("acceptance_rate_" + std::to_string(i + 1),
-            accepted / static_cast<double>(counts.drafted[i]));
+  // One token for each of several answers, computed in one pass. Drafts are for an answer alone.
+  void step(const std::vector<std::unique_ptr<EngineAnswer>>& active) {
+    std::vector<TokenId> drawn;
+    drawn.reserve(active.size());
+    std::vector<Engine::Addition> additions;
+    for (const auto& answer : active) {
+      if (const std::optional<TokenId> token = answer->draw()) {
+        drawn.push_back(*token);
+        additions.push_back({&answer->session(), {&drawn.back(), 1}});
       }
     }
-    add("decode_rounds", rounds);
-    add("acceptance_length", (rounds + kept) / rounds);
+    if (!additions.empty()) engine_->append(additions);
   }
 
   profiles::Profile profile_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   Release release_ = Release::kApril;
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<Session> session_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // engine.sequences of them
   int64_t planned_bytes_ = 0;
 };
 

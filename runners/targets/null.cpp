@@ -6,7 +6,7 @@
 namespace ds4::runners {
 namespace {
 
-class NullTarget final : public Target {
+class NullTarget final : public OneAtATime {
  public:
   Capabilities open(const std::function<void(const std::string&)>&) override {
     return {.exact_token_counts = true,

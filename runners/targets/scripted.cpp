@@ -30,7 +30,7 @@ void end_process(const json& how) {
   ::raise(name == "segv" ? SIGSEGV : SIGKILL);
 }
 
-class ScriptedTarget final : public Target {
+class ScriptedTarget final : public OneAtATime {
  public:
   explicit ScriptedTarget(const profiles::Profile& profile)
       : path_(profile.script), seed_(profile.engine.seed) {}

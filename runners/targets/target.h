@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@
 
 namespace ds4::runners {
 
-/// A piece of the answer as it arrived. Times are seconds since submit() on the monotonic clock.
+/// A piece of the answer as it arrived. Times are seconds since the target took the request, on the
+/// monotonic clock.
 struct TokenEvent {
   double time_s = 0;
   int n_tokens = 1;  // a server may deliver several tokens at once
@@ -30,7 +32,7 @@ struct Response {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
   int64_t cached_tokens = 0;
-  double first_token_s = -1;  // since submit(); -1 = none came
+  double first_token_s = -1;  // -1 = none came
   double end_s = 0;
   std::vector<TokenEvent> events;
   std::vector<probes::Sample> samples;  // what else is known of this answer
@@ -44,19 +46,43 @@ struct Capabilities {
   std::string description;  // one line for the run row, e.g. "embedded engine, cpu, 6 layers"
 };
 
+/// What a target is given to do. It calls back on the thread that called run().
+class Work {
+ public:
+  virtual ~Work() = default;
+  struct Item {
+    int64_t id = 0;
+    Request request;
+  };
+  /// The next request; nothing when there are no more.
+  virtual std::optional<Item> next() = 0;
+  /// Prompt and completion tokens done so far. False: the request is to be cancelled, its response
+  /// then has finish_reason "cancelled".
+  virtual bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) = 0;
+  virtual void done(int64_t id, Response response) = 0;
+};
+
 class Target {
  public:
   virtual ~Target() = default;
   /// Loads or connects; reports progress as phases ("load", "warm-up"). Throws ds4::Error.
   virtual Capabilities open(const std::function<void(const std::string& phase)>& on_phase) = 0;
   virtual int64_t count_tokens(const Conversation& conversation) = 0;
-  /// Runs one request to its end. `on_progress(prompt tokens done, completion tokens done)` may
-  /// return false to cancel; the response then has finish_reason "cancelled".
-  virtual Response submit(const Request& request,
-                          const std::function<bool(int64_t, int64_t)>& on_progress) = 0;
+  /// Answers requests, as many at a time as it is set to, until there are no more.
+  virtual void run(Work& work) = 0;
   /// Memory and other readings since the last call.
   virtual std::vector<probes::Sample> observe() = 0;
   virtual void close() = 0;
+};
+
+/// The base of targets that answer one request after the other.
+class OneAtATime : public Target {
+ public:
+  void run(Work& work) final;
+
+ private:
+  virtual Response submit(const Request& request,
+                          const std::function<bool(int64_t, int64_t)>& on_progress) = 0;
 };
 
 }  // namespace ds4::runners

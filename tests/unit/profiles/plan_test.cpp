@@ -107,6 +107,7 @@ TEST(CellKey, ChangesWithEverythingThatIsMeasured) {
                              "engine.context_length=77",
                              "engine.prefill_chunk=3",
                              "engine.draft_tokens=2",
+                             "engine.sequences=4",
                              "engine.threads=5",
                              "engine.seed=9",
                              "engine.device=cuda",
@@ -206,10 +207,9 @@ Cell random_cell(uint32_t seed) {
   p.checkpoint = random.text();
   p.target = random.text();
   p.script = random.text();
-  p.engine = {random.text(),    random.text(),
-              random.text(),    random.integer(),
-              random.integer(), random.integer(),
-              random.integer(), UINT64_MAX - static_cast<uint64_t>(seed)};
+  p.engine = {random.text(),    random.text(),    random.text(),
+              random.integer(), random.integer(), random.integer(),
+              random.integer(), random.integer(), UINT64_MAX - static_cast<uint64_t>(seed)};
   p.sampling = {random.real(), random.integer(),
                 random.real(), random.real(),
                 random.real(), random.real(),
@@ -257,6 +257,7 @@ void expect_equal(const Cell& a, const Cell& b) {
   EXPECT_EQ(p.engine.context_length, q.engine.context_length);
   EXPECT_EQ(p.engine.prefill_chunk, q.engine.prefill_chunk);
   EXPECT_EQ(p.engine.draft_tokens, q.engine.draft_tokens);
+  EXPECT_EQ(p.engine.sequences, q.engine.sequences);
   EXPECT_EQ(p.engine.threads, q.engine.threads);
   EXPECT_EQ(p.engine.seed, q.engine.seed);
   EXPECT_EQ(p.sampling, q.sampling);

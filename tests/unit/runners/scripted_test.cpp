@@ -4,6 +4,7 @@
 #include "engine/base/files.h"
 #include "runners/targets/registry.h"
 #include "tests/support/command.h"
+#include "tests/unit/runners/one_request.h"
 
 namespace ds4::runners {
 namespace {
@@ -25,7 +26,7 @@ Response ask(Target& target, const std::string& text) {
   message.role = "user";
   message.content = text;
   request.conversation.messages.push_back(message);
-  return target.submit(request, [](int64_t, int64_t) { return true; });
+  return submit(target, request, [](int64_t, int64_t) { return true; });
 }
 
 TEST(ScriptedTarget, PlaysTheFirstMatchingRuleWithPlaysLeft) {

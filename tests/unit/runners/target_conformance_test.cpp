@@ -5,6 +5,7 @@
 #include "runners/targets/registry.h"
 #include "tests/support/command.h"
 #include "tests/support/source_dir.h"
+#include "tests/unit/runners/one_request.h"
 
 namespace ds4::runners {
 namespace {
@@ -52,11 +53,11 @@ TEST_P(TargetConformance, CountsWhatItThenSees) {
   const Request r = request("What is 12 + 30?");
   const int64_t counted = target_->count_tokens(r.conversation);
   EXPECT_GT(counted, 0);
-  EXPECT_EQ(target_->submit(r, go_on).prompt_tokens, counted);
+  EXPECT_EQ(submit(*target_, r, go_on).prompt_tokens, counted);
 }
 
 TEST_P(TargetConformance, TimesAreOrderedAndCountsAgree) {
-  const Response response = target_->submit(request("Say OK."), go_on);
+  const Response response = submit(*target_, request("Say OK."), go_on);
   EXPECT_EQ(response.error, "");
   EXPECT_FALSE(response.answer.finish_reason.empty());
   int64_t tokens = 0;
@@ -76,7 +77,7 @@ TEST_P(TargetConformance, TimesAreOrderedAndCountsAgree) {
 
 TEST_P(TargetConformance, SameRequestTwiceGivesTheSameAnswer) {
   const Request r = request("What is the capital of France?");
-  const Response first = target_->submit(r, go_on), second = target_->submit(r, go_on);
+  const Response first = submit(*target_, r, go_on), second = submit(*target_, r, go_on);
   EXPECT_EQ(first.answer.text, second.answer.text);
   EXPECT_EQ(first.completion_tokens, second.completion_tokens);
 }
@@ -85,18 +86,18 @@ TEST_P(TargetConformance, NothingEndsAnAnswerThatIsToBeFull) {
   if (GetParam() != std::string("engine")) GTEST_SKIP() << "the target makes no tokens of its own";
   Request r = request("Say OK.");
   r.limits.sampling.stop = {"OK"};
-  EXPECT_EQ(target_->submit(r, go_on).answer.finish_reason, "stop");
+  EXPECT_EQ(submit(*target_, r, go_on).answer.finish_reason, "stop");
   r.limits.ignore_end = true;
-  const Response full = target_->submit(r, go_on);
+  const Response full = submit(*target_, r, go_on);
   EXPECT_EQ(full.answer.finish_reason, "length");
   EXPECT_EQ(full.completion_tokens, 24);
 }
 
 TEST_P(TargetConformance, CanBeCancelledAndUsedAgain) {
   const Response cancelled =
-      target_->submit(request("Say OK."), [](int64_t, int64_t) { return false; });
+      submit(*target_, request("Say OK."), [](int64_t, int64_t) { return false; });
   EXPECT_EQ(cancelled.answer.finish_reason, "cancelled");
-  EXPECT_EQ(target_->submit(request("Say OK."), go_on).error, "");
+  EXPECT_EQ(submit(*target_, request("Say OK."), go_on).error, "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, TargetConformance, testing::Values("engine", "null", "scripted"),

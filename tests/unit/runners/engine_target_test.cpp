@@ -1,0 +1,88 @@
+// Several answers of the embedded engine at a time are those it gives one by one.
+#include <gtest/gtest.h>
+
+#include "runners/targets/registry.h"
+#include "tests/support/source_dir.h"
+#include "tests/unit/runners/one_request.h"
+
+namespace ds4::runners {
+namespace {
+
+std::unique_ptr<Target> engine(int64_t sequences, int64_t draft_tokens) {
+  profiles::Profile profile;
+  profile.target = "engine";
+  profile.checkpoint = test_support::source_dir() / "checkpoints/tiny";
+  profile.engine.context_length = 300;
+  profile.engine.prefill_chunk = 64;
+  profile.engine.sequences = sequences;
+  profile.engine.draft_tokens = draft_tokens;
+  auto target = make_target(profile);
+  target->open([](const std::string&) {});
+  return target;
+}
+
+Request request(const std::string& text, int64_t max_tokens) {
+  Request r;
+  Message message;
+  message.role = "user";
+  message.content = text;
+  r.conversation.messages.push_back(message);
+  r.limits.max_tokens = max_tokens;
+  r.limits.seed = 3;
+  return r;
+}
+
+// Answers of different lengths, one that cannot fit, one without tokens, sampled and greedy ones.
+std::vector<Request> mixed() {
+  std::vector<Request> requests = {
+      request("What is 12 + 30?", 24),     request("Say OK.", 5),
+      request(std::string(2000, 'x'), 24), request("What is the capital of France?", 60),
+      request("Count to three.", 0),       request("Say OK.", 40)};
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(request("Tell me about the sea.", 20 + i));
+    requests.back().limits.sampling.temperature = 1.5;
+    requests.back().limits.sequence = static_cast<uint64_t>(i);
+    requests.back().limits.ignore_end = i % 2 == 1;
+  }
+  return requests;
+}
+
+TEST(EngineTarget, SeveralAnswersAtATimeAreThoseOfOneByOne) {
+  const auto go_on = [](int64_t, int64_t) { return true; };
+  const auto alone = engine(1, 0);
+  const std::vector<Response> expected = submit_all(*alone, mixed(), go_on);
+  for (const auto& [sequences, drafts] : {std::pair{2, 0}, std::pair{3, 2}, std::pair{16, 0}}) {
+    SCOPED_TRACE(sequences);
+    const auto target = engine(sequences, drafts);
+    const std::vector<Response> got = submit_all(*target, mixed(), go_on);
+    ASSERT_EQ(got.size(), expected.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+      SCOPED_TRACE(i);
+      EXPECT_EQ(got[i].answer.text, expected[i].answer.text);
+      EXPECT_EQ(got[i].answer.finish_reason, expected[i].answer.finish_reason);
+      EXPECT_EQ(got[i].completion_tokens, expected[i].completion_tokens);
+      EXPECT_EQ(got[i].prompt_tokens, expected[i].prompt_tokens);
+      EXPECT_EQ(got[i].error, expected[i].error);
+    }
+  }
+  EXPECT_NE(expected[2].error, "");
+  EXPECT_NE(expected[6].answer.text, expected[8].answer.text);
+}
+
+TEST(EngineTarget, ACancelledAnswerLeavesTheOthersAlone) {
+  const auto target = engine(2, 0);
+  const std::vector<Request> requests = {request("What is 12 + 30?", 24),
+                                         request("Tell me about the sea.", 24)};
+  const std::vector<Response> whole =
+      submit_all(*target, requests, [](int64_t, int64_t) { return true; });
+  const int64_t first_prompt = whole[0].prompt_tokens;
+  ASSERT_NE(first_prompt, whole[1].prompt_tokens);
+  const std::vector<Response> cut = submit_all(
+      *target, requests,
+      [&](int64_t prompt, int64_t completion) { return prompt == first_prompt || completion < 2; });
+  EXPECT_EQ(cut[0].answer.text, whole[0].answer.text);
+  EXPECT_EQ(cut[1].answer.finish_reason, "cancelled");
+}
+
+}  // namespace
+}  // namespace ds4::runners
