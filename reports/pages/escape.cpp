@@ -76,6 +76,11 @@ bool continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
 }
 
+/// A character that neither opens a tag nor an entity; Markdown passes both on to HTML.
+std::string without_tags(char c) {
+  return c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
+}
+
 }  // namespace
 
 std::string clean_text(std::string_view text) {
@@ -89,58 +94,23 @@ std::string clean_line(std::string_view text) {
 std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : clean_text(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
+    if (c == '"') {
+      out += "&quot;";
+    } else if (c == '\'') {
+      out += "&#39;";
+    } else {
+      out += without_tags(c);
     }
   }
   return out;
 }
 
 std::string escape_markdown(std::string_view text) {
+  constexpr std::string_view kMarks = "\\`*_[]|#~$";
   std::string out;
   for (const char c : clean_line(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\\':
-      case '`':
-      case '*':
-      case '_':
-      case '[':
-      case ']':
-      case '|':
-      case '#':
-      case '~':
-      case '$':
-        out += '\\';
-        out += c;
-        break;
-      default:
-        out += c;
-    }
+    if (kMarks.find(c) != std::string_view::npos) out += '\\';
+    out += without_tags(c);
   }
   return out;
 }

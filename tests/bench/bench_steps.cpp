@@ -36,6 +36,11 @@ struct Loaded {
   }
 };
 
+void lengths(benchmark::internal::Benchmark* measured) {
+  for (const int64_t tokens : {512, 2048, 16384, 65536, 200000}) measured->Arg(tokens);
+  measured->Unit(benchmark::kMillisecond)->UseRealTime();
+}
+
 void prefill(State& state) {
   Loaded model(state.range(0));
   const double flops = model.work.prefill_flops(state.range(0));
@@ -47,15 +52,7 @@ void prefill(State& state) {
       });
   state.counters["us/tok"] = state.counters["best_us"].value / static_cast<double>(state.range(0));
 }
-BENCHMARK(prefill)
-    ->ArgName("tokens")
-    ->Arg(512)
-    ->Arg(2048)
-    ->Arg(16384)
-    ->Arg(65536)
-    ->Arg(200000)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+BENCHMARK(prefill)->ArgName("tokens")->Apply(lengths);
 
 // 16 greedy tokens behind a context, always the same.
 void decode(State& state) {
@@ -70,15 +67,7 @@ void decode(State& state) {
       [&] { model.session->extend_to(model.tokens); });
   state.counters["us/tok"] = state.counters["best_us"].value / kSteps;
 }
-BENCHMARK(decode)
-    ->ArgName("context")
-    ->Arg(512)
-    ->Arg(2048)
-    ->Arg(16384)
-    ->Arg(65536)
-    ->Arg(200000)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
+BENCHMARK(decode)->ArgName("context")->Apply(lengths);
 
 }  // namespace
 }  // namespace ds4::bench

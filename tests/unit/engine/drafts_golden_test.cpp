@@ -12,16 +12,12 @@
 #include "engine/model/forward.h"
 #include "engine/weights/weights.h"
 #include "tests/unit/engine/golden_file.h"
+#include "tests/unit/engine/model_check.h"
 #include "tests/unit/engine/op_fixture.h"
 
 namespace ds4::golden {
 namespace {
 namespace fs = std::filesystem;
-
-// As for whole models (models_golden_test.cpp): tight without rounding points, loose with them.
-constexpr double kF32Tolerance = 1e-4;
-constexpr double kReferenceMedian = 0.06;
-constexpr double kReferenceWorst = 0.5;
 
 EngineSettings settings_for(Precision precision, int chunk) {
   EngineSettings settings;

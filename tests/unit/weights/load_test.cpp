@@ -96,20 +96,7 @@ TEST(LoadWeights, FillsEveryLayerKind) {
 TEST(LoadWeights, FillsTheBlocksOfDspark) {
   const TemporaryFolder folder;
   TestModel model;
-  std::erase_if(model.tensors, [](const auto& item) { return item.first.starts_with("mtp."); });
-  model.add_layer("mtp.0.", 0, 4, false);
-  model.add_layer("mtp.1.", 0, 5, false);
-  model.add_fp8("mtp.0.main_proj", 26, 52);
-  model.add("mtp.0.main_norm.weight", "BF16", {26});
-  model.add("mtp.1.norm.weight", "BF16", {26});
-  model.add_head_mix("mtp.1.");
-  model.add("mtp.1.markov_head.markov_w1.weight", "BF16", {17, 3});
-  model.add("mtp.1.markov_head.markov_w2.weight", "BF16", {17, 3});
-  model.add("mtp.1.confidence_head.proj.weight", "BF16", {1, 29});
-  model.config["dspark_target_layer_ids"] = {0, 2};
-  model.config["dspark_markov_rank"] = 3;
-  model.config["dspark_block_size"] = 4;
-  model.config["dspark_noise_token_id"] = 16;
+  model.chain_blocks({4, 5});
   model.write(folder.path());
   const ModelWeights weights = load_weights(folder.path());
   EXPECT_FALSE(weights.mtp.has_value());

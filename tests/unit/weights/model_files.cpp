@@ -120,6 +120,25 @@ void TestModel::add_fp4(const std::string& name, int64_t rows, int64_t cols) {
   add(name + ".scale", "F8_E8M0", {rows, (cols + 31) / 32});
 }
 
+void TestModel::chain_blocks(const std::vector<int>& experts) {
+  std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("mtp."); });
+  for (size_t i = 0; i < experts.size(); ++i) {
+    add_layer("mtp." + std::to_string(i) + ".", 0, experts[i], false);
+  }
+  add_fp8("mtp.0.main_proj", 26, 52);
+  add("mtp.0.main_norm.weight", "BF16", {26});
+  const std::string last = "mtp." + std::to_string(experts.size() - 1) + ".";
+  add(last + "norm.weight", "BF16", {26});
+  add_head_mix(last);
+  add(last + "markov_head.markov_w1.weight", "BF16", {17, 3});
+  add(last + "markov_head.markov_w2.weight", "BF16", {17, 3});
+  add(last + "confidence_head.proj.weight", "BF16", {1, 29});
+  config["dspark_target_layer_ids"] = {0, 2};
+  config["dspark_markov_rank"] = 3;
+  config["dspark_block_size"] = 4;
+  config["dspark_noise_token_id"] = 16;
+}
+
 void TestModel::add_head_mix(const std::string& prefix) {
   add(prefix + "hc_head_fn", "F32", {2, 52});
   add(prefix + "hc_head_base", "F32", {2});

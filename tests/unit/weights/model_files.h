@@ -52,6 +52,8 @@ struct TestModel {
   void add_fp4(const std::string& name, int64_t rows, int64_t cols);
   void add_layer(const std::string& prefix, int ratio, int n_experts, bool hashed);
   void add_head_mix(const std::string& prefix);
+  /// Replaces the classic MTP block by the chained blocks of DSpark, with so many experts each.
+  void chain_blocks(const std::vector<int>& experts);
   /// One model.safetensors and config.json.
   void write(const std::filesystem::path& folder) const;
 

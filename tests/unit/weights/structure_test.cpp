@@ -73,19 +73,7 @@ TEST(Structure, CountsMtpBlocksByTheirTensorsNotTheConfig) {
   for (const nlohmann::json& said :
        {nlohmann::json(0), nlohmann::json(1), nlohmann::json(7), nlohmann::json()}) {
     TestModel model;
-    std::erase_if(model.tensors, [](const auto& item) { return item.first.starts_with("mtp."); });
-    for (const char* prefix : {"mtp.0.", "mtp.1.", "mtp.2."}) model.add_layer(prefix, 0, 5, false);
-    model.add_fp8("mtp.0.main_proj", 26, 52);
-    model.add("mtp.0.main_norm.weight", "BF16", {26});
-    model.add("mtp.2.norm.weight", "BF16", {26});
-    model.add_head_mix("mtp.2.");
-    model.add("mtp.2.markov_head.markov_w1.weight", "BF16", {17, 3});
-    model.add("mtp.2.markov_head.markov_w2.weight", "BF16", {17, 3});
-    model.add("mtp.2.confidence_head.proj.weight", "BF16", {1, 29});
-    model.config["dspark_target_layer_ids"] = {0, 2};
-    model.config["dspark_markov_rank"] = 3;
-    model.config["dspark_block_size"] = 4;
-    model.config["dspark_noise_token_id"] = 16;
+    model.chain_blocks({5, 5, 5});
     model.config["num_nextn_predict_layers"] = said;
     // More experts than the backbone: pruned or not, a block's own router counts.
     EXPECT_EQ(structure_of(model).experts_per_mtp_block, (std::vector<int>{5, 5, 5}))
