@@ -136,16 +136,14 @@ class Observing {
     if (options.sequence_tokens < 2) {
       throw Error(ErrorCode::kUsage, "a sequence needs at least 2 tokens", "2048 is usual.");
     }
-    const weights::ModelConfig config = weights::read_config(options.checkpoint);
-    const weights::Checkpoint checkpoint = weights::Checkpoint::open(options.checkpoint);
-    sums_ = {
-        .origin = {.identity = checkpoint.identity(),
-                   .sha256 = weights::content_sha256(checkpoint, options.hash_cache),
-                   .calibration = options.calibration.filename().string(),
-                   .calibration_sha256 = calibration_.sha256()},
-        .experts_per_token = config.num_experts_per_tok,
-        .sequence_tokens = options.sequence_tokens,
-        .blocks = empty_sums(all_blocks(config, weights::validate_structure(config, checkpoint)))};
+    const auto [config, checkpoint, structure] = weights::open_model(options.checkpoint);
+    sums_ = {.origin = {.identity = checkpoint.identity(),
+                        .sha256 = weights::content_sha256(checkpoint, options.hash_cache),
+                        .calibration = options.calibration.filename().string(),
+                        .calibration_sha256 = calibration_.sha256()},
+             .experts_per_token = config.num_experts_per_tok,
+             .sequence_tokens = options.sequence_tokens,
+             .blocks = empty_sums(all_blocks(config, structure))};
     if (fs::exists(options.out)) take_over(read_observation(options.out));
   }
 

@@ -159,15 +159,13 @@ class Pruning {
  public:
   explicit Pruning(const PruneOptions& options)
       : options_(options),
-        config_(weights::read_config(options.source)),
-        source_(Checkpoint::open(options.source)),
+        source_(weights::open_model(options.source)),
         plan_(read_plan(options.plan)),
-        cuts_(cuts_of(plan_, options.plan.string(), config_,
-                      weights::validate_structure(config_, source_))),
-        shards_(lay_out(source_, cuts_)),
+        cuts_(cuts_of(plan_, options.plan.string(), source_.config, source_.structure)),
+        shards_(lay_out(source_.checkpoint, cuts_)),
         partial_(options.out) {
     partial_ += ".partial";
-    check_origin(source_.identity(), plan_.origin.identity);
+    check_origin(source_.checkpoint.identity(), plan_.origin.identity);
     if (fs::exists(options_.out)) {
       throw Error(ErrorCode::kUsage, options_.out.string() + ": exists already",
                   "Give another folder, or remove this one yourself.");
@@ -175,7 +173,7 @@ class Pruning {
   }
 
   PruneSizes run(const PruneProgress& progress) {
-    PruneSizes sizes = sizes_of(source_, shards_, plan_.keep);
+    PruneSizes sizes = sizes_of(source_.checkpoint, shards_, plan_.keep);
     begin();
     int64_t done = 0;
     for (const OutputShard& shard : shards_) {
@@ -200,13 +198,13 @@ class Pruning {
 
   // Fills the manifest, taking over shards that an earlier attempt finished.
   void begin() {
-    const auto hashes = weights::file_hashes(source_, options_.hash_cache);
+    const auto hashes = weights::file_hashes(source_.checkpoint, options_.hash_cache);
     for (const weights::FileHash& file : hashes) {
       source_hashes_[file.path.filename().string()] = file.sha256;
     }
     manifest_ = {.tool = std::string("ds4-sweep ") + kVersion + " (" + kCommit + ")",
-                 .source_identity = source_.identity(),
-                 .source_sha256 = weights::content_sha256(source_, hashes),
+                 .source_identity = source_.checkpoint.identity(),
+                 .source_sha256 = weights::content_sha256(source_.checkpoint, hashes),
                  .plan_sha256 = sha256_hex(plan_text(plan_)),
                  .keep = plan_.keep,
                  .transfer = options_.transfer,
@@ -294,8 +292,7 @@ class Pruning {
   }
 
   const PruneOptions& options_;
-  weights::ModelConfig config_;
-  Checkpoint source_;
+  weights::OpenedModel source_;
   Plan plan_;
   std::vector<Cut> cuts_;
   std::vector<OutputShard> shards_;
@@ -325,9 +322,8 @@ int64_t PruneSizes::tensors() const {
 }
 
 PruneSizes prune_sizes(const fs::path& directory, int keep) {
-  const weights::ModelConfig config = weights::read_config(directory);
-  const Checkpoint source = Checkpoint::open(directory);
-  std::vector<Cut> cuts = all_blocks(config, weights::validate_structure(config, source));
+  const auto [config, source, structure] = weights::open_model(directory);
+  std::vector<Cut> cuts = all_blocks(config, structure);
   if (keep < config.num_experts_per_tok) {
     throw Error(ErrorCode::kUsage,
                 "cannot keep " + std::to_string(keep) + " experts: each token takes " +

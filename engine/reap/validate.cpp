@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using weights::Checkpoint;
+using weights::OpenedModel;
 using weights::TensorRef;
 
 // The kinds of tensors in the table, by what a name contains; the first that fits decides.
@@ -39,16 +40,6 @@ const char* group_of(std::string_view name) {
   return kKinds[std::size(kKinds) - 1].group;
 }
 
-struct Opened {
-  weights::ModelConfig config;
-  Checkpoint checkpoint;
-  weights::Structure structure;
-  explicit Opened(const fs::path& folder)
-      : config(weights::read_config(folder)),
-        checkpoint(Checkpoint::open(folder)),
-        structure(weights::validate_structure(config, checkpoint)) {}
-};
-
 class Validating {
  public:
   explicit Validating(const ValidateOptions& options) : options_(options) {}
@@ -56,7 +47,7 @@ class Validating {
   Validation run() {
     for (const Kind& kind : kKinds) result_.groups.push_back({.group = kind.group, .worst = ""});
     try {
-      child_.emplace(options_.checkpoint);
+      child_ = weights::open_model(options_.checkpoint);
       weights::load_weights(options_.checkpoint);  // table entries, scales that are NaN
     } catch (const Error& error) {
       result_.failures.push_back(error.what());
@@ -71,7 +62,7 @@ class Validating {
       result_.groups.clear();
       return std::move(result_);
     }
-    const Opened parent(options_.source);
+    const OpenedModel parent = weights::open_model(options_.source);
     if (find_cuts(parent)) compare(parent);
     std::erase_if(result_.groups, [](const GroupCheck& group) { return group.tensors == 0; });
     return std::move(result_);
@@ -98,7 +89,7 @@ class Validating {
 
   // Which of the parent's experts the blocks kept: by the plan beside the weights, else by router
   // rows that are equal byte for byte, in ascending order.
-  bool find_cuts(const Opened& parent) {
+  bool find_cuts(const OpenedModel& parent) {
     cuts_ = all_blocks(parent.config, parent.structure);
     if (cuts_.size() != result_.experts_per_block.size()) {
       fail("has " + std::to_string(result_.experts_per_block.size()) + " blocks of experts; " +
@@ -136,7 +127,7 @@ class Validating {
     }
   }
 
-  bool find_by_router(const Opened& parent, int n_kept, Cut* cut) {
+  bool find_by_router(const OpenedModel& parent, int n_kept, Cut* cut) {
     const std::string name = cut->name + ".ffn.gate.weight";
     const TensorRef& child_rows = *child_->checkpoint.find(name);
     const TensorRef& parent_rows = *parent.checkpoint.find(name);
@@ -159,7 +150,7 @@ class Validating {
     return false;
   }
 
-  void compare(const Opened& parent) {
+  void compare(const OpenedModel& parent) {
     std::set<std::string_view> expected;
     const auto shards = lay_out(parent.checkpoint, cuts_);
     for (const OutputShard& shard : shards) {
@@ -274,7 +265,7 @@ class Validating {
   }
 
   const ValidateOptions& options_;
-  std::optional<Opened> child_;
+  std::optional<OpenedModel> child_;
   std::vector<Cut> cuts_;
   Validation result_;
 };

@@ -5,19 +5,21 @@
 #include "engine/base/error.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/session/memory.h"
+#include "engine/weights/model_info.h"
 
 namespace ds4 {
 
 std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
                                      const EngineSettings& settings) {
-  ModelInfo info = read_model_info(checkpoint);
+  weights::OpenedModel opened = weights::open_model(checkpoint);
+  ModelInfo info = weights::model_info(opened);
   session::check_settings(settings, info);
   auto backend = settings.device == Device::kCuda
                      ? ops::make_cuda_backend(settings.precision)
                      : ops::make_cpu_backend(settings.threads, settings.precision);
-  session::check_free_memory(estimate_memory(checkpoint, settings), settings.device);
-  return std::make_unique<session::LoadedEngine>(weights::load_weights(checkpoint), std::move(info),
-                                                 settings, std::move(backend));
+  session::check_free_memory(session::estimate(opened, settings), settings.device);
+  return std::make_unique<session::LoadedEngine>(weights::load_weights(std::move(opened)),
+                                                 std::move(info), settings, std::move(backend));
 }
 
 std::string gpu_name() {

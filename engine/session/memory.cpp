@@ -14,8 +14,6 @@
 #include "engine/model/workspace.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/ops/ops.h"
-#include "engine/weights/checkpoint.h"
-#include "engine/weights/structure.h"
 
 namespace ds4 {
 
@@ -26,17 +24,22 @@ int64_t MemoryEstimate::total_bytes() const {
 
 MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,
                                const EngineSettings& settings) {
-  const weights::ModelConfig config = weights::read_config(checkpoint);
-  const weights::Checkpoint files = weights::Checkpoint::open(checkpoint);
-  const weights::Structure structure = weights::validate_structure(config, files);
+  return session::estimate(weights::open_model(checkpoint), settings);
+}
+
+MemoryEstimate session::estimate(const weights::OpenedModel& opened,
+                                 const EngineSettings& settings) {
+  const weights::ModelConfig& config = opened.config;
+  const weights::Structure& structure = opened.structure;
   int64_t weight_bytes = 0;
-  for (const weights::TensorRef& tensor : files.tensors()) weight_bytes += tensor.bytes();
+  for (const weights::TensorRef& tensor : opened.checkpoint.tensors())
+    weight_bytes += tensor.bytes();
 
   int experts = 0;
   for (const auto& counts : {structure.experts_per_layer, structure.experts_per_mtp_block}) {
     for (const int count : counts) experts = std::max(experts, count);
   }
-  const int rows = session::batch_rows(settings);
+  const int rows = batch_rows(settings);
   const cache::CachePlan plan = cache::plan_cache(config, settings);
   const bool cuda = settings.device == Device::kCuda;
   const int value_bytes = cuda ? ops::cuda_value_bytes(settings.precision) : ops::kCpuValueBytes;

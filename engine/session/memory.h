@@ -2,12 +2,16 @@
 #pragma once
 
 #include "engine/api/session.h"
+#include "engine/weights/structure.h"
 
 namespace ds4::session {
 
 /// Tokens computed at once: a prefill chunk that a session can hold, and at least a step with
 /// drafts of every sequence.
 int batch_rows(const EngineSettings& settings);
+
+/// What an engine of an opened checkpoint takes.
+MemoryEstimate estimate(const weights::OpenedModel& opened, const EngineSettings& settings);
 
 /// Throws Error(kMachine) when the estimate exceeds what the device can still give.
 void check_free_memory(const MemoryEstimate& estimate, Device device);

@@ -146,10 +146,7 @@ void add_cache_sizes(const ModelConfig& config, Inventory* inventory) {
 }  // namespace
 
 Inventory take_inventory(const std::filesystem::path& directory) {
-  const ModelConfig config = weights::read_config(directory);
-  const Checkpoint checkpoint = Checkpoint::open(directory);
-  const weights::Structure structure = weights::validate_structure(config, checkpoint);
-
+  const auto [config, checkpoint, structure] = weights::open_model(directory);
   Inventory inventory;
   inventory.n_shards = static_cast<int64_t>(checkpoint.files().size());
   inventory.n_tensors = static_cast<int64_t>(checkpoint.tensors().size());

@@ -1,15 +1,18 @@
-// load_weights: opens, checks and fills; the walk itself is model_builder.cpp's.
-#include "engine/weights/checkpoint.h"
+// load_weights: fills what was opened; the walk itself is model_builder.cpp's.
 #include "engine/weights/model_builder.h"
+#include "engine/weights/structure.h"
 #include "engine/weights/weights.h"
 
 namespace ds4::weights {
 
-ModelWeights load_weights(const std::filesystem::path& name) {
-  const ModelConfig config = read_config(name);
-  Checkpoint checkpoint = Checkpoint::open(name);
-  // Headers first: a wrong shape deep in the file should not wait for gigabytes of scales.
-  const Structure structure = validate_structure(config, checkpoint);
+ModelWeights load_weights(const std::filesystem::path& checkpoint) {
+  return load_weights(open_model(checkpoint));
+}
+
+ModelWeights load_weights(OpenedModel opened) {
+  // Headers were checked first: a wrong shape deep in the file does not wait for gigabytes of
+  // scales.
+  auto& [config, checkpoint, structure] = opened;
   checkpoint.generate();
   TensorReader reader(checkpoint, ReadMode::kData);
   ModelBuilder builder(config, &reader);

@@ -1,25 +1,23 @@
-// read_model_info of engine/api/session.h: what a checkpoint is, from config.json and headers.
-#include "engine/api/session.h"
-#include "engine/weights/checkpoint.h"
-#include "engine/weights/config.h"
-#include "engine/weights/structure.h"
+#include "engine/weights/model_info.h"
 
 namespace ds4 {
 
-ModelInfo read_model_info(const std::filesystem::path& directory) {
-  const weights::ModelConfig config = weights::read_config(directory);
-  const weights::Checkpoint checkpoint = weights::Checkpoint::open(directory);
-  const weights::Structure structure = weights::validate_structure(config, checkpoint);
+ModelInfo weights::model_info(const OpenedModel& opened) {
+  const ModelConfig& config = opened.config;
   ModelInfo info;
   info.model_type = config.model_type;
   info.n_layers = config.num_hidden_layers;
   info.hidden_size = config.hidden_size;
   info.vocab_size = config.vocab_size;
   info.context_limit = config.max_position_embeddings;
-  info.experts_per_layer = structure.experts_per_layer;
-  info.most_drafts = weights::most_drafts(config, structure.mtp);
-  info.identity = weights::model_identity(config, checkpoint);
+  info.experts_per_layer = opened.structure.experts_per_layer;
+  info.most_drafts = most_drafts(config, opened.structure.mtp);
+  info.identity = model_identity(config, opened.checkpoint);
   return info;
+}
+
+ModelInfo read_model_info(const std::filesystem::path& checkpoint) {
+  return weights::model_info(weights::open_model(checkpoint));
 }
 
 }  // namespace ds4

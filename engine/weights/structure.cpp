@@ -29,6 +29,13 @@ int most_drafts(const ModelConfig& config, MtpFlavour flavour) {
   return 0;
 }
 
+OpenedModel open_model(const std::filesystem::path& name) {
+  ModelConfig config = read_config(name);
+  Checkpoint checkpoint = Checkpoint::open(name);
+  Structure structure = validate_structure(config, checkpoint);
+  return {std::move(config), std::move(checkpoint), std::move(structure)};
+}
+
 Structure validate_structure(const ModelConfig& config, const Checkpoint& checkpoint) {
   TensorReader reader(checkpoint, ReadMode::kHeaders);
   ModelBuilder builder(config, &reader);

@@ -2,6 +2,7 @@
 // flavour. Checking it walks every tensor the model needs, without reading data.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,16 @@ int most_drafts(const ModelConfig& config, MtpFlavour flavour);
 /// only data can tell (tid2eid ranges, NaN scales) is checked by load_weights().
 /// Throws Error(kCheckpoint) naming file and tensor.
 Structure validate_structure(const ModelConfig& config, const Checkpoint& checkpoint);
+
+/// A checkpoint whose config.json and headers have been read and agree.
+struct OpenedModel {
+  ModelConfig config;
+  Checkpoint checkpoint;
+  Structure structure;
+};
+
+/// Opens a folder or a name without reading data. Throws as validate_structure().
+OpenedModel open_model(const std::filesystem::path& name);
 
 /// Checkpoint::identity(), after "synthetic-" (engine/base/checkpoint_name.h) when the weights are
 /// generated, in memory or written to files.

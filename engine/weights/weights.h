@@ -107,6 +107,8 @@ struct Dspark {
   Matrix markov_w2;  // [vocab, rank], BF16 or F32
 };
 
+struct OpenedModel;  // structure.h
+
 struct ModelWeights {
   ModelConfig config;
   std::string identity;     // model_identity() of structure.h
@@ -125,5 +127,7 @@ struct ModelWeights {
 /// Loads, or generates, and checks a checkpoint (folder or name): structure (model.md 1.3), shapes,
 /// dtypes, tid2eid ranges, scales without NaN. Throws Error(kCheckpoint) naming file and tensor.
 ModelWeights load_weights(const std::filesystem::path& checkpoint);
+/// The same for one whose headers have been read.
+ModelWeights load_weights(OpenedModel opened);
 
 }  // namespace ds4::weights
