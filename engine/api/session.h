@@ -106,6 +106,8 @@ class Session {
   using LogitSink = std::function<void(int64_t position, std::span<const float> logits)>;
   /// Called after each chunk with the tokens done so far; returning false stops early.
   using Progress = std::function<bool(int64_t tokens_done)>;
+  /// See decode().
+  using Drawn = std::function<bool(TokenId token)>;
 
   /// Makes the timeline equal to `prefix`: goes back as rewind() does and computes the rest.
   /// Afterwards logits() belong to its last token. `all_logits`, if set, receives every newly
@@ -129,9 +131,13 @@ class Session {
   /// guesses about what follows that equal what would have been drawn. Returns the appended tokens,
   /// 1 to 1 + draft_tokens, at most `max_tokens`, none behind one of `stops`; they are the tokens
   /// that rounds without guesses would give, whatever the sampling. Afterwards logits() belong to
-  /// the last. Throws Error(kUsage) when the session is full or `max_tokens` is below 1.
+  /// the last. `drawn`, if set, sees the first of them as soon as it is drawn, a pass before the
+  /// rest, while logits() are still those it was drawn from; when it returns false the round ends
+  /// there, appends nothing and returns nothing. Throws Error(kUsage) when the session is full or
+  /// `max_tokens` is below 1.
   virtual std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
-                                      std::span<const TokenId> stops = {}) = 0;
+                                      std::span<const TokenId> stops = {},
+                                      const Drawn& drawn = nullptr) = 0;
   /// Of the rounds since the last extend_to().
   virtual const DraftCounts& draft_counts() const = 0;
   /// The timeline, its logits and all it remembers as one record that tells what it belongs to. It

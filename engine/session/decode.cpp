@@ -23,22 +23,23 @@ void TimelineSession::guess(const SamplingSettings& sampling, int64_t count,
 }
 
 std::vector<TokenId> TimelineSession::decode(const SamplingSettings& sampling, int64_t max_tokens,
-                                             std::span<const TokenId> stops) {
+                                             std::span<const TokenId> stops, const Drawn& drawn) {
   if (max_tokens < 1) {
     throw Error(ErrorCode::kUsage,
                 "max_tokens is " + std::to_string(max_tokens) + " in a round of decoding",
                 "Ask for at least one token.");
   }
-  check({}, length() + 1);
   const auto is_stop = [&](TokenId token) {
     return std::find(stops.begin(), stops.end(), token) != stops.end();
   };
   const int64_t first = length();
-  const int64_t room = std::min(max_tokens, engine_.settings().context_length - first) - 1;
-  const int64_t count = std::min<int64_t>(engine_.settings().draft_tokens, room);
   // What the timeline becomes when all guesses are right.
   std::vector<TokenId> timeline = tokens_;
   timeline.push_back(sample(sampling));
+  if (drawn && !drawn(timeline.back())) return {};
+  check({}, first + 1);
+  const int64_t room = std::min(max_tokens, engine_.settings().context_length - first) - 1;
+  const int64_t count = std::min<int64_t>(engine_.settings().draft_tokens, room);
   if (count > 0 && !is_stop(timeline.back())) guess(sampling, count, timeline);
   const auto stop = std::find_if(timeline.begin() + first, timeline.end(), is_stop);
   if (stop != timeline.end()) timeline.erase(stop + 1, timeline.end());

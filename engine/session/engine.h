@@ -54,7 +54,7 @@ class TimelineSession final : public Session {
   std::span<const float> logits() const override { return logits_; }
   TokenId sample(const SamplingSettings& sampling) override;
   std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
-                              std::span<const TokenId> stops) override;
+                              std::span<const TokenId> stops, const Drawn& drawn) override;
   const DraftCounts& draft_counts() const override { return draft_counts_; }
   std::vector<std::byte> snapshot() const override;
   void save_snapshot(const std::filesystem::path& file) const override;

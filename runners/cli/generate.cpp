@@ -74,14 +74,15 @@ class Talk {
       more = n < options_.max_tokens && finish == "length";
     };
     while (more && session_->length() < options_.settings.context_length) {
-      // Shown when drawn, a pass before it is computed; the round draws the same token again.
-      const TokenId drawn = session_->sample(options_.sampling);
-      take(drawn, options_.logprobs > 0
-                      ? log_probabilities(session_->logits(), {&drawn, 1}, options_.logprobs)
-                      : Logprobs{});
-      if (n == 1) first = monotonic_seconds();
-      if (!more) break;
-      const auto round = session_->decode(options_.sampling, 1 + options_.max_tokens - n, eos);
+      // Shown when drawn, a pass before drafts behind it are kept.
+      const auto show = [&](TokenId drawn) {
+        take(drawn, options_.logprobs > 0
+                        ? log_probabilities(session_->logits(), {&drawn, 1}, options_.logprobs)
+                        : Logprobs{});
+        if (n == 1) first = monotonic_seconds();
+        return more;
+      };
+      const auto round = session_->decode(options_.sampling, options_.max_tokens - n, eos, show);
       for (size_t i = 1; i < round.size() && more; ++i) take(round[i], {});
     }
     emit(stops.push(decoder.finish()));

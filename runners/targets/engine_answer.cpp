@@ -79,20 +79,23 @@ bool EngineAnswer::take(TokenId token) {
   return !finished();
 }
 
-std::optional<TokenId> EngineAnswer::draw() {
+bool EngineAnswer::arrive(TokenId drawn) {
   // A token has arrived when it is drawn, a pass before it is computed.
-  const TokenId drawn = session_.sample(sampling_);
   response_.events.push_back({elapsed(), 1});
-  if (!take(drawn)) return std::nullopt;
+  return take(drawn);
+}
+
+std::optional<TokenId> EngineAnswer::draw() {
+  const TokenId drawn = session_.sample(sampling_);
+  if (!arrive(drawn)) return std::nullopt;
   return drawn;
 }
 
 void EngineAnswer::round() {
-  if (!draw()) return;
-  // The session draws the token again, to the same result, and may add drafts.
   const int64_t left = item_.request.limits.max_tokens - response_.completion_tokens;
-  const std::vector<TokenId> round = session_.decode(sampling_, 1 + left, {&eos_, 1});
-  if (round.size() == 1) return;
+  const std::vector<TokenId> round =
+      session_.decode(sampling_, left, {&eos_, 1}, [this](TokenId drawn) { return arrive(drawn); });
+  if (round.size() <= 1) return;
   TokenEvent drafts{elapsed(), 0};
   for (size_t i = 1; i < round.size() && !finished(); ++i) {
     ++drafts.n_tokens;

@@ -27,15 +27,16 @@ class EngineAnswer {
   /// Draws the next token and takes it into the answer. Nothing when it ended the answer; else it
   /// is to be appended to the session before the next draw.
   std::optional<TokenId> draw();
-  /// draw() and the append, with the session's drafts behind them.
+  /// The same and the append, with the session's drafts behind them.
   void round();
   /// Hands the response to the work.
   void deliver();
 
  private:
   double elapsed() const;
-  /// False when the token was the last.
+  /// Both false when the token was the last; arrive() notes the time of a drawn one.
   bool take(TokenId token);
+  bool arrive(TokenId drawn);
 
   Work& work_;
   const Work::Item item_;

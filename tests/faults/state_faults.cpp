@@ -109,8 +109,8 @@ class ForwardingSession : public Session {
   std::span<const float> logits() const override { return inner_->logits(); }
   TokenId sample(const SamplingSettings& sampling) override { return inner_->sample(sampling); }
   std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
-                              std::span<const TokenId> stops) override {
-    return inner_->decode(sampling, max_tokens, stops);
+                              std::span<const TokenId> stops, const Drawn& drawn) override {
+    return inner_->decode(sampling, max_tokens, stops, drawn);
   }
   const DraftCounts& draft_counts() const override { return inner_->draft_counts(); }
   std::vector<std::byte> snapshot() const override { return inner_->snapshot(); }

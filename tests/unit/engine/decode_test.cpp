@@ -260,6 +260,28 @@ TEST_P(Decode, EndsWithAStopTokenInsideTheGuesses) {
   EXPECT_GE(inside, 5);
 }
 
+TEST_P(Decode, ShowsTheDrawnTokenFirstAndEndsThereWhenTold) {
+  const auto engine = load(GetParam(), load(GetParam(), 0)->info().most_drafts, 64, /*context=*/40);
+  const auto session = engine->new_session();
+  std::mt19937 random(10);
+  const auto prompt = random_tokens(random, 39, engine->info().vocab_size);
+  session->extend_to(prompt);
+  const auto logits = copy(*session);
+  TokenId seen = -1;
+  const auto refuse = [&](TokenId token) {
+    seen = token;
+    EXPECT_EQ(copy(*session), logits);
+    return false;
+  };
+  EXPECT_TRUE(session->decode(sampling_at(20, 4), 5, {}, refuse).empty());
+  EXPECT_EQ(session->length(), 39);
+  EXPECT_EQ(session->draft_counts().rounds, 0);
+  const auto round = session->decode(sampling_at(20, 4), 5, {}, [](TokenId) { return true; });
+  EXPECT_EQ(round, std::vector<TokenId>{seen});
+  // A full session can still draw.
+  EXPECT_TRUE(session->decode({}, 1, {}, [](TokenId) { return false; }).empty());
+}
+
 TEST_P(Decode, NeverExceedsItsLimits) {
   const int most = load(GetParam(), 0)->info().most_drafts;
   const auto engine = load(GetParam(), most, 64, /*context=*/40);
