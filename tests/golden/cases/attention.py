@@ -122,8 +122,9 @@ def sink_attention(book):
         positions = torch.arange(raw_rows - tokens, raw_rows)
         back = positions[:, None] - torch.arange(raw_rows)[None, :]
         mask = (back >= 0) & (back < window)
-        logits = torch.einsum("thd,kd->thk", q, raw) * scale
-        sink = logits.amax(dim=(0, 2)) - 1.0 + maker.normal(heads)
+        # In float64: the last bits of float32 sums hang on the machine, and this is an input.
+        logits = torch.einsum("thd,kd->thk", q.double(), raw.double()) * scale
+        sink = (logits.amax(dim=(0, 2)) - 1.0 + maker.normal(heads)).float()
         parts = [(raw, mask)]
         inputs = {"q": st.stored_bf16(q), "raw": st.stored_bf16(raw), "positions": i64(positions), "sink": st.stored_f32(sink)}
         if rows:

@@ -40,7 +40,8 @@ def block_attention(book):
     for seed, (label, first, count, heads, dim, window) in enumerate(settings):
         maker = Maker(920 + seed)
         q, raw = maker.bf16(count, heads, dim, std=2.0), maker.bf16(first + count, dim)
-        sink = torch.einsum("thd,kd->thk", q, raw).amax(dim=(0, 2)) * dim**-0.5 - 1.0 + maker.normal(heads)
+        logits = torch.einsum("thd,kd->thk", q.double(), raw.double()) * dim**-0.5  # as for sink_attention
+        sink = (logits.amax(dim=(0, 2)) - 1.0 + maker.normal(heads)).float()
         rows = raw[max(0, first - window):]
         parts = [(rows, torch.ones(count, rows.shape[0], dtype=torch.bool))]
         strict, true = (attention.sink_attention(arith, q, parts, sink, dim**-0.5) for arith in (STRICT, TRUE))
