@@ -8,6 +8,10 @@
 namespace ds4::ops::cpu {
 namespace {
 
+// Attention of fewer queries than threads is cut by heads from here on: so much work takes several
+// times what waking a thread does.
+constexpr int64_t kWorthCutting = 1 << 20;
+
 // The angle is an f32 product by definition; its cosine needs full range reduction (T17).
 void rotation_row(std::span<const float> frequencies, int64_t position, float* row) {
   const size_t pairs = frequencies.size();
@@ -178,13 +182,23 @@ void CpuBackend::attend_segment(const SegmentKeys& keys, std::span<const float> 
   const float* const* queries = prepare(prepared_, floats(q), chunk.n * heads, dim, dim, false);
   const float scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
 
-  pool_.run(chunk.n, chunk.n * most * heads * dim * 2, [&](int64_t i, int worker) {
+  // A query is one task; fewer queries than threads are cut by heads where that pays for the
+  // wake-up.
+  const int64_t work = chunk.n * most * heads * dim * 2;
+  const int64_t parts =
+      work < kWorthCutting ? 1 : std::clamp<int64_t>(pool_.threads() / chunk.n, 1, heads);
+  const int64_t part_heads = (heads + parts - 1) / parts;
+  pool_.run(chunk.n * parts, work, [&](int64_t task, int worker) {
+    const int64_t i = task / parts;
+    const int64_t first_head = task % parts * part_heads;
+    const int64_t own = std::min(part_heads, heads - first_head);
+    if (own <= 0) return;
     const int64_t p = chunk.first + i;
     float* memory = worker_scratch(
-        worker, heads * (padded(most) + 1) + (compressed ? keys.selected.cols : 0) * stride);
+        worker, own * (padded(most) + 1) + (compressed ? keys.selected.cols : 0) * stride);
     float* weight = memory;
-    float* z = weight + heads * padded(most);
-    float* gathered = z + heads;
+    float* z = weight + own * padded(most);
+    float* gathered = z + own;
     std::vector<const float*> rows;
     rows.reserve(static_cast<size_t>(most));
     for (int64_t t = oldest(p); t <= newest(p); ++t) {
@@ -204,13 +218,13 @@ void CpuBackend::attend_segment(const SegmentKeys& keys, std::span<const float> 
     }
     const auto n = static_cast<int64_t>(rows.size());
     const int64_t ld = padded(most);
-    dot_rows(queries + i * heads, heads, rows.data(), n, stride, scale, weight, ld);
-    for (int64_t h = 0; h < heads; ++h) {
-      z[h] = sink_softmax(weight + h * ld, n, sinks[static_cast<size_t>(h)], strict_);
+    dot_rows(queries + i * heads + first_head, own, rows.data(), n, stride, scale, weight, ld);
+    for (int64_t h = 0; h < own; ++h) {
+      z[h] = sink_softmax(weight + h * ld, n, sinks[static_cast<size_t>(first_head + h)], strict_);
     }
-    float* out = floats(o) + i * o.cols;
-    weighted_rows(weight, ld, heads, rows.data(), n, z, dim, strict_, out, dim);
-    for (int64_t h = 0; h < heads; ++h) {
+    float* out = floats(o) + i * o.cols + first_head * dim;
+    weighted_rows(weight, ld, own, rows.data(), n, z, dim, strict_, out, dim);
+    for (int64_t h = 0; h < own; ++h) {
       rotate(out + h * dim + dim - rotation.cols, rotation.cols,
              floats(rotation) + i * rotation.cols, true, strict_);
     }
