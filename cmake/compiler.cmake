@@ -10,7 +10,8 @@ target_compile_options(ds4_compiler INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   # GCC 12 reports impossible overlaps inside std::string (GCC bug 105329).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-  $<$<BOOL:${DS4_WERROR}>:-Werror>)
+  # nvcc's own -Werror takes an argument.
+  $<$<AND:$<BOOL:${DS4_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(DS4_SANITIZE)
   target_compile_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
