@@ -1,4 +1,4 @@
-// Several answers of the embedded engine at a time are those it gives one by one.
+// Answers of the embedded engine: several at a time are those it gives one by one; full ones.
 #include <gtest/gtest.h>
 
 #include "runners/targets/registry.h"
@@ -67,6 +67,18 @@ TEST(EngineTarget, SeveralAnswersAtATimeAreThoseOfOneByOne) {
   }
   EXPECT_NE(expected[2].error, "");
   EXPECT_NE(expected[6].answer.text, expected[8].answer.text);
+}
+
+TEST(EngineTarget, NothingEndsAnAnswerThatIsToBeFull) {
+  const auto go_on = [](int64_t, int64_t) { return true; };
+  const auto target = engine(1, 0);
+  Request r = request("Say OK.", 24);
+  r.limits.sampling.stop = {"OK"};
+  EXPECT_EQ(submit(*target, r, go_on).answer.finish_reason, "stop");
+  r.limits.ignore_end = true;
+  const Response full = submit(*target, r, go_on);
+  EXPECT_EQ(full.answer.finish_reason, "length");
+  EXPECT_EQ(full.completion_tokens, 24);
 }
 
 TEST(EngineTarget, ACancelledAnswerLeavesTheOthersAlone) {

@@ -82,17 +82,6 @@ TEST_P(TargetConformance, SameRequestTwiceGivesTheSameAnswer) {
   EXPECT_EQ(first.completion_tokens, second.completion_tokens);
 }
 
-TEST_P(TargetConformance, NothingEndsAnAnswerThatIsToBeFull) {
-  if (GetParam() != std::string("engine")) GTEST_SKIP() << "the target makes no tokens of its own";
-  Request r = request("Say OK.");
-  r.limits.sampling.stop = {"OK"};
-  EXPECT_EQ(submit(*target_, r, go_on).answer.finish_reason, "stop");
-  r.limits.ignore_end = true;
-  const Response full = submit(*target_, r, go_on);
-  EXPECT_EQ(full.answer.finish_reason, "length");
-  EXPECT_EQ(full.completion_tokens, 24);
-}
-
 TEST_P(TargetConformance, CanBeCancelledAndUsedAgain) {
   const Response cancelled =
       submit(*target_, request("Say OK."), [](int64_t, int64_t) { return false; });
