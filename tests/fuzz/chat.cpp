@@ -20,7 +20,8 @@ class Source {
   }
   bool flag() { return byte() & 1; }
   std::string text() {
-    const size_t length = std::min<size_t>(byte(), bytes_.size());
+    const size_t wanted = byte();  // before size() is asked: it takes one away
+    const size_t length = std::min(wanted, bytes_.size());
     std::string out(bytes_.substr(0, length));
     bytes_.remove_prefix(length);
     return out;
