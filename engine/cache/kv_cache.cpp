@@ -1,6 +1,7 @@
 #include "engine/cache/kv_cache.h"
 
 #include <algorithm>
+#include <atomic>
 
 namespace ds4::cache {
 namespace {
@@ -109,6 +110,8 @@ CachePlan plan_cache(const weights::ModelConfig& config, const EngineSettings& s
 }
 
 KvCache::KvCache(ops::Backend& backend, const CachePlan& plan) : plan_(plan) {
+  static std::atomic<int64_t> next{0};
+  id_ = next++;
   for (const int64_t bytes :
        {plan.raw_bytes, plan.compressed_bytes, plan.key_bytes, plan.tail_bytes}) {
     buffers_.push_back(backend.allocate(bytes));

@@ -78,6 +78,8 @@ class KvCache {
 
   const LayerCache& layer(int index) const { return layers_[static_cast<size_t>(index)]; }
   const CachePlan& plan() const { return plan_; }
+  /// No other cache of this process ever has the same.
+  int64_t id() const { return id_; }
 
   /// Everything the rings hold that a sequence of `length` tokens needs to go on, and its
   /// compressed rows and indexer keys. Rows come in the order of positions, so that the bytes, end
@@ -86,6 +88,7 @@ class KvCache {
   std::vector<Piece> row_pieces(int64_t length) const;
 
  private:
+  int64_t id_;
   CachePlan plan_;
   std::vector<LayerCache> layers_;
   std::vector<ops::Buffer> buffers_;

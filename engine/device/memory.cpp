@@ -73,6 +73,7 @@ void Arena::clear() {
     overflow_.clear();
     block_ = Memory();
     block_ = Memory(wanted_ + wanted_ / 8);
+    ++generation_;
   }
   used_ = 0;
   wanted_ = 0;

@@ -54,12 +54,15 @@ class Arena {
     return reinterpret_cast<T*>(bytes(count * static_cast<int64_t>(sizeof(T))));
   }
   void clear();
+  /// Changes whenever the memory handed out moves.
+  int64_t generation() const { return generation_; }
 
  private:
   std::byte* bytes(int64_t count);
 
   Memory block_;
   int64_t used_ = 0;
+  int64_t generation_ = 0;
   int64_t wanted_ = 0;            // of this operation, over all blocks
   std::vector<Memory> overflow_;  // what did not fit block_
 };

@@ -46,28 +46,34 @@ Pass Forward::pass() {
 void Forward::run(std::span<const SequenceRows> batch) {
   tokens_.clear();
   segments_.clear();
+  step_key_.assign(1, reinterpret_cast<intptr_t>(this));
   for (const SequenceRows& part : batch) {
     DS4_CHECK(!part.tokens.empty());
     const auto row = static_cast<int>(tokens_.size());
     segments_.push_back({row, {part.first, static_cast<int>(part.tokens.size())}});
     tokens_.insert(tokens_.end(), part.tokens.begin(), part.tokens.end());
+    step_key_.push_back(part.cache->id());
+    step_key_.push_back(segments_.back().chunk.n);
   }
   DS4_CHECK(!tokens_.empty() && tokens_.size() <= static_cast<size_t>(at_.capacity));
   const Pass pass = this->pass();
   ops_.write_ids(tokens_, at_.tokens);
+  ops_.run_step(step_key_, segments_, [&] { run_layers(pass, batch); });
+  if (!drafter_) return;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    drafter_->observe(pass, segments_[i], *batch[i].drafts);
+  }
+}
+
+void Forward::run_layers(const Pass& pass, std::span<const SequenceRows> batch) {
   ops_.rotation(plain_frequencies_, segments_, at_.plain_angles);
   ops_.rotation(yarn_frequencies_, segments_, at_.yarn_angles);
-
   ops_.embed(weights_.embed, pass.n(), at_.tokens, at_.h);
   for (size_t l = 0; l < weights_.layers.size(); ++l) {
     stores_.clear();
     for (const SequenceRows& part : batch) stores_.add(part.cache->layer(static_cast<int>(l)));
     block(pass, weights_.layers[l], stores_);
     if (drafter_) drafter_->after_layer(pass, static_cast<int>(l));
-  }
-  if (!drafter_) return;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    drafter_->observe(pass, segments_[i], *batch[i].drafts);
   }
 }
 

@@ -49,6 +49,7 @@ class Forward {
 
  private:
   Pass pass();
+  void run_layers(const Pass& pass, std::span<const SequenceRows> batch);
 
   const weights::ModelWeights& weights_;
   ops::Backend& ops_;
@@ -58,6 +59,7 @@ class Forward {
   LayerStores stores_;
   std::vector<TokenId> tokens_;
   std::vector<ops::Segment> segments_;
+  std::vector<int64_t> step_key_;
   std::unique_ptr<Drafter> drafter_;
 };
 

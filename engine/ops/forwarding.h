@@ -1,5 +1,6 @@
 // A back end that hands every call to another one: the base of back ends that watch or change
-// single operations (pruning's observer, deliberate faults). Computes nothing itself.
+// single operations (pruning's observer, deliberate faults). Computes nothing itself, and lets no
+// step be recorded, since that would pass it by.
 #pragma once
 
 #include <memory>

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -82,6 +83,16 @@ class Backend {
   virtual void mark() = 0;
   /// Waits for all operations; seconds of each stamp since the first, then forgets them.
   virtual std::vector<double> take_marks() = 0;
+
+  // --- steps ----------------------------------------------------------------------------------
+
+  /// Runs `operations`, calls of this back end that all get `segments`. With an equal key they must
+  /// be the same calls: all that may differ are the contents of memory and the first positions of
+  /// the segments. So a back end may keep a record of them and replay that instead.
+  virtual void run_step(std::span<const int64_t> /*key*/, Segments /*segments*/,
+                        const std::function<void()>& operations) {
+    operations();
+  }
 
   // --- residual stream (3.1, 3.2) -------------------------------------------------------------
 

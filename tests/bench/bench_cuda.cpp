@@ -1,17 +1,19 @@
 // Times the CUDA back end on a model of the real shapes with random weights: chunks of a prompt,
-// decode steps of 1 to 8 rows, and where each goes, operation by operation. No graph: what a step
-// costs here includes its launches.
+// decode steps of 1 to 8 rows, and where each goes, operation by operation.
 //
 //   bench_cuda [experts 32] [prompt tokens 8192] [chunk 2048] [sets of weights per kind 2]
+//              [first position 0: what lies before it is never computed]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <string>
 
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
+#include "engine/ops/cuda/estimate.h"
 #include "engine/ops/forwarding.h"
 #include "tests/bench/full_shape.h"
 
@@ -49,6 +51,11 @@ class Watch final : public ops::ForwardingBackend {
     }
   }
 
+  void run_step(std::span<const int64_t> key, ops::Segments segments,
+                const std::function<void()>& operations) override {
+    if (on_) return operations();
+    inner().run_step(key, segments, operations);
+  }
   void embed(const weights::Matrix& table, int n, ops::Ids tokens, ops::Values h) override {
     time("embed", [&] { inner().embed(table, n, tokens, h); });
   }
@@ -137,7 +144,7 @@ class Watch final : public ops::ForwardingBackend {
   std::map<std::string, Spent> spent_;
 };
 
-int run(int experts, int prompt, int chunk, int sets) {
+int run(int experts, int prompt, int chunk, int sets, int first) {
   auto begin = Clock::now();
   const FullShape model = make_full_shape(experts, sets);
   const weights::ModelWeights& w = model.weights;
@@ -164,7 +171,8 @@ int run(int experts, int prompt, int chunk, int sets) {
   forward.logits(0, 1);
   std::printf("first token, with the upload of all weights: %.1f s\n", since(begin));
 
-  int64_t at = 0;
+  int64_t at = first;
+  const auto whole = Clock::now();
   for (; at < prompt; at += chunk) {
     begin = Clock::now();
     run_rows(at, chunk);
@@ -173,10 +181,13 @@ int run(int experts, int prompt, int chunk, int sets) {
     std::printf("prefill %6lld .. %6lld: %8.1f ms, %8.0f tok/s\n", static_cast<long long>(at),
                 static_cast<long long>(at + chunk), seconds * 1e3, chunk / seconds);
   }
+  std::printf("prefill %d .. %lld in all: %.0f tok/s\n", first, static_cast<long long>(at),
+              static_cast<double>(at - first) / since(whole));
   backend.watch(true);
   run_rows(at - chunk, chunk);
   backend.print("last chunk again");
   backend.watch(false);
+  std::printf("%lld launches so far\n", static_cast<long long>(ops::cuda_kernel_launches()));
   for (const int rows : {1, 2, 4, 8}) {
     constexpr int kSteps = 24;
     std::vector<double> times;
@@ -187,8 +198,13 @@ int run(int experts, int prompt, int chunk, int sets) {
       times.push_back(since(begin));
     }
     std::sort(times.begin(), times.end());
-    std::printf("decode, %d rows at %lld: %.3f ms a step (median of %d), best %.3f\n", rows,
-                static_cast<long long>(at), times[kSteps / 2] * 1e3, kSteps, times[0] * 1e3);
+    const int64_t before = ops::cuda_kernel_launches();
+    run_rows(at, rows);
+    forward.logits(0, rows);
+    std::printf(
+        "decode, %d rows at %lld: %.3f ms a step (median of %d), best %.3f; %lld launches\n", rows,
+        static_cast<long long>(at), times[kSteps / 2] * 1e3, kSteps, times[0] * 1e3,
+        static_cast<long long>(ops::cuda_kernel_launches() - before));
   }
   for (const int rows : {1, 8}) {
     backend.watch(true);
@@ -206,5 +222,6 @@ int main(int argc, char** argv) {
   const auto argument = [&](int i, int otherwise) {
     return argc > i ? std::atoi(argv[i]) : otherwise;
   };
-  return ds4::bench::run(argument(1, 32), argument(2, 8192), argument(3, 2048), argument(4, 2));
+  return ds4::bench::run(argument(1, 32), argument(2, 8192), argument(3, 2048), argument(4, 2),
+                         argument(5, 0));
 }

@@ -13,12 +13,17 @@ namespace {
 
 // E4M3 operands of mma.sync begin with compute capability 8.9; Hopper's are converted to f16 before
 // each product, which costs more than giving it f16.
-bool multiplies_e4m3() {
+bool multiplies_e4m3(int capability) {
+  return capability >= 89 && capability / 10 != 9;
+}
+
+// 10 * major + minor.
+int capability() {
   int major = 0;
   int minor = 0;
   DS4_CUDA(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
   DS4_CUDA(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0));
-  return 10 * major + minor >= 89 && major != 9;
+  return 10 * major + minor;
 }
 
 }  // namespace
@@ -47,6 +52,10 @@ int64_t cuda_free_bytes() {
   return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<int64_t>(free) : 0;
 }
 
+int64_t cuda_kernel_launches() {
+  return cuda::kernel_launches;
+}
+
 namespace cuda {
 
 void check_launches() {
@@ -54,8 +63,9 @@ void check_launches() {
 }
 
 CudaBackend::CudaBackend(Precision precision)
-    : at_{stream_, precision == Precision::kReference},
-      weights_(stream_, at_.strict, multiplies_e4m3()) {}
+    : at_{stream_, precision == Precision::kReference, capability() >= 90},
+      weights_(stream_, at_.strict, multiplies_e4m3(capability())),
+      recordings_(stream_, arena_) {}
 
 Launch CudaBackend::begin() {
   arena_.clear();
@@ -97,13 +107,25 @@ void CudaBackend::write(std::span<const std::byte> from, std::byte* to) {
   stream_.wait();
 }
 
-void CudaBackend::multiply(const Product& product, const Columns& columns, int64_t x_rows,
-                           const void* x, bool values, void* out, int64_t out_stride) {
+void CudaBackend::run_step(std::span<const int64_t> key, Segments segments,
+                           const std::function<void()>& operations) {
+  if (rows_of(segments) > kMostRecordedRows) return operations();
+  recordings_.run(key, segments, operations);
+}
+
+void CudaBackend::multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
+                           bool values, void* out, int64_t out_stride) {
+  const bool arranges = product.tiled && product.tiles.feed != Feed::kBf16;
+  if (x.gated && !arranges) {
+    std::byte* hidden = take_values(x_rows * product.cols);
+    swiglu(at_, x, x_rows, product.cols, hidden);
+    x = {.values = hidden};
+  }
   if (!product.tiled) {
-    const auto* ready = static_cast<const float*>(x);
+    const auto* ready = static_cast<const float*>(x.values);
     if (strict()) {
       float* wide = arena_.take<float>(x_rows * product.cols);
-      widen(at_, product.quantise, x_rows, product.cols, x, wide);
+      widen(at_, product.quantise, x_rows, product.cols, x.values, wide);
       ready = wide;
     }
     plain_product(at_, product.table, product.rows, product.cols, columns, ready, values, out,
@@ -111,20 +133,25 @@ void CudaBackend::multiply(const Product& product, const Columns& columns, int64
     check_launches();
     return;
   }
-  if (product.tiles.feed == Feed::kBf16) {
-    tile_product(at_, product.tiles, columns, x, nullptr, values, out, out_stride);
-    check_launches();
-    return;
+  if (arranges && !arranges_here(product.tiles, columns)) {
+    arrange_input(product.tiles, x_rows, x);
   }
-  const Arrange kind = product.tiles.feed == Feed::kFp8E4m3   ? Arrange::kE4m3
-                       : product.tiles.feed == Feed::kFp8F16  ? Arrange::kF16
-                       : product.tiles.feed == Feed::kFp8Wide ? Arrange::kBf16Wide
-                                                              : Arrange::kF16Words;
-  auto* arranged = arena_.take<std::byte>(x_rows * product.cols * arranged_bytes(kind));
-  float* scales = arena_.take<float>(x_rows * (product.cols / 128));
-  arrange(at_, kind, x_rows, product.cols, x, arranged, scales);
-  tile_product(at_, product.tiles, columns, arranged, scales, values, out, out_stride);
+  const Task task{product.tiles, columns, x, out, out_stride};
+  if (columns.columns <= kFewColumns) {
+    few_columns_product(at_, task, values);
+  } else {
+    many_columns_product(at_, task, values);
+  }
   check_launches();
+}
+
+void CudaBackend::arrange_input(const Tiles& tiles, int64_t x_rows, Input& x) {
+  const Arrange kind = arrange_of(tiles.feed);
+  auto* arranged = arena_.take<std::byte>(x_rows * tiles.cols * arranged_bytes(kind));
+  float* scales = arena_.take<float>(x_rows * (tiles.cols / 128));
+  arrange(at_, kind, x_rows, tiles.cols, x, arranged, scales);
+  x.arranged = arranged;
+  x.scales = scales;
 }
 
 void CudaBackend::project_all(const weights::Matrix& w, int groups, bool quantise, int n,
@@ -133,8 +160,8 @@ void CudaBackend::project_all(const weights::Matrix& w, int groups, bool quantis
   Columns columns;
   columns.groups = groups;
   columns.columns = n;
-  multiply(weights_.product(w, groups, quantise), columns, int64_t{n} * groups, x, values, y,
-           w.rows / groups);
+  multiply(weights_.product(w, groups, quantise), columns, int64_t{n} * groups, {.values = x},
+           values, y, w.rows / groups);
 }
 
 void CudaBackend::project(const weights::Matrix& w, int n, Values x, Values y) {
@@ -162,11 +189,10 @@ void CudaBackend::embed(const weights::Matrix& table, int n, Ids tokens, Values 
 
 Mixing CudaBackend::mixing_of(const MixSettings& settings, std::span<const float> base,
                               std::span<const float> scale, std::span<const float> gain) {
-  // Shared memory holds one token's coefficients and its mixed stream.
-  if (settings.streams > kMaxStreams || gain.size() > 10240) {
+  if (settings.streams > kMaxStreams || gain.size() > kMostMixed) {
     throw Error(
         ErrorCode::kCheckpoint,
-        "the CUDA back end takes at most 8 streams of at most 10240 values; this model has " +
+        "the CUDA back end takes at most 8 streams of at most 12288 values; this model has " +
             std::to_string(settings.streams) + " of " + std::to_string(gain.size()),
         "Use the device cpu.");
   }

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "engine/device/memory.h"
 #include "engine/device/stamps.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/ops/cuda/kernels.h"
+#include "engine/ops/cuda/recordings.h"
 #include "engine/ops/cuda/weight_store.h"
 #include "engine/ops/ops.h"
 
@@ -30,6 +32,8 @@ class CudaBackend final : public Backend {
   void write(std::span<const std::byte> from, std::byte* to) override;
   void mark() override { stamps_.add(stream_); }
   std::vector<double> take_marks() override { return stamps_.take(); }
+  void run_step(std::span<const int64_t> key, Segments segments,
+                const std::function<void()>& operations) override;
 
   void embed(const weights::Matrix& table, int n, Ids tokens, Values h) override;
   void mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
@@ -74,31 +78,49 @@ class CudaBackend final : public Backend {
   Launch begin();
   std::byte* take_values(int64_t count) { return arena_.take<std::byte>(count * value_bytes()); }
   /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
-  void multiply(const Product& product, const Columns& columns, int64_t x_rows, const void* x,
+  void multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
                 bool values, void* out, int64_t out_stride);
+  /// Puts x into the order of the tiles' feed.
+  void arrange_input(const Tiles& tiles, int64_t x_rows, Input& x);
   void project_all(const weights::Matrix& w, int groups, bool quantise, int n, const void* x,
                    bool values, void* y);
   Mixing mixing_of(const MixSettings& settings, std::span<const float> base,
                    std::span<const float> scale, std::span<const float> gain);
 
-  /// Outputs of a stack of experts for x; rows follow the places of `columns`.
-  struct Routed {
-    ExpertLists lists;
-    std::byte* out = nullptr;  // [pairs, d]
+  /// A stack of experts at work: rows follow the places of its columns.
+  struct StackRun {
+    const ExpertStack* stack = nullptr;
+    Columns up, down;
+    int64_t x_rows = 0;
+    int64_t rows = 0;  // of gate_up and out
+    Input x, hidden;   // hidden: the values of gate_up
+    std::byte* gate_up = nullptr;
+    std::byte* out = nullptr;  // [rows, d]
   };
-  std::byte* run_stack(const ExpertStack& stack, const Columns& up, const Columns& down,
-                       int64_t x_rows, int64_t rows, const void* x, const float* route_weights,
-                       const int32_t* pair_at, float limit);
-  Routed run_routed(const weights::Moe& moe, float limit, int per_token, int n, const void* x,
-                    const int32_t* ids, const float* route_weights);
+  /// Makes the lists of the routed experts.
+  StackRun prepare_routed(const weights::Moe& moe, float limit, int per_token, int n, const void* x,
+                          const int32_t* ids, const float* route_weights, ExpertLists& lists);
+  StackRun prepare(const ExpertStack& stack, int64_t x_rows, int64_t rows, const void* x);
+  void run(const StackRun& run);
+  /// Both at once where they are few columns of tiles; else one after the other.
+  void run(const StackRun& routed, const StackRun& shared);
+  void run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows);
+
+  /// While a step is prepared, recorded or replayed: where the device finds its positions.
+  const int64_t* origins() const { return recordings_.positions(); }
 
   device::Stream stream_;
   Launch at_;
   device::Arena arena_;
   WeightStore weights_;
   device::Stamps stamps_;
+  Recordings recordings_;
   std::vector<float> host_;
 };
+
+inline int rows_of(Segments segments) {
+  return segments.empty() ? 0 : segments.back().row + segments.back().chunk.n;
+}
 
 inline float* floats(Floats v) {
   return reinterpret_cast<float*>(v.data);

@@ -57,9 +57,10 @@ struct Group {
   }
 };
 
-/// Calls run(group) until all rows had their turn, at most `most_rows` at a time.
+/// Calls run(group) until all rows had their turn, at most `most_rows` at a time. `origins`: where
+/// the device finds the segments' first positions, or null.
 template <class Run>
-void for_groups(Segments segments, int64_t most_rows, const Run& run) {
+void for_groups(Segments segments, const int64_t* origins, int64_t most_rows, const Run& run) {
   Group group;
   int rows = 0;
   const auto flush = [&] {
@@ -75,7 +76,8 @@ void for_groups(Segments segments, int64_t most_rows, const Run& run) {
       Places& places = group.places;
       places.row[places.count] = segment.row + done;
       places.row[places.count + 1] = segment.row + done + n;
-      places.first[places.count] = segment.chunk.first + done;
+      places.first[places.count] = done + (origins ? 0 : segment.chunk.first);
+      places.origin[places.count] = origins ? origins + s : nullptr;
       group.segment[static_cast<size_t>(places.count)] = s;
       ++places.count;
       rows += n;
@@ -85,14 +87,16 @@ void for_groups(Segments segments, int64_t most_rows, const Run& run) {
   flush();
 }
 
-int rows_of(Segments segments) {
-  return segments.empty() ? 0 : segments.back().row + segments.back().chunk.n;
-}
-
 int64_t last_end(Segments segments) {
   int64_t end = 0;
   for (const Segment& s : segments) end = std::max(end, s.chunk.end());
   return end;
+}
+
+int64_t most_slots(std::span<const RowStore> stores) {
+  int64_t most = 0;
+  for (const RowStore& store : stores) most = std::max(most, store.slots);
+  return most;
 }
 
 }  // namespace
@@ -100,7 +104,7 @@ int64_t last_end(Segments segments) {
 void CudaBackend::rotation(std::span<const float> frequencies, Segments segments, Floats table) {
   DS4_CHECK(table.cols == static_cast<int64_t>(2 * frequencies.size()));
   const Launch at = begin();
-  for_groups(segments, kMostRows, [&](const Group& group) {
+  for_groups(segments, origins(), kMostRows, [&](const Group& group) {
     cuda::rotation(at, weights_.vector(frequencies), static_cast<int>(frequencies.size()),
                    group.places, floats(table));
   });
@@ -120,7 +124,7 @@ void CudaBackend::store_raw_rows(std::span<const float> gain, float eps, Segment
     DS4_CHECK(rows[s].layout.dim == kv.cols && segments[s].chunk.n <= rows[s].slots);
   }
   const Launch at = begin();
-  for_groups(segments, kMostRows, [&](const Group& group) {
+  for_groups(segments, origins(), kMostRows, [&](const Group& group) {
     cuda::store_raw_rows(at, weights_.vector(gain), eps, group.places, floats(rotation),
                          static_cast<int>(rotation.cols), kv.data, group.stores(rows));
   });
@@ -145,7 +149,7 @@ void CudaBackend::compress(const CompressorStep& step, bool index, Segments segm
   c.pairs = static_cast<int>(step.frequencies.size());
   c.eps = step.norm_eps;
   // Pieces of a segment would read tails that the piece before has yet to write: whole ones only.
-  for_groups(segments, INT32_MAX, [&](const Group& group) {
+  for_groups(segments, origins(), INT32_MAX, [&](const Group& group) {
     c.rows = group.stores(step.rows);
     for (int i = 0; i < group.places.count; ++i) {
       const TailRing& tail = step.tails[group.segment[static_cast<size_t>(i)]];
@@ -189,11 +193,13 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
   s.iq = iq.data;
   s.projected = projected.data;
   s.selected = ints(selected);
-  s.stride = std::max<int64_t>(last_end(segments) / ratio, 1);
+  // A recorded step must be ready for all rows that there may ever be.
+  s.stride = std::max<int64_t>(origins() ? most_slots(keys) : last_end(segments) / ratio, 1);
+  s.stride = (s.stride + 3) / 4 * 4;  // scores are read four at a time
   const int64_t rows = std::clamp<int64_t>(kScoreFloats / s.stride, 1,
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   s.scores = arena_.take<float>(rows * s.stride);
-  for_groups(segments, rows, [&](const Group& group) {
+  for_groups(segments, origins(), rows, [&](const Group& group) {
     s.places = group.places;
     s.keys = group.stores(keys);
     cuda::select_rows(at, s);
@@ -208,6 +214,12 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   DS4_CHECK(keys.raw.size() == segments.size());
   DS4_CHECK(keys.compressed.empty() || keys.compressed.size() == segments.size());
   DS4_CHECK(q.cols == int64_t{heads} * dim && o.cols == q.cols);
+  if (!keys.compressed.empty()) {
+    const RowLayout& raw = keys.raw[0].layout;
+    const RowLayout& compressed = keys.compressed[0].layout;
+    DS4_CHECK(raw.format == compressed.format && raw.dim == compressed.dim &&
+              raw.rope_dim == compressed.rope_dim);
+  }
   int64_t longest = 0;
   for (size_t s = 0; s < segments.size(); ++s) {
     const Chunk& chunk = segments[s].chunk;
@@ -237,22 +249,26 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   a.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
   a.q = q.data;
   a.o = o.data;
-  const int64_t end = last_end(segments);
+  // A recorded step must be ready for all rows that there may ever be.
+  const int64_t end = origins() ? INT64_MAX : last_end(segments);
   int64_t most = std::min<int64_t>(keys.window + (keys.whole_segment ? longest : 0), end);
-  if (!keys.compressed.empty()) most += a.selected ? a.top : end / keys.ratio;
+  if (!keys.compressed.empty()) {
+    most += a.selected ? a.top : std::min(end / keys.ratio, most_slots(keys.compressed));
+  }
   a.stride = (most + kScoreStep - 1) / kScoreStep * kScoreStep;
   const int64_t rows = std::clamp<int64_t>(kScoreFloats / (a.stride * heads), 1,
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   a.scores = arena_.take<float>(rows * heads * a.stride);
   a.sums = arena_.take<float>(rows * heads);
-  for_groups(segments, rows, [&](const Group& group) {
+  a.counts = arena_.take<int32_t>(rows);
+  for_groups(segments, origins(), rows, [&](const Group& group) {
     a.places = group.places;
     a.raw = group.stores(keys.raw);
     a.compressed = group.stores(keys.compressed);
     for (int i = 0; i < group.places.count; ++i) {
-      const Chunk& chunk = segments[group.segment[static_cast<size_t>(i)]].chunk;
-      a.segment_first[i] = chunk.first;
-      a.segment_end[i] = chunk.end();
+      const Segment& segment = segments[group.segment[static_cast<size_t>(i)]];
+      a.segment_before[i] = group.places.row[i] - segment.row;
+      a.segment_rows[i] = segment.chunk.n;
     }
     cuda::attend(at, a);
   });

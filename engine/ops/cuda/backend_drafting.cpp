@@ -16,11 +16,11 @@ void CudaBackend::mtp_input(const weights::ClassicMtp& mtp, float eps, int n, Va
   std::byte* right = take_values(n_streams * d);
   Columns columns;
   columns.columns = n;
-  multiply(weights_.product(mtp.e_proj, 1, mtp.e_proj.quantised()), columns, n, e.data, true, left,
-           d);
+  multiply(weights_.product(mtp.e_proj, 1, mtp.e_proj.quantised()), columns, n, {.values = e.data},
+           true, left, d);
   columns.columns = n_streams;
-  multiply(weights_.product(mtp.h_proj, 1, mtp.h_proj.quantised()), columns, n_streams, h.data,
-           true, right, d);
+  multiply(weights_.product(mtp.h_proj, 1, mtp.h_proj.quantised()), columns, n_streams,
+           {.values = h.data}, true, right, d);
   join_streams(at, streams, n, d, left, right, h.data);
   check_launches();
 }

@@ -29,67 +29,114 @@ void CudaBackend::route(const weights::Moe& moe, const RouteSettings& settings, 
   check_launches();
 }
 
-std::byte* CudaBackend::run_stack(const ExpertStack& stack, const Columns& up, const Columns& down,
-                                  int64_t x_rows, int64_t rows, const void* x,
-                                  const float* route_weights, const int32_t* pair_at, float limit) {
-  std::byte* gate_up = take_values(rows * 2 * stack.inter);
-  std::byte* part = gate_up;
-  for (const Product& product : stack.up) {
-    multiply(product, up, x_rows, x, true, part, 2 * stack.inter);
-    part += product.rows * value_bytes();
-  }
-  std::byte* hidden = take_values(rows * stack.inter);
-  swiglu(at_, gate_up, rows, stack.inter, route_weights, pair_at, limit, hidden);
-  check_launches();
-  std::byte* out = take_values(rows * stack.down.rows);
-  multiply(stack.down, down, rows, hidden, true, out, stack.down.rows);
-  return out;
+CudaBackend::StackRun CudaBackend::prepare(const ExpertStack& stack, int64_t x_rows, int64_t rows,
+                                           const void* x) {
+  StackRun run;
+  run.stack = &stack;
+  run.x_rows = x_rows;
+  run.rows = rows;
+  run.x.values = x;
+  run.gate_up = take_values(rows * 2 * stack.inter);
+  run.hidden.values = run.gate_up;
+  run.hidden.gated = true;
+  run.out = take_values(rows * stack.down.rows);
+  return run;
 }
 
-CudaBackend::Routed CudaBackend::run_routed(const weights::Moe& moe, float limit, int per_token,
-                                            int n, const void* x, const int32_t* ids,
-                                            const float* route_weights) {
-  const ExpertStack& stack = weights_.experts(moe.experts);
+CudaBackend::StackRun CudaBackend::prepare_routed(const weights::Moe& moe, float limit,
+                                                  int per_token, int n, const void* x,
+                                                  const int32_t* ids, const float* route_weights,
+                                                  ExpertLists& lists) {
   const int pairs = n * per_token;
   const int experts = moe.n_experts();
-  Routed routed;
-  ExpertLists& lists = routed.lists;
   lists.jobs = arena_.take<Job>(pairs + experts);
   lists.n_jobs = arena_.take<int32_t>(1);
-  lists.pair_at = arena_.take<int32_t>(pairs);
   lists.token_at = arena_.take<int32_t>(pairs);
+  if (route_weights) lists.weights = arena_.take<float>(pairs);
   lists.place = arena_.take<int32_t>(pairs);
   Columns columns;
-  columns.columns = n <= 2 * kFewColumns ? kFewColumns : kManyColumns;
+  columns.columns = n <= kHereColumns ? n : n <= 2 * kFewColumns ? kFewColumns : kManyColumns;
   columns.jobs = lists.jobs;
   columns.n_jobs = lists.n_jobs;
   columns.most_jobs = std::min(pairs, experts + pairs / columns.columns);
-  list_experts(at_, pairs, per_token, experts, columns.columns, ids, lists);
+  list_experts(at_, pairs, per_token, experts, columns.columns, ids, route_weights, lists);
   check_launches();
-  Columns up = columns;
-  up.x_rows = lists.token_at;
-  routed.out = run_stack(stack, up, columns, n, pairs, x, route_weights, lists.pair_at, limit);
-  return routed;
+  StackRun run = prepare(weights_.experts(moe.experts), n, pairs, x);
+  run.up = columns;
+  run.up.x_rows = lists.token_at;
+  run.down = columns;
+  run.hidden.limit = limit;
+  run.hidden.weights = lists.weights;
+  return run;
+}
+
+void CudaBackend::run(const StackRun& run) {
+  std::byte* part = run.gate_up;
+  for (const Product& product : run.stack->up) {
+    multiply(product, run.up, run.x_rows, run.x, true, part, 2 * run.stack->inter);
+    part += product.rows * value_bytes();
+  }
+  multiply(run.stack->down, run.down, run.rows, run.hidden, true, run.out, run.stack->down.rows);
+}
+
+void CudaBackend::run(const StackRun& routed, const StackRun& shared) {
+  const auto pairs = [](const Product& a, const Columns& of_a, const Product& b,
+                        const Columns& of_b) {
+    return a.tiled && b.tiled && a.tiles.feed == Feed::kFp4Planes &&
+           (b.tiles.feed == Feed::kFp8E4m3 || b.tiles.feed == Feed::kFp8F16) &&
+           of_a.columns <= kFewColumns && of_b.columns <= kFewColumns;
+  };
+  const ExpertStack& a = *routed.stack;
+  const ExpertStack& b = *shared.stack;
+  if (!pairs(a.up[0], routed.up, b.up[0], shared.up) ||
+      !pairs(a.down, routed.down, b.down, shared.down)) {
+    run(routed);
+    run(shared);
+    return;
+  }
+  const auto up = [](const StackRun& run) {
+    return Task{run.stack->up[0].tiles, run.up, run.x, run.gate_up, 2 * run.stack->inter};
+  };
+  const auto down = [](const StackRun& run) {
+    return Task{run.stack->down.tiles, run.down, run.hidden, run.out, run.stack->down.rows};
+  };
+  run_pair(up(routed), routed.x_rows, up(shared), shared.x_rows);
+  run_pair(down(routed), routed.rows, down(shared), shared.rows);
+}
+
+void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows) {
+  if (!arranges_here(routed.tiles, routed.columns) ||
+      !arranges_here(shared.tiles, shared.columns)) {
+    arrange_input(routed.tiles, routed_rows, routed.x);
+    arrange_input(shared.tiles, shared_rows, shared.x);
+  }
+  few_columns_pair(at_, routed, shared);
+  check_launches();
 }
 
 void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
                           Values x, Ids ids, Floats route_weights, Values y) {
   begin();
-  const Routed routed =
-      run_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids), floats(route_weights));
-  Columns every;
-  every.columns = n;
-  const std::byte* shared = run_stack(weights_.shared(moe.shared), every, every, n, n, x.data,
-                                      nullptr, nullptr, swiglu_limit);
-  combine(at_, n, per_token, x.cols, routed.out, routed.lists.place, shared, y.data);
+  ExpertLists lists;
+  const StackRun routed = prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids),
+                                         floats(route_weights), lists);
+  StackRun shared = prepare(weights_.shared(moe.shared), n, n, x.data);
+  shared.up.columns = n;
+  shared.down.columns = n;
+  shared.hidden.limit = swiglu_limit;
+  run(routed, shared);
+  combine(at_, n, per_token, x.cols, routed.out, lists.place, shared.out, y.data);
   check_launches();
 }
 
 void CudaBackend::expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
                                Values x, Ids ids, Floats norms) {
   begin();
-  const Routed routed = run_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids), nullptr);
-  pair_norms(at_, n * per_token, x.cols, routed.out, routed.lists.place, floats(norms));
+  ExpertLists lists;
+  const StackRun routed =
+      prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids), nullptr, lists);
+  run(routed);
+  pair_norms(at_, n * per_token, x.cols, routed.out, lists.place, floats(norms));
   check_launches();
 }
 

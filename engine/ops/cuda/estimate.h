@@ -1,4 +1,4 @@
-// What the CUDA back end tells about itself before it exists; in every build.
+// What the CUDA back end tells about itself without being asked through ops.h; in every build.
 #pragma once
 
 #include <cstdint>
@@ -21,5 +21,7 @@ int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int rows, Precisi
 std::string cuda_device_name();
 /// Bytes the first GPU can still give; 0 without one.
 int64_t cuda_free_bytes();
+/// Kernels launched by this process so far, those of replayed graphs included.
+int64_t cuda_kernel_launches();
 
 }  // namespace ds4::ops

@@ -1,5 +1,6 @@
 // Routing by score or token id (model.md 3.7 steps 1-3), the lists that sort (token, slot) pairs by
 // expert, and the final sum. No float atomics: every list and sum has one order.
+#include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/numeric.cuh"
 
 namespace ds4::ops::cuda {
@@ -7,6 +8,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kListWarps = 32;
+constexpr int kFewPairs = 256;
 
 __device__ float sqrt_softplus(float x) {
   return sqrtf(x > 20 ? x : log1pf(expf(x)));
@@ -14,14 +16,16 @@ __device__ float sqrt_softplus(float x) {
 
 // A warp per token. Scores replace the logits.
 __global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weights) {
-  extern __shared__ float biased[];  // [experts]
+  wait_for_inputs();
+  extern __shared__ float score[];    // [experts]
+  float* biased = score + r.experts;  // [experts]
+  auto* chosen = reinterpret_cast<int32_t*>(biased + r.experts);
   const int lane = threadIdx.x;
   const int64_t token = blockIdx.x;
-  float* score = logits + token * r.experts;
-  int32_t* chosen = ids + token * r.per_token;
   for (int e = lane; e < r.experts; e += 32) {
-    const float s = sqrt_softplus(score[e]);
+    const float s = sqrt_softplus(logits[token * r.experts + e]);
     score[e] = s;
+    logits[token * r.experts + e] = s;
     // The bias selects but never weighs.
     if (r.bias) biased[e] = s + r.bias[e];
   }
@@ -57,28 +61,53 @@ __global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weig
     }
   }
   __syncwarp();
-  if (lane != 0) return;
   float sum = 0;
   for (int j = 0; j < r.per_token; ++j) sum += score[chosen[j]];
-  for (int j = 0; j < r.per_token; ++j) {
+  for (int j = lane; j < r.per_token; j += 32) {
     const float s = score[chosen[j]];
+    ids[token * r.per_token + j] = chosen[j];
     weights[token * r.per_token + j] = r.factor * (r.normalise ? s / sum : s);
   }
 }
 
-// One block; a warp counts and places the pairs of its experts by ballots over 32 pairs at a time.
-__global__ void list_kernel(int pairs, int per_token, int experts, int most_columns,
-                            const int32_t* ids, ExpertLists lists) {
-  extern __shared__ int32_t start[];  // [experts + 1], then first job [experts]
-  int32_t* first_job = start + experts + 1;
+// One block. Each warp has a part of the pairs: it counts them by expert, then places them behind
+// those of the warps before it.
+__global__ void __launch_bounds__(kListWarps * 32)
+    list_kernel(int pairs, int per_token, int experts, int most_columns, const int32_t* ids,
+                const float* route_weights, ExpertLists lists) {
+  wait_for_inputs();
+  extern __shared__ int32_t start[];         // [experts + 1]
+  int32_t* first_job = start + experts + 1;  // [experts]
+  int32_t* next = first_job + experts;       // [warps, experts]: counts, then places
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
-  for (int e = warp; e < experts; e += kListWarps) {
-    int count = 0;
-    for (int p = 0; p < pairs; p += 32) {
-      count += __popc(__ballot_sync(0xffffffffu, p + lane < pairs && ids[p + lane] == e));
+  int32_t* own = next + warp * experts;
+  const int part = (pairs + kListWarps * 32 - 1) / (kListWarps * 32) * 32;
+  const int end = min((warp + 1) * part, pairs);
+  for (int i = threadIdx.x; i < kListWarps * experts; i += kListWarps * 32) next[i] = 0;
+  __syncthreads();
+  // Calls use(pair, expert, lanes with the same expert) for all of the warp's pairs in order; the
+  // first of these lanes counts them.
+  const auto each_pair = [&](const auto& use) {
+    for (int p = warp * part + lane; p - lane < end; p += 32) {
+      const int e = p < end ? ids[p] : -1;
+      const uint32_t same = __match_any_sync(0xffffffffu, e);
+      if (e >= 0) use(p, e, same);
+      __syncwarp();
+      if (e >= 0 && lane == __ffs(same) - 1) own[e] += __popc(same);
+      __syncwarp();
     }
-    if (lane == 0) start[e + 1] = count;
+  };
+  each_pair([](int, int, uint32_t) {});
+  __syncthreads();
+  for (int e = threadIdx.x; e < experts; e += kListWarps * 32) {
+    int count = 0;
+    for (int w = 0; w < kListWarps; ++w) {
+      const int here = next[w * experts + e];
+      next[w * experts + e] = count;
+      count += here;
+    }
+    start[e + 1] = count;
   }
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -92,40 +121,77 @@ __global__ void list_kernel(int pairs, int per_token, int experts, int most_colu
     *lists.n_jobs = jobs;
   }
   __syncthreads();
-  for (int e = warp; e < experts; e += kListWarps) {
-    int at = start[e];
-    const int count = start[e + 1] - at;
-    if (count == 0) continue;
-    for (int j = lane; j * most_columns < count; j += 32) {
-      lists.jobs[first_job[e] + j] = {e, at + j * most_columns,
-                                      min(most_columns, count - j * most_columns)};
+  each_pair([&](int p, int e, uint32_t same) {
+    const int in_expert = own[e] + __popc(same & ((1u << lane) - 1));
+    const int place = start[e] + in_expert;
+    if (lists.weights) lists.weights[place] = route_weights[p];
+    lists.token_at[place] = p / per_token;
+    lists.place[p] = place;
+    if (in_expert % most_columns == 0) {
+      const int left = start[e + 1] - place;
+      lists.jobs[first_job[e] + in_expert / most_columns] = {e, place, min(most_columns, left),
+                                                             p / per_token};
     }
-    for (int p = 0; p < pairs; p += 32) {
-      const bool mine = p + lane < pairs && ids[p + lane] == e;
-      const uint32_t mask = __ballot_sync(0xffffffffu, mine);
-      if (mine) {
-        const int place = at + __popc(mask & ((1u << lane) - 1));
-        lists.pair_at[place] = p + lane;
-        lists.token_at[place] = (p + lane) / per_token;
-        lists.place[p + lane] = place;
-      }
-      at += __popc(mask);
+  });
+}
+
+// The same for at most kFewPairs pairs: a thread each, which looks at all others.
+__global__ void list_few_kernel(int pairs, int per_token, int most_columns, const int32_t* ids,
+                                const float* route_weights, ExpertLists lists) {
+  wait_for_inputs();
+  __shared__ int32_t expert[kFewPairs];  // of a pair
+  __shared__ int32_t sorted[kFewPairs];  // of a place
+  __shared__ int32_t token[kFewPairs];   // of a place
+  __shared__ bool begins[kFewPairs];     // a job
+  const int own = threadIdx.x;
+  if (own < pairs) expert[own] = ids[own];
+  __syncthreads();
+  if (own < pairs) {
+    int place = 0;
+    for (int p = 0; p < pairs; ++p) {
+      place += expert[p] < expert[own] || (expert[p] == expert[own] && p < own);
     }
+    sorted[place] = expert[own];
+    token[place] = own / per_token;
+    if (lists.weights) lists.weights[place] = route_weights[own];
+    lists.token_at[place] = own / per_token;
+    lists.place[own] = place;
   }
+  __syncthreads();
+  int before = 0;  // places of the same expert
+  int count = 0;
+  if (own < pairs) {
+    for (int p = 0; p < pairs; ++p) {
+      if (sorted[p] != sorted[own]) continue;
+      before += p < own;
+      ++count;
+    }
+    begins[own] = before % most_columns == 0;
+  }
+  __syncthreads();
+  if (own >= pairs) return;
+  int job = 0;
+  for (int p = 0; p < own; ++p) job += begins[p];
+  if (begins[own]) {
+    lists.jobs[job] = {sorted[own], own, min(most_columns, count - before), token[own]};
+  }
+  if (own == pairs - 1) *lists.n_jobs = job + begins[own];
 }
 
 template <class V>
 __global__ void combine_kernel(int per_token, int64_t d, const V* routed, const int32_t* place,
                                const V* shared, V* y) {
-  extern __shared__ int32_t order[];  // places of the token, ascending: by expert id
+  wait_for_inputs();
+  extern __shared__ int32_t order[];  // places of the token as they come, then ascending: by expert
+  int32_t* found = order + per_token;
   const int64_t token = blockIdx.y;
-  if (threadIdx.x == 0) {
-    for (int j = 0; j < per_token; ++j) {
-      const int32_t p = place[token * per_token + j];
-      int i = j;
-      for (; i > 0 && order[i - 1] > p; --i) order[i] = order[i - 1];
-      order[i] = p;
-    }
+  const int own = threadIdx.x;
+  if (own < per_token) found[own] = place[token * per_token + own];
+  __syncthreads();
+  if (own < per_token) {
+    int rank = 0;
+    for (int j = 0; j < per_token; ++j) rank += found[j] < found[own];
+    order[rank] = found[own];
   }
   __syncthreads();
   const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
@@ -137,6 +203,7 @@ __global__ void combine_kernel(int per_token, int64_t d, const V* routed, const 
 
 template <class V>
 __global__ void pair_norms_kernel(int64_t d, const V* routed, const int32_t* place, float* norms) {
+  wait_for_inputs();
   const V* row = routed + place[blockIdx.x] * d;
   float sum = 0;
   for (int64_t k = threadIdx.x; k < d; k += kThreads) sum = fmaf(get(row[k]), get(row[k]), sum);
@@ -147,21 +214,29 @@ __global__ void pair_norms_kernel(int64_t d, const V* routed, const int32_t* pla
 }  // namespace
 
 void route(Launch at, const Routing& r, float* logits, int32_t* ids, float* weights) {
-  route_kernel<<<r.n, 32, static_cast<size_t>(r.experts) * 4, at.stream>>>(r, logits, ids, weights);
+  start(at, route_kernel, r.n, 32, static_cast<size_t>(2 * r.experts + r.per_token) * 4, r, logits,
+        ids, weights);
 }
 
 void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,
-                  const int32_t* ids, const ExpertLists& lists) {
-  list_kernel<<<1, kListWarps * 32, static_cast<size_t>(2 * experts + 1) * 4, at.stream>>>(
-      pairs, per_token, experts, most_columns, ids, lists);
+                  const int32_t* ids, const float* route_weights, const ExpertLists& lists) {
+  if (pairs <= kFewPairs) {
+    start(at, list_few_kernel, 1, blocks_for(pairs, 32) * 32, 0, pairs, per_token, most_columns,
+          ids, route_weights, lists);
+    return;
+  }
+  const auto shared = static_cast<size_t>((kListWarps + 2) * experts + 1) * 4;
+  allow_shared(list_kernel, shared);
+  start(at, list_kernel, 1, kListWarps * 32, shared, pairs, per_token, experts, most_columns, ids,
+        route_weights, lists);
 }
 
 void pair_norms(Launch at, int pairs, int64_t d, const void* routed, const int32_t* place,
                 float* norms) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    pair_norms_kernel<V>
-        <<<pairs, kThreads, 0, at.stream>>>(d, static_cast<const V*>(routed), place, norms);
+    start(at, pair_norms_kernel<V>, pairs, kThreads, 0, d, static_cast<const V*>(routed), place,
+          norms);
   });
 }
 
@@ -170,9 +245,8 @@ void combine(Launch at, int n, int per_token, int64_t d, const void* routed, con
   with_values(at, [&](auto v) {
     using V = decltype(v);
     const dim3 grid(blocks_for(d, kThreads), static_cast<unsigned>(n));
-    combine_kernel<V><<<grid, kThreads, static_cast<size_t>(per_token) * 4, at.stream>>>(
-        per_token, d, static_cast<const V*>(routed), place, static_cast<const V*>(shared),
-        static_cast<V*>(y));
+    start(at, combine_kernel<V>, grid, kThreads, static_cast<size_t>(per_token) * 8, per_token, d,
+          static_cast<const V*>(routed), place, static_cast<const V*>(shared), static_cast<V*>(y));
   });
 }
 

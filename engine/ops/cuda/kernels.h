@@ -6,6 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstdint>
 
 namespace ds4::ops::cuda {
@@ -13,7 +14,11 @@ namespace ds4::ops::cuda {
 struct Launch {
   cudaStream_t stream = nullptr;
   bool strict = true;
+  bool early = false;  // kernels may come up before the one in front ends (launch.cuh)
 };
+
+/// Kernels launched by this process so far, those of replayed graphs included.
+inline std::atomic<int64_t> kernel_launches{0};
 
 /// A matrix as the checkpoint stores it, in device memory (weights::Matrix, model.md 2.2).
 struct PlainMatrix {
@@ -34,13 +39,15 @@ struct RowShape {
   int rope_offset = 0, scale_offset = 0, bytes = 0;
 };
 
-/// ops::Segments of one launch: view rows row[s] .. row[s + 1] - 1 are positions first[s], ...
-/// Launchers take any number of segments in groups of this size.
+/// ops::Segments of one launch: view rows row[s] .. row[s + 1] - 1 are positions first[s], ...,
+/// counted from *origin[s] (device memory) where there is one: a recorded step finds its positions
+/// there. Launchers take any number of segments in groups of this size.
 inline constexpr int kSegments = 8;
 struct Places {
   int count = 0;
   int row[kSegments + 1] = {};
   int64_t first[kSegments] = {};
+  const int64_t* origin[kSegments] = {};
   int rows() const { return row[count] - row[0]; }
 };
 
@@ -57,14 +64,14 @@ void embed(Launch at, const PlainMatrix& table, int n, const int32_t* tokens, in
 void rms_norm(Launch at, const float* gain, float eps, int n, int64_t cols, const void* x, void* y);
 /// table [n, 2 * pairs], row by row as `places` tells.
 void rotation(Launch at, const float* frequencies, int pairs, const Places& places, float* table);
-/// hidden[r] = bf(weight[r] * silu(min(gate, limit)) * clamp(up)); gate and up are the halves of
-/// rows of gate_up [rows, 2 * inter]. Row r has weight route_weights[pair_at[r]], 1 where null.
-void swiglu(Launch at, const void* gate_up, int64_t rows, int64_t inter, const float* route_weights,
-            const int32_t* pair_at, float limit, void* hidden);
+/// hidden = the values of `gated`, whose rows have 2 * inter columns in memory.
+struct Input;
+void swiglu(Launch at, const Input& gated, int64_t rows, int64_t inter, void* hidden);
 
 // --- mixing.cu: hyper-connections -------------------------------------------------------------
 
 inline constexpr int kMaxStreams = 8;
+inline constexpr int kMostMixed = 12288;  // values of a stream
 struct Mixing {
   int streams = 0;
   int iterations = 0;
@@ -89,6 +96,19 @@ void join_streams(Launch at, int streams, int n, int64_t d, const void* left, co
 
 // --- arrange.cu: activations as the products read them -----------------------------------------
 
+/// The activations of a product: rows of values as they are, or the hidden values of gated experts,
+/// whose rows in memory are the gate's results and then the up projection's:
+/// bf(weight[r] * silu(min(gate, limit)) * clamp(up)), weight 1 where null.
+struct Input {
+  const void* values = nullptr;
+  bool gated = false;
+  float limit = 0;
+  const float* weights = nullptr;
+  // What arrange() made of them, where it was called.
+  const void* arranged = nullptr;
+  const float* scales = nullptr;
+};
+
 /// Element type and order of x inside each group of 128 (mma_feeds.cuh).
 enum class Arrange {
   kE4m3,      // Q8 codes
@@ -96,20 +116,21 @@ enum class Arrange {
   kF16Words,  // Q8 codes as f16, for MXFP4 words
   kBf16Wide,  // x itself times 2^60, BF16
 };
-inline int arranged_bytes(Arrange arrange) {
+constexpr int arranged_bytes(Arrange arrange) {
   return arrange == Arrange::kE4m3 ? 1 : 2;
 }
 /// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for kBf16Wide.
-void arrange(Launch at, Arrange kind, int64_t rows, int64_t cols, const void* x, void* out,
+void arrange(Launch at, Arrange kind, int64_t rows, int64_t cols, const Input& x, void* out,
              float* scales);
 /// out [rows, cols] f32 = Q8(x; 128) times its scales when `quantise` and strict, else x.
 void widen(Launch at, bool quantise, int64_t rows, int64_t cols, const void* x, float* out);
 
-// --- plain_product.cu, tile_product.cu: matrix products -----------------------------------------
+// --- plain_product.cu, few_columns.cu, many_columns.cu: matrix products --------------------------
 
-/// Some columns (activation rows) that meet one matrix: places first.. of a sorted list.
-struct Job {
-  int32_t matrix, first, count;
+/// Some columns (activation rows) that meet one matrix: places first.. of a sorted list. `row`:
+/// what place `first` reads.
+struct alignas(16) Job {
+  int32_t matrix, first, count, row;
 };
 
 /// Where the columns of a product come from and go to. Without jobs: `groups` matrices, column c of
@@ -134,7 +155,7 @@ void plain_product(Launch at, const PlainMatrix* table, int64_t rows, int64_t co
 void markov_bias(Launch at, const PlainMatrix& w1, const PlainMatrix& w2, int64_t previous,
                  float* logits);
 
-/// How repacked weights reach the tensor cores; the layout of the tiles follows (tiles.h).
+/// How repacked weights reach the tensor cores; the layout of the tiles follows (weight_store.cpp).
 enum class Feed { kFp8E4m3, kFp8F16, kFp8Wide, kFp4Planes, kBf16 };
 /// Columns of a job: few (decode) or many (prefill). Results do not depend on which.
 inline constexpr int kFewColumns = 8;
@@ -148,9 +169,35 @@ struct Tiles {
   int64_t stride = 0, scale_stride = 0;  // bytes from matrix to matrix
   int slices = 1;                        // of k, summed in order: 1, 2, 4 or 8
 };
-/// x as `arrange` makes it for the feed (kBf16: BF16 values as they are), x_scale [., cols / 128].
-void tile_product(Launch at, const Tiles& tiles, const Columns& columns, const void* x,
-                  const float* x_scale, bool values, void* out, int64_t out_stride);
+constexpr Arrange arrange_of(Feed feed) {
+  return feed == Feed::kFp8E4m3   ? Arrange::kE4m3
+         : feed == Feed::kFp8F16  ? Arrange::kF16
+         : feed == Feed::kFp8Wide ? Arrange::kBf16Wide
+                                  : Arrange::kF16Words;
+}
+/// Whether few_columns_product arranges x by itself, in shared memory: worth it for few values,
+/// because each block does it again.
+inline constexpr int kHereColumns = 4;
+inline constexpr int64_t kHereValues = 8192;
+inline bool arranges_here(const Tiles& tiles, const Columns& columns) {
+  return tiles.feed != Feed::kBf16 && columns.columns <= kHereColumns &&
+         columns.columns * tiles.cols <= kHereValues;
+}
+/// One product to be made: x must be arranged unless arranges_here() or the feed is kBf16.
+struct Task {
+  Tiles tiles;
+  Columns columns;
+  Input x;
+  void* out = nullptr;
+  int64_t out_stride = 0;
+};
+/// At most kFewColumns columns (a job). `values`: BF16 results.
+void few_columns_product(Launch at, const Task& task, bool values);
+/// Both, to values, in one launch: an MXFP4 one with jobs and an FP8 one without. x of both must be
+/// arranged unless arranges_here() for both.
+void few_columns_pair(Launch at, const Task& routed, const Task& shared);
+/// Any number of columns.
+void many_columns_product(Launch at, const Task& task, bool values);
 
 // --- repack.cu: stored weights to tiles, 16 rows at a time -------------------------------------
 
@@ -176,14 +223,14 @@ void route(Launch at, const Routing& routing, float* logits, int32_t* ids, float
 
 /// Pairs (token, slot) sorted by expert, ties by pair; jobs of at most `most_columns` places.
 struct ExpertLists {
-  Job* jobs = nullptr;         // [pairs + experts]
-  int32_t* n_jobs = nullptr;   // [1]
-  int32_t* pair_at = nullptr;  // place -> pair
-  int32_t* token_at = nullptr;
-  int32_t* place = nullptr;  // pair -> place
+  Job* jobs = nullptr;          // [pairs + experts]
+  int32_t* n_jobs = nullptr;    // [1]
+  int32_t* token_at = nullptr;  // of a place
+  float* weights = nullptr;     // of a place; null: not wanted
+  int32_t* place = nullptr;     // of a pair
 };
 void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,
-                  const int32_t* ids, const ExpertLists& lists);
+                  const int32_t* ids, const float* route_weights, const ExpertLists& lists);
 /// norms[pair] = L2 norm of row place[pair] of routed [pairs, d].
 void pair_norms(Launch at, int pairs, int64_t d, const void* routed, const int32_t* place,
                 float* norms);
@@ -239,9 +286,9 @@ inline constexpr int kScoreStep = 128;
 struct Attention {
   int heads = 0, dim = 0, window = 0, ratio = 0;
   Places places;
-  RowStores raw, compressed;
+  RowStores raw, compressed;   // of one shape
   bool whole_segment = false;  // read window rows before the segment and all of its own
-  int64_t segment_first[kSegments] = {}, segment_end[kSegments] = {};
+  int segment_before[kSegments] = {}, segment_rows[kSegments] = {};
   const int32_t* selected = nullptr;  // [., top] by view row; null: every visible compressed row
   int top = 0;
   const float* sinks = nullptr;
@@ -250,9 +297,10 @@ struct Attention {
   float scale = 0;
   const void* q = nullptr;
   void* o = nullptr;
-  float* scores = nullptr;  // [rows of the places, heads, stride]
-  float* sums = nullptr;    // [rows of the places, heads]
-  int64_t stride = 0;       // a multiple of kScoreStep, at least the most keys of a query
+  float* scores = nullptr;    // [rows of the places, heads, stride]
+  float* sums = nullptr;      // [rows of the places, heads]
+  int32_t* counts = nullptr;  // [rows of the places]: keys of a query
+  int64_t stride = 0;         // a multiple of kScoreStep, at least the most keys of a query
 };
 void attend(Launch at, const Attention& attention);
 

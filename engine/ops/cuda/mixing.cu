@@ -1,6 +1,7 @@
 // Hyper-connections (model.md 3.2, 3.8): the coefficients of a token come from dots over all its
 // streams, cut into slices so that one token feeds the whole chip; a second kernel adds the slices
 // in order, makes the coefficients and mixes.
+#include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/numeric.cuh"
 
 namespace ds4::ops::cuda {
@@ -10,6 +11,9 @@ constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 constexpr int kPerLane = 8;            // k of a lane, two vectors of four 128 apart
 constexpr int kSlice = 32 * kPerLane;  // k per block of the first kernel
+constexpr int kMixThreads = 1024;
+constexpr int kMixWarps = kMixThreads / 32;
+constexpr int kMostQuads = kMostMixed / (4 * kMixThreads);
 constexpr int kMaxRows = kMaxStreams * (kMaxStreams + 2);
 
 int64_t slices_of(int64_t cols) {
@@ -31,10 +35,35 @@ __device__ void load_four(const Bf16* from, float* to) {
   to[3] = __uint_as_float(v.y & 0xffff0000u);
 }
 
+// Up to four values, zeros behind the `left` ones; `whole`: in one load.
+template <class V>
+__device__ void load_some(const V* from, int64_t left, bool whole, float* to) {
+  if (whole) return load_four(from, to);
+  for (int i = 0; i < 4; ++i) to[i] = i < left ? get(from[i]) : 0.0f;
+}
+
+__device__ void store_four(const float* from, float* to) {
+  *reinterpret_cast<float4*>(to) = {from[0], from[1], from[2], from[3]};
+}
+__device__ void store_four(const float* from, Bf16* to) {
+  __align__(8) Bf16 v[4];
+  for (int i = 0; i < 4; ++i) v[i] = put<Bf16>(from[i]);
+  *reinterpret_cast<uint2*>(to) = *reinterpret_cast<const uint2*>(v);
+}
+template <class V>
+__device__ void store_some(const float* from, int64_t left, bool whole, V* to) {
+  if (whole) return store_four(from, to);
+  for (int i = 0; i < 4; ++i) {
+    if (i < left) to[i] = put<V>(from[i]);
+  }
+}
+
+// `vectors`: fn is f32 of whole slices.
 // partial[token][slice][row]: fn[row] . h over the slice; the last row is the sum of squares. The
 // tokens of a block share one reading of fn.
-template <class V, int kTokens>
+template <class V, int kTokens, bool vectors>
 __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
+  wait_for_inputs();
   const int64_t cols = fn.cols;
   const int lane = threadIdx.x % 32;
   const int rows = static_cast<int>(fn.rows);
@@ -45,7 +74,7 @@ __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
 #pragma unroll
   for (int t = 0; t < kTokens; ++t) {
     const V* from = h + (first + t) * cols;
-    if (cols % kSlice == 0 && first + t < n) {
+    if (vectors && first + t < n) {
       load_four(from + begin, x[t]);
       load_four(from + begin + 128, x[t] + 4);
       continue;
@@ -55,7 +84,6 @@ __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
       x[t][i] = first + t < n && k_of(i) < cols ? get(from[k_of(i)]) : 0.0f;
     }
   }
-  const bool vectors = fn.format == PlainMatrix::kF32 && cols % kSlice == 0;
 #pragma unroll 4
   for (int row = threadIdx.x / 32; row <= rows; row += kWarps) {
     float w[kPerLane];
@@ -112,7 +140,7 @@ __device__ float sinkhorn_lanes(float c, int iterations, float eps) {
 }
 
 // The same by one thread for any number of streams.
-__device__ void sinkhorn(float* c, int n, int iterations, float eps) {
+__device__ __noinline__ void sinkhorn(float* c, int n, int iterations, float eps) {
   for (int j = 0; j < n; ++j) {
     float top = c[j * n];
     for (int k = 1; k < n; ++k) top = fmaxf(top, c[j * n + k]);
@@ -135,12 +163,16 @@ __device__ void sinkhorn(float* c, int n, int iterations, float eps) {
 }
 
 // By the first warp of a block, m in shared memory.
+__device__ float pre_coefficient(const Mixing& mixing, const float* m, int j) {
+  return sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
+}
+
 __device__ void mix_coefficients(const Mixing& mixing, float* m) {
   const int n = mixing.streams;
   const int lane = threadIdx.x;
   float* c = m + 2 * n;
   if (lane < n) {
-    m[lane] = sigmoid(m[lane] * mixing.scale[0] + mixing.base[lane]) + mixing.mix_eps;
+    m[lane] = pre_coefficient(mixing, m, lane);
     m[n + lane] = 2 * sigmoid(m[n + lane] * mixing.scale[1] + mixing.base[n + lane]);
   }
   if (n == 4) {
@@ -155,17 +187,20 @@ __device__ void mix_coefficients(const Mixing& mixing, float* m) {
   }
 }
 
-// A block per token: coefficients (all of them, or the head's), then x = rms(bf(sum_j pre_j h_j)).
+// Two blocks per token, which both add the slices: one makes all coefficients for mix_out, the
+// other needs the first ones only, for x = rms(bf(sum_j pre_j h_j)). The head has no coefficients.
 template <class V, bool head>
-__global__ void mix_kernel(Mixing mixing, int rows, int64_t slices, int64_t d, const V* h,
-                           const float* partial, float* mix, V* x) {
+__global__ void __launch_bounds__(kMixThreads, 1)
+    mix_kernel(Mixing mixing, int rows, int64_t slices, int64_t d, const V* h, const float* partial,
+               float* mix, V* x) {
+  wait_for_inputs();
   __shared__ float m[kMaxRows + 1];
-  extern __shared__ float mixed[];  // [d]
   const int64_t token = blockIdx.x;
   const int64_t cols = mixing.streams * d;
   const float* from = partial + token * slices * (rows + 1);
-  for (int row = threadIdx.x / 32; row <= rows; row += kWarps) {
+  for (int row = threadIdx.x / 32; row <= rows; row += kMixWarps) {
     float sum = 0;
+#pragma unroll 2
     for (int64_t s = threadIdx.x % 32; s < slices; s += 32) sum += from[s * (rows + 1) + row];
     sum = warp_sum(sum);
     if (threadIdx.x % 32 == 0) m[row] = sum;
@@ -173,38 +208,52 @@ __global__ void mix_kernel(Mixing mixing, int rows, int64_t slices, int64_t d, c
   __syncthreads();
   const float r = inverse_root(m[rows] / static_cast<float>(cols) + mixing.norm_eps);
   __syncthreads();
-  for (int row = threadIdx.x; row < rows; row += kThreads) m[row] *= r;
+  for (int row = threadIdx.x; row < rows; row += kMixThreads) m[row] *= r;
   __syncthreads();
-  if constexpr (head) {
-    if (threadIdx.x < mixing.streams) {
-      const int j = threadIdx.x;
-      m[j] = sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
-    }
-  } else if (threadIdx.x < 32) {
+  if (!head && blockIdx.y == 1) {
+    if (threadIdx.x >= 32) return;
     mix_coefficients(mixing, m);
+    __syncwarp();
+    for (int row = threadIdx.x; row < rows; row += 32) mix[token * rows + row] = m[row];
+    return;
   }
+  if (threadIdx.x < mixing.streams) m[threadIdx.x] = pre_coefficient(mixing, m, threadIdx.x);
   __syncthreads();
-  if constexpr (!head) {
-    for (int row = threadIdx.x; row < rows; row += kThreads) mix[token * rows + row] = m[row];
-  }
   float squares = 0;
-  for (int64_t k = threadIdx.x; k < d; k += kThreads) {
-    float sum = 0;
+  float mixed[kMostQuads][4];
+#pragma unroll
+  for (int i = 0; i < kMostQuads; ++i) {
+    const int64_t k = 4 * (int64_t{i} * kMixThreads + threadIdx.x);
+    if (k >= d) break;
+    float sum[4] = {};
     for (int j = 0; j < mixing.streams; ++j) {
-      sum = fmaf(m[j], get(h[token * cols + j * d + k]), sum);
+      float v[4];
+      load_some(h + token * cols + j * d + k, d - k, d % 4 == 0, v);
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum[e] = fmaf(m[j], v[e], sum[e]);
     }
-    sum = rounded<V>(sum);
-    mixed[k] = sum;
-    squares = fmaf(sum, sum, squares);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      mixed[i][e] = rounded<V>(sum[e]);
+      squares = fmaf(mixed[i][e], mixed[i][e], squares);
+    }
   }
   const float scale = inverse_root(block_sum(squares) / static_cast<float>(d) + mixing.norm_eps);
-  for (int64_t k = threadIdx.x; k < d; k += kThreads) {
-    x[token * d + k] = put<V>(mixing.gain[k] * (mixed[k] * scale));
+#pragma unroll
+  for (int i = 0; i < kMostQuads; ++i) {
+    const int64_t k = 4 * (int64_t{i} * kMixThreads + threadIdx.x);
+    if (k >= d) break;
+    float gain[4];
+    load_some(mixing.gain + k, d - k, d % 4 == 0, gain);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) mixed[i][e] = gain[e] * (mixed[i][e] * scale);
+    store_some(mixed[i], d - k, d % 4 == 0, x + token * d + k);
   }
 }
 
 template <class V>
 __global__ void mix_out_kernel(int streams, int64_t d, const V* y, const float* mix, V* h) {
+  wait_for_inputs();
   const int64_t token = blockIdx.y;
   const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (k >= d) return;
@@ -230,6 +279,7 @@ __global__ void mix_out_kernel(int streams, int64_t d, const V* y, const float* 
 // A thread per value of all streams: the mean of them, or a common part added to each.
 template <class V>
 __global__ void mean_kernel(int streams, int64_t d, const V* h, int64_t stride, V* mean) {
+  wait_for_inputs();
   const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (k >= d) return;
   const float share = 1.0f / static_cast<float>(streams);
@@ -242,6 +292,7 @@ __global__ void mean_kernel(int streams, int64_t d, const V* h, int64_t stride, 
 
 template <class V>
 __global__ void join_kernel(int streams, int64_t d, const V* left, const V* right, V* h) {
+  wait_for_inputs();
   const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (k >= d) return;
   const int64_t at = int64_t{blockIdx.y} * d + k;
@@ -257,14 +308,13 @@ void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t 
     using V = decltype(v);
     const auto* from = static_cast<const V*>(h);
     const auto columns = static_cast<unsigned>(slices);
-    if (n <= 8) {
-      dots_kernel<V, 1><<<dim3(columns, n), kThreads, 0, at.stream>>>(fn, n, from, scratch);
-    } else {
-      dots_kernel<V, 4>
-          <<<dim3(columns, blocks_for(n, 4)), kThreads, 0, at.stream>>>(fn, n, from, scratch);
-    }
-    mix_kernel<V, head><<<n, kThreads, static_cast<size_t>(d) * 4, at.stream>>>(
-        mixing, rows, slices, d, from, scratch, mix_out, static_cast<V*>(x));
+    const int tokens = n <= 8 ? 1 : 4;
+    const bool vectors = fn.format == PlainMatrix::kF32 && fn.cols % kSlice == 0;
+    const auto dots = n <= 8 ? (vectors ? dots_kernel<V, 1, true> : dots_kernel<V, 1, false>)
+                             : (vectors ? dots_kernel<V, 4, true> : dots_kernel<V, 4, false>);
+    start(at, dots, dim3(columns, blocks_for(n, tokens)), kThreads, 0, fn, n, from, scratch);
+    start(at, mix_kernel<V, head>, dim3(n, head ? 1 : 2), kMixThreads, 0, mixing, rows, slices, d,
+          from, scratch, mix_out, static_cast<V*>(x));
   });
 }
 
@@ -288,8 +338,8 @@ void mix_out(Launch at, int streams, int n, int64_t d, const void* y, const floa
   with_values(at, [&](auto v) {
     using V = decltype(v);
     const dim3 grid(blocks_for(d, kThreads), static_cast<unsigned>(n));
-    mix_out_kernel<V><<<grid, kThreads, 0, at.stream>>>(streams, d, static_cast<const V*>(y), mix,
-                                                        static_cast<V*>(h));
+    start(at, mix_out_kernel<V>, grid, kThreads, 0, streams, d, static_cast<const V*>(y), mix,
+          static_cast<V*>(h));
   });
 }
 
@@ -297,9 +347,8 @@ void mean_streams(Launch at, int streams, int n, int64_t d, const void* h, int64
                   void* mean) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    mean_kernel<V>
-        <<<dim3(blocks_for(d, kThreads), static_cast<unsigned>(n)), kThreads, 0, at.stream>>>(
-            streams, d, static_cast<const V*>(h), stride, static_cast<V*>(mean));
+    start(at, mean_kernel<V>, dim3(blocks_for(d, kThreads), static_cast<unsigned>(n)), kThreads, 0,
+          streams, d, static_cast<const V*>(h), stride, static_cast<V*>(mean));
   });
 }
 
@@ -307,9 +356,9 @@ void join_streams(Launch at, int streams, int n, int64_t d, const void* left, co
                   void* h) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    join_kernel<V><<<dim3(blocks_for(d, kThreads), static_cast<unsigned>(n * streams)), kThreads, 0,
-                     at.stream>>>(streams, d, static_cast<const V*>(left),
-                                  static_cast<const V*>(right), static_cast<V*>(h));
+    start(at, join_kernel<V>, dim3(blocks_for(d, kThreads), static_cast<unsigned>(n * streams)),
+          kThreads, 0, streams, d, static_cast<const V*>(left), static_cast<const V*>(right),
+          static_cast<V*>(h));
   });
 }
 

@@ -49,6 +49,26 @@ __device__ __forceinline__ uint4 load_once(const void* p) {
   return v;
 }
 
+/// Copies to shared memory that go on while the thread does; groups of them are waited for.
+template <int bytes>
+__device__ __forceinline__ void copy_async(void* to, const void* from) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  if constexpr (bytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(at), "l"(from) : "memory");
+  }
+}
+
+__device__ __forceinline__ void commit_async() {
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+/// Until at most `pending` groups are under way.
+template <int pending>
+__device__ __forceinline__ void wait_async() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+}
+
 /// Four transposed 8 x 8 blocks of 16-bit values; lanes 8i..8i+7 give the row addresses of block i.
 __device__ __forceinline__ uint4 load_transposed(const void* shared) {
   uint4 v;

@@ -60,39 +60,57 @@ enum class Scales { kNone, kBlock, kRow };
 // FP8: units (chunk c, half h) -> u = 2c + h; a lane's unit is k = 64c + 16t .. +15 of row g + 8h.
 template <Feed feed>
 struct Fp8Feed {
+  static constexpr Feed kFeed = feed;
   static constexpr int kUnits = 4;
   static constexpr int kXUnits = feed == Feed::kFp8E4m3 ? 2 : 4;
   static constexpr int kAhead = 1;  // groups loading while as many multiply
   static constexpr bool kXScale = feed != Feed::kFp8Wide;
   static constexpr Scales kScales = Scales::kBlock;
 
-  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
-                                    const GroupScales& s, float (&acc)[4]) {
+  // As the products take them: four registers each.
+  static constexpr int kProducts = feed == Feed::kFp8E4m3 ? 4 : 8;
+  struct Fragments {
+    uint32_t a[kProducts][4];
+  };
+
+  __device__ static Fragments unpack(const uint4 (&w)[kUnits]) {
+    Fragments f;
+#pragma unroll
+    for (int p = 0; p < kProducts; ++p) {
+      const int c = p / (kProducts / 2);
+      if constexpr (feed == Feed::kFp8E4m3) {
+        const int m = p % 2;
+        f.a[p][0] = word(w[2 * c], 2 * m);
+        f.a[p][1] = word(w[2 * c + 1], 2 * m);
+        f.a[p][2] = word(w[2 * c], 2 * m + 1);
+        f.a[p][3] = word(w[2 * c + 1], 2 * m + 1);
+      } else {
+        const uint32_t top_word = word(w[2 * c], p % 4);
+        const uint32_t low_word = word(w[2 * c + 1], p % 4);
+        const Pair top = feed == Feed::kFp8F16 ? fp8_bits_f16(top_word) : fp8_bits_bf16(top_word);
+        const Pair low = feed == Feed::kFp8F16 ? fp8_bits_f16(low_word) : fp8_bits_bf16(low_word);
+        f.a[p][0] = top.a;
+        f.a[p][1] = low.a;
+        f.a[p][2] = top.b;
+        f.a[p][3] = low.b;
+      }
+    }
+    return f;
+  }
+  __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
+                                  const GroupScales& s, float (&acc)[4]) {
     float part[4] = {};
 #pragma unroll
-    for (int c = 0; c < 2; ++c) {
+    for (int p = 0; p < kProducts; ++p) {
+      const uint32_t(&a)[4] = f.a[p];
+      const uint32_t b0 = word(x[p / 2], p % 2 * 2);
+      const uint32_t b1 = word(x[p / 2], p % 2 * 2 + 1);
       if constexpr (feed == Feed::kFp8E4m3) {
-#pragma unroll
-        for (int m = 0; m < 2; ++m) {
-          mma_e4m3(part, word(w[2 * c], 2 * m), word(w[2 * c + 1], 2 * m),
-                   word(w[2 * c], 2 * m + 1), word(w[2 * c + 1], 2 * m + 1), word(x[c], 2 * m),
-                   word(x[c], 2 * m + 1));
-        }
+        mma_e4m3(part, a[0], a[1], a[2], a[3], b0, b1);
+      } else if constexpr (feed == Feed::kFp8F16) {
+        mma_f16(part, a[0], a[1], a[2], a[3], b0, b1);
       } else {
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          const uint32_t b0 = word(x[2 * c + j / 2], j % 2 * 2);
-          const uint32_t b1 = word(x[2 * c + j / 2], j % 2 * 2 + 1);
-          if constexpr (feed == Feed::kFp8F16) {
-            const Pair top = fp8_bits_f16(word(w[2 * c], j));
-            const Pair low = fp8_bits_f16(word(w[2 * c + 1], j));
-            mma_f16(part, top.a, low.a, top.b, low.b, b0, b1);
-          } else {
-            const Pair top = fp8_bits_bf16(word(w[2 * c], j));
-            const Pair low = fp8_bits_bf16(word(w[2 * c + 1], j));
-            mma_bf16(part, top.a, low.a, top.b, low.b, b0, b1);
-          }
-        }
+        mma_bf16(part, a[0], a[1], a[2], a[3], b0, b1);
       }
     }
     constexpr float kBias = feed == Feed::kFp8F16    ? kFp8F16Bias
@@ -104,29 +122,53 @@ struct Fp8Feed {
     acc[2] = fmaf(part[2], block * s.col0, acc[2]);
     acc[3] = fmaf(part[3], block * s.col1, acc[3]);
   }
+  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
+                                    const GroupScales& s, float (&acc)[4]) {
+    multiply(unpack(w), x, s, acc);
+  }
 };
 
 // MXFP4 planes: word b of unit h is k = 32b + 8t .. +7 of row g + 8h, so a product covers one scale
 // block and the scale goes onto its four sums.
 struct Fp4PlanesFeed {
+  static constexpr Feed kFeed = Feed::kFp4Planes;
   static constexpr int kUnits = 2;
   static constexpr int kXUnits = 4;
   static constexpr int kAhead = 2;
   static constexpr bool kXScale = true;
   static constexpr Scales kScales = Scales::kRow;
 
-  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
-                                    const GroupScales& s, float (&acc)[4]) {
-    float group[4] = {};
+  struct Fragments {
+    uint32_t a[8][4];
+  };
+
+  __device__ static Fragments unpack(const uint4 (&w)[kUnits]) {
+    Fragments f;
 #pragma unroll
     for (int b = 0; b < 4; ++b) {
       const uint32_t v = word(w[0], b);
       const uint32_t u = word(w[1], b);
+      f.a[2 * b][0] = planes_bits_f16<0>(v);
+      f.a[2 * b][1] = planes_bits_f16<0>(u);
+      f.a[2 * b][2] = planes_bits_f16<1>(v);
+      f.a[2 * b][3] = planes_bits_f16<1>(u);
+      f.a[2 * b + 1][0] = planes_bits_f16<2>(v);
+      f.a[2 * b + 1][1] = planes_bits_f16<2>(u);
+      f.a[2 * b + 1][2] = planes_bits_f16<3>(v);
+      f.a[2 * b + 1][3] = planes_bits_f16<3>(u);
+    }
+    return f;
+  }
+  __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
+                                  const GroupScales& s, float (&acc)[4]) {
+    float group[4] = {};
+#pragma unroll
+    for (int b = 0; b < 4; ++b) {
       float part[4] = {};
-      mma_f16(part, planes_bits_f16<0>(v), planes_bits_f16<0>(u), planes_bits_f16<1>(v),
-              planes_bits_f16<1>(u), x[b].x, x[b].y);
-      mma_f16(part, planes_bits_f16<2>(v), planes_bits_f16<2>(u), planes_bits_f16<3>(v),
-              planes_bits_f16<3>(u), x[b].z, x[b].w);
+      const uint32_t(&p)[4] = f.a[2 * b];
+      const uint32_t(&q)[4] = f.a[2 * b + 1];
+      mma_f16(part, p[0], p[1], p[2], p[3], x[b].x, x[b].y);
+      mma_f16(part, q[0], q[1], q[2], q[3], x[b].z, x[b].w);
       const float top = e8m0_float((s.row0 >> (8 * b)) & 0xffu);
       const float low = e8m0_float((s.row1 >> (8 * b)) & 0xffu);
       group[0] = fmaf(part[0], top, group[0]);
@@ -139,28 +181,47 @@ struct Fp4PlanesFeed {
     acc[2] = fmaf(group[2], s.col0 * kFp4F16Bias, acc[2]);
     acc[3] = fmaf(group[3], s.col1 * kFp4F16Bias, acc[3]);
   }
+  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
+                                    const GroupScales& s, float (&acc)[4]) {
+    multiply(unpack(w), x, s, acc);
+  }
 };
 
 // BF16: units (chunk c, half h) -> u = 2c + h; k = 32c + 8t .. +7, which x has in its own order.
 struct Bf16Feed {
+  static constexpr Feed kFeed = Feed::kBf16;
   static constexpr int kUnits = 8;
   static constexpr int kXUnits = 4;
   static constexpr int kAhead = 1;
   static constexpr bool kXScale = false;
   static constexpr Scales kScales = Scales::kNone;
 
-  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
-                                    const GroupScales& /*s*/, float (&acc)[4]) {
+  struct Fragments {
+    uint4 w[kUnits];
+  };
+
+  __device__ static Fragments unpack(const uint4 (&w)[kUnits]) {
+    Fragments f;
+#pragma unroll
+    for (int u = 0; u < kUnits; ++u) f.w[u] = w[u];
+    return f;
+  }
+  __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
+                                  const GroupScales& /*s*/, float (&acc)[4]) {
     float part[4] = {};
 #pragma unroll
     for (int c = 0; c < 4; ++c) {
-      const uint4& top = w[2 * c];
-      const uint4& low = w[2 * c + 1];
+      const uint4& top = f.w[2 * c];
+      const uint4& low = f.w[2 * c + 1];
       mma_bf16(part, top.x, low.x, top.y, low.y, x[c].x, x[c].y);
       mma_bf16(part, top.z, low.z, top.w, low.w, x[c].z, x[c].w);
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) acc[i] += part[i];
+  }
+  __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
+                                    const GroupScales& s, float (&acc)[4]) {
+    multiply(unpack(w), x, s, acc);
   }
 };
 

@@ -107,8 +107,8 @@ __device__ __forceinline__ float block_sum(float v) {
   v = warp_sum(v);
   if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = v;
   __syncthreads();
-  float sum = 0;
-  for (int i = 0; i < static_cast<int>(blockDim.x) / 32; ++i) sum += parts[i];
+  const unsigned lane = threadIdx.x % 32;
+  const float sum = warp_sum(lane < blockDim.x / 32 ? parts[lane] : 0.0f);
   __syncthreads();
   return sum;
 }
@@ -134,10 +134,14 @@ struct Place {
   int segment;
   int64_t position;
 };
+__device__ __forceinline__ int64_t first_of(const Places& places, int segment) {
+  const int64_t* origin = places.origin[segment];
+  return places.first[segment] + (origin ? *origin : 0);
+}
 __device__ __forceinline__ Place place_of(const Places& places, int row) {
   int s = 0;
   while (s + 1 < places.count && row >= places.row[s + 1]) ++s;
-  return {s, places.first[s] + (row - places.row[s])};
+  return {s, first_of(places, s) + (row - places.row[s])};
 }
 
 inline unsigned blocks_for(int64_t count, int64_t per_block) {

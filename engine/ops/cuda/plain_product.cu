@@ -1,6 +1,7 @@
 // The product that takes every format and shape: one warp per weight row, up to eight columns at a
 // time, float FMA. It serves odd shapes, f32 weights and the f32 precision; where speed matters
-// shapes fit tile_product.cu.
+// shapes fit few_columns.cu and many_columns.cu.
+#include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/numeric.cuh"
 
 namespace ds4::ops::cuda {
@@ -12,6 +13,7 @@ constexpr int kColumns = 8;
 template <class Out>
 __global__ void plain_kernel(const PlainMatrix* table, int64_t rows, int64_t cols, Columns c,
                              const float* x, Out* out, int64_t out_stride) {
+  wait_for_inputs();
   const int lane = threadIdx.x % 32;
   const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (row >= rows) return;
@@ -53,6 +55,7 @@ __global__ void plain_kernel(const PlainMatrix* table, int64_t rows, int64_t col
 }
 
 __global__ void markov_kernel(PlainMatrix w1, PlainMatrix w2, int64_t previous, float* logits) {
+  wait_for_inputs();
   const int lane = threadIdx.x % 32;
   const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   if (row >= w2.rows) return;
@@ -72,18 +75,17 @@ void plain_product(Launch at, const PlainMatrix* table, int64_t rows, int64_t co
   const dim3 grid(blocks_for(rows, kWarps), static_cast<unsigned>(c.jobs ? c.most_jobs : c.groups),
                   column_tiles < 65535 ? column_tiles : 65535);
   if (values && at.strict) {
-    plain_kernel<Bf16><<<grid, kWarps * 32, 0, at.stream>>>(table, rows, cols, c, x,
-                                                            static_cast<Bf16*>(out), out_stride);
+    start(at, plain_kernel<Bf16>, grid, kWarps * 32, 0, table, rows, cols, c, x,
+          static_cast<Bf16*>(out), out_stride);
   } else {
-    plain_kernel<float><<<grid, kWarps * 32, 0, at.stream>>>(table, rows, cols, c, x,
-                                                             static_cast<float*>(out), out_stride);
+    start(at, plain_kernel<float>, grid, kWarps * 32, 0, table, rows, cols, c, x,
+          static_cast<float*>(out), out_stride);
   }
 }
 
 void markov_bias(Launch at, const PlainMatrix& w1, const PlainMatrix& w2, int64_t previous,
                  float* logits) {
-  markov_kernel<<<blocks_for(w2.rows, kWarps), kWarps * 32, 0, at.stream>>>(w1, w2, previous,
-                                                                            logits);
+  start(at, markov_kernel, blocks_for(w2.rows, kWarps), kWarps * 32, 0, w1, w2, previous, logits);
 }
 
 }  // namespace ds4::ops::cuda

@@ -1,6 +1,7 @@
 // Query heads in place, raw KV rows and compressed rows (model.md 3.4 steps 2-4, 3.5, 3.6 step 1).
 #include <algorithm>
 
+#include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/rows.cuh"
 
 namespace ds4::ops::cuda {
@@ -13,6 +14,7 @@ constexpr int kHeadWarps = 4;
 template <class V>
 __global__ void finish_queries_kernel(int64_t n_heads, int heads, int dim, float eps,
                                       const float* rotation, int rope, V* q) {
+  wait_for_inputs();
   extern __shared__ float memory[];
   const int lane = threadIdx.x % 32;
   float* x = memory + threadIdx.x / 32 * dim;
@@ -35,6 +37,7 @@ __global__ void finish_queries_kernel(int64_t n_heads, int heads, int dim, float
 template <class V>
 __global__ void finish_index_queries_kernel(int64_t n_heads, int heads, int dim, bool simulate,
                                             const float* rotation, int rope, V* iq) {
+  wait_for_inputs();
   extern __shared__ float memory[];
   const int lane = threadIdx.x % 32;
   float* x = memory + threadIdx.x / 32 * dim;
@@ -74,6 +77,7 @@ __global__ void store_raw_rows_kernel(const float* gain, float eps,
                                       const __grid_constant__ Places places, const float* rotation,
                                       int rope, const V* kv,
                                       const __grid_constant__ RowStores rows) {
+  wait_for_inputs();
   extern __shared__ float x[];
   const int64_t i = places.row[0] + blockIdx.x;
   const int dim = rows.shape.dim;
@@ -87,14 +91,12 @@ __global__ void store_raw_rows_kernel(const float* gain, float eps,
 // A block per completed row and segment: pool by a softmax per dim, norm, rotate to the block's
 // first position.
 template <class V>
-__global__ void compress_kernel(const __grid_constant__ Compression c,
-                                const __grid_constant__ Places places, const float* all_kv,
-                                const float* all_score) {
+__device__ void make_row(const Compression& c, const Places& places, int s, int index,
+                         const float* all_kv, const float* all_score) {
   extern __shared__ float x[];  // [dim], then the rotation table
   float* table = x + c.dim;
-  const int s = blockIdx.y;
-  const int64_t first = places.first[s];
-  const int64_t block = first / c.ratio + blockIdx.x;
+  const int64_t first = first_of(places, s);
+  const int64_t block = first / c.ratio + index;
   if (block >= (first + places.row[s + 1] - places.row[s]) / c.ratio) return;
   const int64_t width = c.width;
   const float* kv = all_kv + places.row[s] * width;
@@ -143,19 +145,32 @@ __global__ void compress_kernel(const __grid_constant__ Compression c,
   encode_row(c.rows.shape, x, row_at(c.rows, s, block));
 }
 
-// The last tokens of each segment into its rings.
-__global__ void tail_kernel(const __grid_constant__ Compression c,
-                            const __grid_constant__ Places places, const float* kv,
-                            const float* score) {
-  const int s = blockIdx.y;
-  const int64_t row = places.row[s + 1] - 1 - int64_t{blockIdx.x};
-  if (row < places.row[s] || blockIdx.x >= c.tail_slots[s]) return;
-  const int64_t token = places.first[s] + (row - places.row[s]);
+// Token `index` from the end of a segment into its rings.
+__device__ void keep_tail(const Compression& c, const Places& places, int s, int index,
+                          const float* kv, const float* score) {
+  const int64_t row = places.row[s + 1] - 1 - index;
+  if (row < places.row[s] || index >= c.tail_slots[s]) return;
+  const int64_t token = first_of(places, s) + (row - places.row[s]);
   const int64_t width = c.width;
   const int64_t to = token % c.tail_slots[s] * width;
   for (int64_t k = threadIdx.x; k < width; k += kThreads) {
     c.tail_kv[s][to + k] = kv[row * width + k];
     c.tail_score[s][to + k] = score[row * width + k] + c.ape[token % c.ratio * width + k];
+  }
+}
+
+// Blocks 0 .. rows - 1 make compressed rows, those behind them keep tails.
+template <class V>
+__global__ void compress_kernel(const __grid_constant__ Compression c,
+                                const __grid_constant__ Places places, int rows, const float* kv,
+                                const float* score) {
+  wait_for_inputs();
+  const auto index = static_cast<int>(blockIdx.x);
+  const auto s = static_cast<int>(blockIdx.y);
+  if (index < rows) {
+    make_row<V>(c, places, s, index, kv, score);
+  } else {
+    keep_tail(c, places, s, index - rows, kv, score);
   }
 }
 
@@ -166,9 +181,9 @@ void finish_queries(Launch at, int heads, int64_t dim, float eps, int n, const f
   const int64_t n_heads = int64_t{n} * heads;
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    finish_queries_kernel<V><<<blocks_for(n_heads, kHeadWarps), kHeadWarps * 32,
-                               static_cast<size_t>(kHeadWarps * dim) * 4, at.stream>>>(
-        n_heads, heads, static_cast<int>(dim), eps, rotation, rope, static_cast<V*>(q));
+    start(at, finish_queries_kernel<V>, blocks_for(n_heads, kHeadWarps), kHeadWarps * 32,
+          static_cast<size_t>(kHeadWarps * dim) * 4, n_heads, heads, static_cast<int>(dim), eps,
+          rotation, rope, static_cast<V*>(q));
   });
 }
 
@@ -177,9 +192,9 @@ void finish_index_queries(Launch at, int heads, int dim, bool simulate, int n,
   const int64_t n_heads = int64_t{n} * heads;
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    finish_index_queries_kernel<V><<<blocks_for(n_heads, kHeadWarps), kHeadWarps * 32,
-                                     static_cast<size_t>(kHeadWarps * dim) * 4, at.stream>>>(
-        n_heads, heads, dim, simulate, rotation, rope, static_cast<V*>(iq));
+    start(at, finish_index_queries_kernel<V>, blocks_for(n_heads, kHeadWarps), kHeadWarps * 32,
+          static_cast<size_t>(kHeadWarps * dim) * 4, n_heads, heads, dim, simulate, rotation, rope,
+          static_cast<V*>(iq));
   });
 }
 
@@ -187,33 +202,38 @@ void store_raw_rows(Launch at, const float* gain, float eps, const Places& place
                     const float* rotation, int rope, const void* kv, const RowStores& rows) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    store_raw_rows_kernel<V>
-        <<<static_cast<unsigned>(places.rows()), kThreads, static_cast<size_t>(rows.shape.dim) * 4,
-           at.stream>>>(gain, eps, places, rotation, rope, static_cast<const V*>(kv), rows);
+    start(at, store_raw_rows_kernel<V>, static_cast<unsigned>(places.rows()), kThreads,
+          static_cast<size_t>(rows.shape.dim) * 4, gain, eps, places, rotation, rope,
+          static_cast<const V*>(kv), rows);
   });
 }
 
 void compress(Launch at, const Compression& c, const Places& places, const float* kv,
               const float* score) {
-  int64_t most_blocks = 0;
+  int64_t most_rows = 0;
   int64_t most_kept = 0;
+  // Rows read tails that the same tokens may overwrite, unless these are few.
+  bool apart = false;
   for (int s = 0; s < places.count; ++s) {
     const int64_t first = places.first[s];
     const int64_t n = places.row[s + 1] - places.row[s];
-    most_blocks = std::max(most_blocks, (first + n) / c.ratio - first / c.ratio);
+    // Where only the device knows the position, as many as n tokens can complete.
+    most_rows = std::max(most_rows, places.origin[s] ? (n + c.ratio - 1) / c.ratio
+                                                     : (first + n) / c.ratio - first / c.ratio);
     most_kept = std::max(most_kept, std::min(n, c.tail_slots[s]));
+    apart |= n > c.tail_slots[s] - (c.overlap ? 2 : 1) * c.ratio + 1;
   }
-  const auto segments = static_cast<unsigned>(places.count);
-  if (most_blocks > 0) {
+  const auto launch = [&](int64_t rows, int64_t kept) {
     with_values(at, [&](auto v) {
-      using V = decltype(v);
-      compress_kernel<V>
-          <<<dim3(static_cast<unsigned>(most_blocks), segments), kThreads,
-             static_cast<size_t>(c.dim + 2 * c.pairs) * 4, at.stream>>>(c, places, kv, score);
+      start(at, compress_kernel<decltype(v)>,
+            dim3(static_cast<unsigned>(rows + kept), static_cast<unsigned>(places.count)), kThreads,
+            static_cast<size_t>(c.dim + 2 * c.pairs) * 4, c, places, static_cast<int>(rows), kv,
+            score);
     });
-  }
-  tail_kernel<<<dim3(static_cast<unsigned>(most_kept), segments), kThreads, 0, at.stream>>>(
-      c, places, kv, score);
+  };
+  if (!apart) return launch(most_rows, most_kept);
+  if (most_rows > 0) launch(most_rows, 0);
+  launch(0, most_kept);
 }
 
 }  // namespace ds4::ops::cuda

@@ -2,6 +2,8 @@
 // memory or registers; and the transforms that precede them.
 #pragma once
 
+#include <cuda_fp16.h>
+
 #include "engine/ops/cuda/numeric.cuh"
 
 namespace ds4::ops::cuda {
@@ -10,7 +12,9 @@ inline constexpr int kKvScaleBlock = 64;
 inline constexpr int kIndexScaleBlock = 32;
 
 __device__ __forceinline__ uint8_t* row_at(const RowStores& rows, int segment, int64_t index) {
-  return rows.data[segment] + index % rows.slots[segment] * rows.shape.bytes;
+  // Positions and slots stay far below 2^32, where a remainder is cheap.
+  const uint32_t slot = static_cast<uint32_t>(index) % static_cast<uint32_t>(rows.slots[segment]);
+  return rows.data[segment] + int64_t{slot} * rows.shape.bytes;
 }
 
 /// Value d of a row.
@@ -32,9 +36,11 @@ __device__ __forceinline__ float row_value(const RowShape& rows, const uint8_t* 
   return 0;
 }
 
+// Kernels of decoding run their code once, so that fetching it is what they wait for: the rare path
+// stays out of line.
 /// Values d..d+7 (d a multiple of 8) as packed BF16, zeros from `dim` on. Exact: every row format
 /// of the reference precision has BF16 values.
-__device__ __forceinline__ uint4 row_octet(const RowShape& rows, const uint8_t* row, int d) {
+inline __device__ __noinline__ uint4 row_octet(const RowShape& rows, const uint8_t* row, int d) {
   __align__(16) Bf16 out[8];
   // Whole octets come in one or two loads; stores and FP8 rows are multiples of 8 bytes, FP4 rows
   // of 4 where their blocks are whole.
@@ -68,6 +74,42 @@ __device__ __forceinline__ uint4 row_octet(const RowShape& rows, const uint8_t* 
     out[i] = __float2bfloat16_rn(d + i < rows.dim ? row_value(rows, row, d + i) : 0.0f);
   }
   return *reinterpret_cast<const uint4*>(out);
+}
+
+/// The same in two parts, without a branch, so that many loads can be under way at once; for rows
+/// whose octets lie whole in one part of them.
+struct StoredOctet {
+  uint2 low, high;
+  uint32_t scale;
+};
+__device__ __forceinline__ bool has_whole_octets(const RowShape& rows) {
+  return rows.dim % 8 == 0 &&
+         (rows.format == RowShape::kBf16 || (rows.format == RowShape::kFp8 && rows.nope % 8 == 0));
+}
+__device__ __forceinline__ StoredOctet load_octet(const RowShape& rows, const uint8_t* row, int d) {
+  const bool coded = rows.format == RowShape::kFp8 && d < rows.nope;
+  const int begin = coded                           ? d
+                    : rows.format == RowShape::kFp8 ? rows.rope_offset + 2 * (d - rows.nope)
+                                                    : 2 * d;
+  const auto* at = reinterpret_cast<const uint2*>(row + begin);
+  return {at[0], at[coded ? 0 : 1], row[coded ? rows.scale_offset + d / kKvScaleBlock : 0]};
+}
+__device__ __forceinline__ uint4 decode_octet(const RowShape& rows, const StoredOctet& from,
+                                              int d) {
+  const bool coded = rows.format == RowShape::kFp8 && d < rows.nope;
+  if (!coded) return {from.low.x, from.low.y, from.high.x, from.high.y};
+  const float scale = e8m0_value(from.scale);
+  uint32_t out[4];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t codes = (i < 2 ? from.low.x : from.low.y) >> (i % 2 * 16) & 0xffffu;
+    const __half2_raw halves =
+        __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(codes), __NV_E4M3);
+    const float2 values = __half22float2(__half2(halves));
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(values.x * scale, values.y * scale);
+    out[i] = reinterpret_cast<const uint32_t&>(pair);
+  }
+  return {out[0], out[1], out[2], out[3]};
 }
 
 /// Writes x [dim] (shared memory, complete) as one row; all threads of a block of whole warps.

@@ -1,18 +1,17 @@
 // The indexer (model.md 3.6): scores of all visible keys per query, then the exact best ones in
 // ascending order, ties to the lowest row. Selection counts digits of the scores from the top; the
 // counts are integers, so it is deterministic.
+#include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/mma.cuh"
 #include "engine/ops/cuda/rows.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
 
-constexpr int kThreads = 128;
-constexpr int kWarps = kThreads / 32;
-constexpr int kKeys = kWarps * 16;  // of a block
-constexpr int kQueries = 16;        // that a block meets with its keys
-constexpr int kSelectThreads = 512;
-constexpr int kSelectWarps = kSelectThreads / 32;
+constexpr int kPlainThreads = 128;
+constexpr int kQueries = 16;    // that a block meets with its keys
+constexpr int kFewQueries = 8;  // up to these, more but smaller blocks
+constexpr int kQueryPad = 32;   // puts neighbouring heads on other banks
 
 __device__ int64_t visible(const Selection& s, int row) {
   return (place_of(s.places, row).position + 1) / s.ratio;
@@ -24,10 +23,36 @@ __device__ float head_weight(const Selection& s, int row, int head) {
                        s.scale);
 }
 
-// A warp holds 16 keys as fragments and meets the heads of one query after the other. kDim: 32, 64
-// or 128; smaller dims are filled up with zeros.
-template <int kDim>
-__global__ void __launch_bounds__(kThreads) scores_kernel(const __grid_constant__ Selection s) {
+// Values d..d+7 of key `index` as they are stored, and then as BF16; zeros from `most` on.
+struct StoredKey {
+  uint32_t codes, scale;
+};
+__device__ StoredKey load_key(const Selection& s, const uint8_t* rows, int64_t index, int64_t most,
+                              int d) {
+  // Keys never wrap around: their store has a slot for each.
+  const uint8_t* row = rows + (index < most ? index : most - 1) * s.keys.shape.bytes;
+  return {*reinterpret_cast<const uint32_t*>(row + d / 2),
+          row[s.keys.shape.scale_offset + d / kIndexScaleBlock]};
+}
+__device__ uint4 decode_key(const StoredKey& from) {
+  __align__(16) Bf16 out[8];
+  const float scale = e8m0_value(from.scale);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    out[i] = __float2bfloat16_rn(e2m1_value(from.codes >> (4 * i) & 15u) * scale);
+  }
+  return *reinterpret_cast<const uint4*>(out);
+}
+
+// A warp holds 16 * kTiles keys as fragments and meets the heads of one query after the other.
+// kDim: 32, 64 or 128; smaller dims are filled up with zeros. `staged`: queries pass through shared
+// memory, the next one while this one is multiplied; they fill all heads and dims.
+template <int kDim, int kTiles, int kWarps, bool staged>
+__global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_constant__ Selection s) {
+  wait_for_inputs();
+  extern __shared__ __align__(16) unsigned char memory[];
+  constexpr int kStride = kDim + kQueryPad;
+  constexpr int kChunks = kDim / 32;
   const int segment = blockIdx.z;
   const int begin = s.places.row[segment] + blockIdx.y * kQueries;
   const int end = min(begin + kQueries, s.places.row[segment + 1]);
@@ -35,60 +60,123 @@ __global__ void __launch_bounds__(kThreads) scores_kernel(const __grid_constant_
   const int lane = threadIdx.x % 32;
   const int g = lane / 4;
   const int t = lane % 4;
-  const int64_t key = int64_t{blockIdx.x} * kKeys + threadIdx.x / 32 * 16;
+  const int64_t first_key = int64_t{blockIdx.x} * kWarps * 16 * kTiles;
+  const int64_t key = first_key + threadIdx.x / 32 * 16 * kTiles;
   const int64_t most = visible(s, end - 1);
-  if (key >= most || most <= s.top) return;
+  if (first_key >= most || most <= s.top) return;
 
-  uint4 top[kDim / 32], low[kDim / 32];
+  const uint8_t* rows = s.keys.data[segment];
+  uint4 keys[kTiles][2][kChunks];
+  if (s.keys.shape.format == RowShape::kFp4 && s.dim == kDim && s.keys.shape.bytes % 4 == 0) {
+    StoredKey stored[kTiles][2][kChunks];
 #pragma unroll
-  for (int k = 0; k < kDim / 32; ++k) {
-    const auto octet = [&](int64_t index) {
-      return index < most ? row_octet(s.keys.shape, row_at(s.keys, segment, index), 32 * k + 8 * t)
-                          : uint4{0, 0, 0, 0};
-    };
-    top[k] = octet(key + g);
-    low[k] = octet(key + g + 8);
+    for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
+      const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
+      stored[tile][half][k] =
+          load_key(s, rows, key + 16 * tile + 8 * half + g, most, 32 * k + 8 * t);
+    }
+#pragma unroll
+    for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
+      const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
+      keys[tile][half][k] = decode_key(stored[tile][half][k]);
+    }
+  } else {
+#pragma unroll
+    for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
+      const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
+      const int64_t index = key + 16 * tile + 8 * half + g;
+      keys[tile][half][k] =
+          index < most ? row_octet(s.keys.shape, row_at(s.keys, segment, index), 32 * k + 8 * t)
+                       : uint4{0, 0, 0, 0};
+    }
   }
+  const auto query = [&](int row) {
+    return static_cast<const Bf16*>(s.iq) + int64_t{row} * s.heads * s.dim;
+  };
+  const int stage_bytes = s.heads * (kStride * 2 + 4);
+  const auto staged_query = [&](int row) {
+    return reinterpret_cast<Bf16*>(memory + (row - begin) % 2 * stage_bytes);
+  };
+  const auto stage = [&](int row) {
+    Bf16* to = staged_query(row);
+    for (int i = threadIdx.x; i < s.heads * kDim / 8; i += kWarps * 32) {
+      copy_async<16>(to + i / (kDim / 8) * kStride + i % (kDim / 8) * 8, query(row) + i * 8);
+    }
+    auto* weights = reinterpret_cast<float*>(to + s.heads * kStride);
+    for (int i = threadIdx.x; i < s.heads; i += kWarps * 32) weights[i] = head_weight(s, row, i);
+    commit_async();
+  };
+  if constexpr (staged) stage(begin);
   for (int row = begin; row < end; ++row) {
-    const int64_t seen = visible(s, row);
-    if (seen <= s.top || seen <= key) continue;
-    const auto* q = static_cast<const Bf16*>(s.iq) + int64_t{row} * s.heads * s.dim;
-    float sum0 = 0;
-    float sum1 = 0;
-    for (int heads = 0; heads < s.heads; heads += 8) {
-      float dot[4] = {};
-#pragma unroll
-      for (int k = 0; k < kDim / 32; ++k) {
-        const int d = 32 * k + 8 * t;
-        const uint4 b =
-            heads + g < s.heads && d < s.dim
-                ? __ldg(reinterpret_cast<const uint4*>(q + int64_t{heads + g} * s.dim + d))
-                : uint4{0, 0, 0, 0};
-        mma_bf16(dot, top[k].x, low[k].x, top[k].y, low[k].y, b.x, b.y);
-        mma_bf16(dot, top[k].z, low[k].z, top[k].w, low[k].w, b.z, b.w);
+    if constexpr (staged) {
+      if (row + 1 < end) {
+        stage(row + 1);
+        wait_async<1>();
+      } else {
+        wait_async<0>();
       }
-      const float w0 = head_weight(s, row, heads + 2 * t);
-      const float w1 = head_weight(s, row, heads + 2 * t + 1);
-      sum0 += rounded<Bf16>(fmaxf(rounded<Bf16>(dot[0]), 0.0f) * w0);
-      sum0 += rounded<Bf16>(fmaxf(rounded<Bf16>(dot[1]), 0.0f) * w1);
-      sum1 += rounded<Bf16>(fmaxf(rounded<Bf16>(dot[2]), 0.0f) * w0);
-      sum1 += rounded<Bf16>(fmaxf(rounded<Bf16>(dot[3]), 0.0f) * w1);
+      __syncthreads();
     }
+    const int64_t seen = visible(s, row);
+    if (seen > s.top && seen > key) {
+      const Bf16* q = staged ? staged_query(row) : query(row);
+      const auto* weights = reinterpret_cast<const float*>(q + s.heads * kStride);
+      float sum[kTiles][2] = {};
+#pragma unroll 1
+      for (int heads = 0; heads < s.heads; heads += 8) {
+        float dot[kTiles][4] = {};
 #pragma unroll
-    for (int d = 1; d < 4; d *= 2) {
-      sum0 += __shfl_xor_sync(0xffffffffu, sum0, d);
-      sum1 += __shfl_xor_sync(0xffffffffu, sum1, d);
+        for (int k = 0; k < kChunks; ++k) {
+          const int d = 32 * k + 8 * t;
+          uint4 b{0, 0, 0, 0};
+          if constexpr (staged) {
+            b = *reinterpret_cast<const uint4*>(q + (heads + g) * kStride + d);
+          } else if (heads + g < s.heads && d < s.dim) {
+            b = __ldg(reinterpret_cast<const uint4*>(q + int64_t{heads + g} * s.dim + d));
+          }
+#pragma unroll
+          for (int i = 0; i < kTiles; ++i) {
+            const uint4& top = keys[i][0][k];
+            const uint4& low = keys[i][1][k];
+            mma_bf16(dot[i], top.x, low.x, top.y, low.y, b.x, b.y);
+            mma_bf16(dot[i], top.z, low.z, top.w, low.w, b.z, b.w);
+          }
+        }
+        const int head = heads + 2 * t;
+        const float w0 = staged ? weights[head] : head_weight(s, row, head);
+        const float w1 = staged ? weights[head + 1] : head_weight(s, row, head + 1);
+#pragma unroll
+        for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            const float* d = dot[i] + 2 * half;
+            sum[i][half] += rounded<Bf16>(fmaxf(rounded<Bf16>(d[0]), 0.0f) * w0);
+            sum[i][half] += rounded<Bf16>(fmaxf(rounded<Bf16>(d[1]), 0.0f) * w1);
+          }
+        }
+      }
+      float* out = s.scores + int64_t{row - s.places.row[0]} * s.stride;
+#pragma unroll
+      for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          float total = sum[i][half];
+          total += __shfl_xor_sync(0xffffffffu, total, 1);
+          total += __shfl_xor_sync(0xffffffffu, total, 2);
+          const int64_t at = key + 16 * i + 8 * half + g;
+          if (t == 0 && at < seen) out[at] = rounded<Bf16>(total);
+        }
+      }
     }
-    float* out = s.scores + int64_t{row - s.places.row[0]} * s.stride;
-    if (t == 0 && key + g < seen) out[key + g] = rounded<Bf16>(sum0);
-    if (t == 0 && key + g + 8 < seen) out[key + g + 8] = rounded<Bf16>(sum1);
+    if constexpr (staged) __syncthreads();  // the stage may be filled again
   }
 }
 
 // The same for f32 values: a thread per key.
 __global__ void plain_scores_kernel(const __grid_constant__ Selection s) {
+  wait_for_inputs();
   const int row = s.places.row[0] + blockIdx.y;
-  const int64_t key = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const int64_t key = int64_t{blockIdx.x} * kPlainThreads + threadIdx.x;
   const int64_t seen = visible(s, row);
   if (seen <= s.top || key >= seen) return;
   const uint8_t* from = row_at(s.keys, place_of(s.places, row).segment, key);
@@ -131,18 +219,44 @@ __device__ int find_digit(const int* counts, int& need) {
   return digit;
 }
 
+// Calls use(index, order) for the scores first, first + step, ... below `end` that a thread has,
+// four quads under way at a time. `first` and `step` are multiples of 4.
+template <class Use>
+__device__ void each_score(const float* scores, int64_t first, int64_t end, int64_t step,
+                           const Use& use) {
+  for (int64_t begin = first; begin < end; begin += 4 * step) {
+    float4 v[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int64_t at = begin + i * step;
+      v[i] = *reinterpret_cast<const float4*>(scores + (at < end ? at : first));
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int64_t at = begin + i * step;
+      const float score[4] = {v[i].x, v[i].y, v[i].z, v[i].w};
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        if (at + e < end) use(at + e, order_of(score[e]));
+      }
+    }
+  }
+}
+
 // A block per query.
-__global__ void __launch_bounds__(kSelectThreads)
-    select_kernel(const __grid_constant__ Selection s) {
+template <int kThreads>
+__global__ void __launch_bounds__(kThreads) select_kernel(const __grid_constant__ Selection s) {
+  wait_for_inputs();
+  constexpr int kWarps = kThreads / 32;
   __shared__ int counts[256];
   __shared__ uint32_t prefix;
   __shared__ int need;
-  __shared__ int warp_above[kSelectWarps], warp_equal[kSelectWarps];
+  __shared__ int warp_above[kWarps], warp_equal[kWarps];
   const int row = s.places.row[0] + blockIdx.x;
   const int64_t seen = visible(s, row);
   int32_t* out = s.selected + int64_t{row} * s.top;
   if (seen <= s.top) {  // all of them, whatever their scores
-    for (int i = threadIdx.x; i < s.top; i += kSelectThreads) out[i] = i < seen ? i : -1;
+    for (int i = threadIdx.x; i < s.top; i += kThreads) out[i] = i < seen ? i : -1;
     return;
   }
   const float* scores = s.scores + int64_t{blockIdx.x} * s.stride;
@@ -151,15 +265,14 @@ __global__ void __launch_bounds__(kSelectThreads)
     need = s.top;
   }
   for (int shift = 24; shift >= 0; shift -= 8) {
-    for (int i = threadIdx.x; i < 256; i += kSelectThreads) counts[i] = 0;
+    for (int i = threadIdx.x; i < 256; i += kThreads) counts[i] = 0;
     __syncthreads();
     const uint32_t above = prefix;
-    for (int64_t i = threadIdx.x; i < seen; i += kSelectThreads) {
-      const uint32_t order = order_of(scores[i]);
+    each_score(scores, 4 * threadIdx.x, seen, 4 * kThreads, [&](int64_t, uint32_t order) {
       if (shift == 24 || order >> (shift + 8) == above) {
         atomicAdd(&counts[order >> shift & 255u], 1);
       }
-    }
+    });
     __syncthreads();
     if (threadIdx.x < 32) {
       int left = need;
@@ -172,40 +285,73 @@ __global__ void __launch_bounds__(kSelectThreads)
     }
     __syncthreads();
   }
-  // Every row above the threshold and the first `need` rows at it, in order.
+  // Every row above the threshold and the first `need` rows at it, in order: each warp counts its
+  // part of the rows, then writes behind the warps before it.
   const uint32_t threshold = prefix;
   const int equals = need;
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
+  const int64_t part = (seen + kThreads - 1) / kThreads * 32;
+  const int64_t begin = warp * part;
+  const int64_t end = begin + part < seen ? begin + part : seen;
+  constexpr int kAhead = 4;
+  const auto each_32 = [&](const auto& use) {
+    for (int64_t first = begin; first < end; first += 32 * kAhead) {
+      float score[kAhead];
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int64_t at = first + 32 * i + lane;
+        score[i] = scores[at < end ? at : begin];
+      }
+#pragma unroll
+      for (int i = 0; i < kAhead; ++i) {
+        const int64_t at = first + 32 * i + lane;
+        const uint32_t order = order_of(score[i]);
+        use(at, __ballot_sync(0xffffffffu, at < end && order > threshold),
+            __ballot_sync(0xffffffffu, at < end && order == threshold));
+      }
+    }
+  };
   int above = 0;
   int equal = 0;
-  for (int64_t begin = 0; begin < seen; begin += kSelectThreads) {
-    const int64_t i = begin + threadIdx.x;
-    const uint32_t order = i < seen ? order_of(scores[i]) : 0;
-    const bool is_above = i < seen && order > threshold;
-    const bool is_equal = i < seen && order == threshold;
-    const uint32_t above_mask = __ballot_sync(0xffffffffu, is_above);
-    const uint32_t equal_mask = __ballot_sync(0xffffffffu, is_equal);
-    __syncthreads();  // the counts of the step before are read
-    if (lane == 0) {
-      warp_above[warp] = __popc(above_mask);
-      warp_equal[warp] = __popc(equal_mask);
-    }
-    __syncthreads();
+  each_32([&](int64_t, uint32_t is_above, uint32_t is_equal) {
+    above += __popc(is_above);
+    equal += __popc(is_equal);
+  });
+  if (lane == 0) {
+    warp_above[warp] = above;
+    warp_equal[warp] = equal;
+  }
+  __syncthreads();
+  above = 0;
+  equal = 0;
+  for (int w = 0; w < warp; ++w) {
+    above += warp_above[w];
+    equal += warp_equal[w];
+  }
+  each_32([&](int64_t at, uint32_t is_above, uint32_t is_equal) {
     const uint32_t before = (1u << lane) - 1;
-    int my_above = above + __popc(above_mask & before);
-    int my_equal = equal + __popc(equal_mask & before);
-    for (int w = 0; w < kSelectWarps; ++w) {
-      if (w < warp) {
-        my_above += warp_above[w];
-        my_equal += warp_equal[w];
-      }
-      above += warp_above[w];
-      equal += warp_equal[w];
+    const int my_above = above + __popc(is_above & before);
+    const int my_equal = equal + __popc(is_equal & before);
+    if ((is_above >> lane & 1u) || ((is_equal >> lane & 1u) && my_equal < equals)) {
+      out[my_above + min(my_equal, equals)] = static_cast<int32_t>(at);
     }
-    if (is_above || (is_equal && my_equal < equals)) {
-      out[my_above + min(my_equal, equals)] = static_cast<int32_t>(i);
-    }
+    above += __popc(is_above);
+    equal += __popc(is_equal);
+  });
+}
+
+template <int kDim>
+void scores(const Launch& at, const Selection& s, int most) {
+  const auto grid = [&](int keys) {
+    return dim3(blocks_for(s.stride, keys), blocks_for(most, kQueries),
+                static_cast<unsigned>(s.places.count));
+  };
+  const size_t bytes = size_t{2} * static_cast<size_t>(s.heads) * ((kDim + kQueryPad) * 2 + 4);
+  if (most <= kFewQueries || s.dim != kDim || s.heads % 8 || bytes > size_t{48} << 10) {
+    start(at, scores_kernel<kDim, 1, 4, false>, grid(64), 128, 0, s);
+  } else {
+    start(at, scores_kernel<kDim, 2, 8, true>, grid(256), 256, bytes, s);
   }
 }
 
@@ -219,22 +365,22 @@ void select_rows(Launch at, const Selection& s) {
   }
   const auto rows = static_cast<unsigned>(s.places.rows());
   if (s.stride > s.top) {
-    if (at.strict) {
-      const dim3 grid(blocks_for(s.stride, kKeys), blocks_for(most, kQueries),
-                      static_cast<unsigned>(s.places.count));
-      if (s.dim <= 32) {
-        scores_kernel<32><<<grid, kThreads, 0, at.stream>>>(s);
-      } else if (s.dim <= 64) {
-        scores_kernel<64><<<grid, kThreads, 0, at.stream>>>(s);
-      } else {
-        scores_kernel<128><<<grid, kThreads, 0, at.stream>>>(s);
-      }
+    if (!at.strict) {
+      start(at, plain_scores_kernel, dim3(blocks_for(s.stride, kPlainThreads), rows), kPlainThreads,
+            0, s);
+    } else if (s.dim <= 32) {
+      scores<32>(at, s, most);
+    } else if (s.dim <= 64) {
+      scores<64>(at, s, most);
     } else {
-      plain_scores_kernel<<<dim3(blocks_for(s.stride, kThreads), rows), kThreads, 0, at.stream>>>(
-          s);
+      scores<128>(at, s, most);
     }
   }
-  select_kernel<<<rows, kSelectThreads, 0, at.stream>>>(s);
+  if (rows <= kFewQueries) {
+    start(at, select_kernel<1024>, rows, 1024, 0, s);
+  } else {
+    start(at, select_kernel<512>, rows, 512, 0, s);
+  }
 }
 
 }  // namespace ds4::ops::cuda

@@ -1,5 +1,6 @@
 // Kernels on rows of values: embedding, norm, rotation table, gated activation.
-#include "engine/ops/cuda/numeric.cuh"
+#include "engine/ops/cuda/arrange.cuh"
+#include "engine/ops/cuda/launch.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
@@ -8,6 +9,7 @@ constexpr int kThreads = 256;
 
 template <class V>
 __global__ void embed_kernel(PlainMatrix table, const int32_t* tokens, int streams, V* h) {
+  wait_for_inputs();
   const int64_t row = tokens[blockIdx.x];
   V* out = h + int64_t{blockIdx.x} * streams * table.cols;
   for (int64_t k = threadIdx.x; k < table.cols; k += kThreads) {
@@ -18,6 +20,7 @@ __global__ void embed_kernel(PlainMatrix table, const int32_t* tokens, int strea
 
 template <class V>
 __global__ void rms_norm_kernel(const float* gain, float eps, int64_t cols, const V* x, V* y) {
+  wait_for_inputs();
   const V* row = x + blockIdx.x * cols;
   float sum = 0;
   for (int64_t k = threadIdx.x; k < cols; k += kThreads) sum = fmaf(get(row[k]), get(row[k]), sum);
@@ -30,6 +33,7 @@ __global__ void rms_norm_kernel(const float* gain, float eps, int64_t cols, cons
 // The angle is an f32 product by definition; its cosine needs full range reduction.
 __global__ void rotation_kernel(const float* frequencies, int pairs,
                                 const __grid_constant__ Places places, int rows, float* table) {
+  wait_for_inputs();
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows * pairs) return;
   const int64_t row = places.row[0] + i / pairs;
@@ -41,19 +45,14 @@ __global__ void rotation_kernel(const float* frequencies, int pairs,
 }
 
 template <class V>
-__global__ void swiglu_kernel(const V* gate_up, int64_t inter, const float* route_weights,
-                              const int32_t* pair_at, float limit, V* hidden) {
+__global__ void swiglu_kernel(const __grid_constant__ Input in, int64_t inter, V* hidden) {
+  wait_for_inputs();
   const int64_t row = blockIdx.x;
-  const float weight = route_weights ? route_weights[pair_at[row]] : 1.0f;
-  const V* gate = gate_up + row * 2 * inter;
-  const V* up = gate + inter;
+  const float weight = row_weight(in, row);
+  const V* gate = static_cast<const V*>(in.values) + row * 2 * inter;
   for (int64_t k = threadIdx.x; k < inter; k += kThreads) {
-    const float g = fminf(get(gate[k]), limit);
-    const float u = fmaxf(fminf(get(up[k]), limit), -limit);
-    // e^-|g| cannot overflow.
-    const float e = expf(-fabsf(g));
-    const float silu = (g < 0 ? g * e : g) / (1.0f + e);
-    hidden[row * inter + k] = put<V>(weight * (silu * u));
+    hidden[row * inter + k] =
+        put<V>(gated_value(get(gate[k]), get(gate[inter + k]), in.limit, weight));
   }
 }
 
@@ -63,7 +62,7 @@ void embed(Launch at, const PlainMatrix& table, int n, const int32_t* tokens, in
            void* h) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    embed_kernel<V><<<n, kThreads, 0, at.stream>>>(table, tokens, streams, static_cast<V*>(h));
+    start(at, embed_kernel<V>, n, kThreads, 0, table, tokens, streams, static_cast<V*>(h));
   });
 }
 
@@ -71,25 +70,23 @@ void rms_norm(Launch at, const float* gain, float eps, int n, int64_t cols, cons
               void* y) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    rms_norm_kernel<V><<<n, kThreads, 0, at.stream>>>(gain, eps, cols, static_cast<const V*>(x),
-                                                      static_cast<V*>(y));
+    start(at, rms_norm_kernel<V>, n, kThreads, 0, gain, eps, cols, static_cast<const V*>(x),
+          static_cast<V*>(y));
   });
 }
 
 void rotation(Launch at, const float* frequencies, int pairs, const Places& places, float* table) {
   if (pairs == 0) return;
   const int rows = places.rows();
-  rotation_kernel<<<blocks_for(int64_t{rows} * pairs, 64), 64, 0, at.stream>>>(frequencies, pairs,
-                                                                               places, rows, table);
+  start(at, rotation_kernel, blocks_for(int64_t{rows} * pairs, 64), 64, 0, frequencies, pairs,
+        places, rows, table);
 }
 
-void swiglu(Launch at, const void* gate_up, int64_t rows, int64_t inter, const float* route_weights,
-            const int32_t* pair_at, float limit, void* hidden) {
+void swiglu(Launch at, const Input& gated, int64_t rows, int64_t inter, void* hidden) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    swiglu_kernel<V><<<static_cast<unsigned>(rows), kThreads, 0, at.stream>>>(
-        static_cast<const V*>(gate_up), inter, route_weights, pair_at, limit,
-        static_cast<V*>(hidden));
+    start(at, swiglu_kernel<V>, static_cast<unsigned>(rows), kThreads, 0, gated, inter,
+          static_cast<V*>(hidden));
   });
 }
 

@@ -14,6 +14,7 @@
 #include "engine/base/error.h"
 #include "tests/support/source_dir.h"
 #include "tests/unit/engine/golden_file.h"
+#include "tests/unit/engine/test_device.h"
 
 namespace ds4 {
 namespace {
@@ -27,6 +28,7 @@ fs::path model_dir(const std::string& name) {
 std::unique_ptr<Engine> load(const std::string& name, int draft_tokens, int chunk = 64,
                              int64_t context = 2200) {
   EngineSettings settings;
+  settings.device = golden::kTestDevice;
   settings.context_length = context;
   settings.prefill_chunk = chunk;
   settings.threads = 1;

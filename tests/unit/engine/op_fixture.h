@@ -10,12 +10,10 @@
 #include "engine/ops/cpu/kernels.h"
 #include "engine/ops/ops.h"
 #include "engine/weights/codecs/bf16.h"
+#include "tests/unit/engine/test_device.h"
 
 namespace ds4::golden {
 
-/// The back end that this executable tests; backend_cpu.cpp and backend_cuda.cpp define it.
-std::unique_ptr<ops::Backend> make_test_backend(Precision precision, int threads);
-extern const Device kTestDevice;
 
 class OpBench {
  public:

@@ -9,6 +9,7 @@
 
 #include "engine/api/session.h"
 #include "tests/unit/engine/golden_file.h"
+#include "tests/unit/engine/test_device.h"
 
 namespace ds4::session_test {
 
@@ -27,6 +28,7 @@ inline std::vector<float> logits_of(const Session& session) {
 
 inline EngineSettings settings_with(int64_t context, int chunk, int sequences = 1) {
   EngineSettings settings;
+  settings.device = golden::kTestDevice;
   settings.context_length = context;
   settings.prefill_chunk = chunk;
   settings.sequences = sequences;

@@ -1,0 +1,104 @@
+// Four activations at a time into the order in which mma fragments take them, quantised to E4M3
+// under one power-of-two scale per 128 where the product wants that.
+#pragma once
+
+#include <cuda_fp16.h>
+
+#include "engine/ops/cuda/numeric.cuh"
+
+namespace ds4::ops::cuda {
+
+template <Arrange kind>
+inline constexpr int kArrangedBytes = arranged_bytes(kind);
+template <Feed feed>
+inline constexpr Arrange kArrangeOf = arrange_of(feed);
+
+/// One hidden value of a gated expert.
+__device__ __forceinline__ float gated_value(float gate, float up, float limit, float weight) {
+  const float g = fminf(gate, limit);
+  const float u = fmaxf(fminf(up, limit), -limit);
+  // e^-|g| cannot overflow.
+  const float e = expf(-fabsf(g));
+  const float silu = (g < 0 ? g * e : g) / (1.0f + e);
+  return weight * (silu * u);
+}
+__device__ __forceinline__ float row_weight(const Input& in, int64_t row) {
+  return in.weights ? in.weights[row] : 1.0f;
+}
+
+__device__ __forceinline__ void load_values(const Bf16* from, float (&v)[4]) {
+  const uint2 bits = *reinterpret_cast<const uint2*>(from);
+  v[0] = __uint_as_float(bits.x << 16);
+  v[1] = __uint_as_float(bits.x & 0xffff0000u);
+  v[2] = __uint_as_float(bits.y << 16);
+  v[3] = __uint_as_float(bits.y & 0xffff0000u);
+}
+/// Values k..k+3 (k a multiple of 4) of a row of `cols` values.
+__device__ __forceinline__ void input_values(const Input& in, int64_t cols, int64_t row, int64_t k,
+                                             float (&v)[4]) {
+  const auto* values = static_cast<const Bf16*>(in.values);
+  if (!in.gated) return load_values(values + row * cols + k, v);
+  float up[4];
+  load_values(values + 2 * row * cols + k, v);
+  load_values(values + (2 * row + 1) * cols + k, up);
+  const float weight = row_weight(in, row);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) v[i] = rounded<Bf16>(gated_value(v[i], up[i], in.limit, weight));
+}
+
+/// Where the elements a lane writes begin: element p (0..31) of the fragment lanes 4g + t of a
+/// group of 128; a lane of arrange_four() has four consecutive ones.
+struct FragmentPlace {
+  int t, p;
+};
+template <Arrange kind>
+__device__ __forceinline__ FragmentPlace place_in_group(int lane) {
+  if constexpr (kind == Arrange::kF16Words) return {lane % 8 / 2, lane / 8 * 8 + lane % 2 * 4};
+  return {lane % 16 / 4, lane / 16 * 16 + lane % 4 * 4};
+}
+
+/// A warp has the values 4 * lane .. + 3 of a group of 128; each lane gets the four elements that
+/// belong to its place, as they are stored. Returns the scale, 1 for kBf16Wide.
+template <Arrange kind>
+__device__ __forceinline__ float arrange_four(int lane, const float (&v)[4], uint2& elements) {
+  if constexpr (kind == Arrange::kBf16Wide) {
+    const auto wide = [&](int low, int high) {
+      const __nv_bfloat162 b = __floats2bfloat162_rn(v[low] * 0x1p60f, v[high] * 0x1p60f);
+      return reinterpret_cast<const uint32_t&>(b);
+    };
+    // Bytes 0, 2, 1, 3 of each weight word come out of the bit moves in this order.
+    elements = {wide(0, 2), wide(1, 3)};
+    return 1.0f;
+  } else {
+    const float largest = fmaxf(fmaxf(fabsf(v[0]), fabsf(v[1])), fmaxf(fabsf(v[2]), fabsf(v[3])));
+    const float scale = e8m0_value(q8_scale(warp_max(largest)));
+    const float factor = 1 / scale;
+    uint32_t code[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) code[i] = e4m3_code(v[i] * factor);
+    if constexpr (kind == Arrange::kE4m3) {
+      elements.x = code[0] | code[1] << 8 | code[2] << 16 | code[3] << 24;
+      return scale;
+    }
+    const auto halves = [&](float low, float high) {
+      const __half2 h = __floats2half2_rn(low, high);
+      return reinterpret_cast<const uint32_t&>(h);
+    };
+    float f[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) f[i] = e4m3_value(code[i]);
+    if constexpr (kind == Arrange::kF16) {
+      elements = {halves(f[0], f[2]), halves(f[1], f[3])};
+    } else {
+      // Of eight values the even lane stores 0, 4, 1, 5 and the odd one 2, 6, 3, 7.
+      const bool odd = lane % 2;
+      const float other0 = __shfl_xor_sync(0xffffffffu, odd ? f[0] : f[2], 1);
+      const float other1 = __shfl_xor_sync(0xffffffffu, odd ? f[1] : f[3], 1);
+      elements = odd ? uint2{halves(other0, f[2]), halves(other1, f[3])}
+                     : uint2{halves(f[0], other0), halves(f[1], other1)};
+    }
+    return scale;
+  }
+}
+
+}  // namespace ds4::ops::cuda

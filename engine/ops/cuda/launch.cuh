@@ -1,0 +1,49 @@
+// How kernels of the stream follow each other: where the GPU can (from sm_90 on), a kernel's blocks
+// are brought up while the one before still runs and wait for its results inside.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <utility>
+
+#include "engine/ops/cuda/kernels.h"
+
+namespace ds4::ops::cuda {
+
+/// To be called by every thread of a kernel before it touches memory that kernels write, by all
+/// kernels that start() launches. What precedes it may read parameters only.
+__device__ __forceinline__ void wait_for_inputs() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/// Above 48 KB a kernel must ask for its dynamic shared memory.
+template <class... Parameters>
+void allow_shared(void (*kernel)(Parameters...), size_t bytes) {
+  if (bytes <= size_t{40} << 10) return;
+  static_cast<void>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         static_cast<int>(bytes)));
+}
+
+/// Launches a kernel behind those before it; cudaGetLastError() tells what went wrong.
+template <class... Parameters, class... Arguments>
+void start(const Launch& at, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+           size_t shared, Arguments&&... arguments) {
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = threads;
+  config.dynamicSmemBytes = shared;
+  config.stream = at.stream;
+  config.attrs = &early;
+  config.numAttrs = at.early ? 1 : 0;
+  kernel_launches.fetch_add(1, std::memory_order_relaxed);
+  static_cast<void>(cudaLaunchKernelEx(
+      &config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...));
+}
+
+}  // namespace ds4::ops::cuda
