@@ -144,7 +144,7 @@ class Watch final : public ops::ForwardingBackend {
   std::map<std::string, Spent> spent_;
 };
 
-int run(int experts, int prompt, int chunk, int sets, int first) {
+int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   auto begin = Clock::now();
   const FullShape model = make_full_shape(experts, sets);
   const weights::ModelWeights& w = model.weights;
@@ -171,7 +171,7 @@ int run(int experts, int prompt, int chunk, int sets, int first) {
   forward.logits(0, 1);
   std::printf("first token, with the upload of all weights: %.1f s\n", since(begin));
 
-  int64_t at = first;
+  int64_t at = begin_at;
   const auto whole = Clock::now();
   for (; at < prompt; at += chunk) {
     begin = Clock::now();
@@ -181,8 +181,8 @@ int run(int experts, int prompt, int chunk, int sets, int first) {
     std::printf("prefill %6lld .. %6lld: %8.1f ms, %8.0f tok/s\n", static_cast<long long>(at),
                 static_cast<long long>(at + chunk), seconds * 1e3, chunk / seconds);
   }
-  std::printf("prefill %d .. %lld in all: %.0f tok/s\n", first, static_cast<long long>(at),
-              static_cast<double>(at - first) / since(whole));
+  std::printf("prefill %d .. %lld in all: %.0f tok/s\n", begin_at, static_cast<long long>(at),
+              static_cast<double>(at - begin_at) / since(whole));
   backend.watch(true);
   run_rows(at - chunk, chunk);
   backend.print("last chunk again");
