@@ -106,6 +106,12 @@ void WatchingBackend::watch(const std::string& name, const Work& work, const Run
   inner().mark();
 }
 
+void WatchingBackend::run_step(std::span<const int64_t> key, ops::Segments segments,
+                               const std::function<void()>& operations) {
+  if (on_) return operations();  // a replay would pass the stamps by
+  inner().run_step(key, segments, operations);
+}
+
 void WatchingBackend::embed(const weights::Matrix& table, int n, ops::Ids tokens, ops::Values h) {
   watch("embed", {static_cast<double>(n * table.row_bytes()), values(n, h.cols), 0},
         [&] { inner().embed(table, n, tokens, h); });

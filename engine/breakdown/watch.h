@@ -1,7 +1,8 @@
 // A back end that stamps the time behind every operation and writes down what the operation had to
-// read, write and multiply (model.md 7.1, 7.5). Off, it only forwards.
+// read, write and multiply (model.md 7.1, 7.5). Off, it only forwards, and lets steps be recorded.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +22,9 @@ class WatchingBackend final : public ops::ForwardingBackend {
   void start();
   /// What happened since start(), the most expensive operation first.
   std::vector<OperationCost> stop();
+
+  void run_step(std::span<const int64_t> key, ops::Segments segments,
+                const std::function<void()>& operations) override;
 
   void embed(const weights::Matrix& table, int n, ops::Ids tokens, ops::Values h) override;
   void mix_in(const weights::HyperConnection& hc, const ops::MixSettings& settings,
