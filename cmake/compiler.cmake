@@ -14,7 +14,9 @@ target_compile_options(ds4_compiler INTERFACE
   $<$<AND:$<BOOL:${DS4_WERROR}>,$<COMPILE_LANGUAGE:CXX>>:-Werror>)
 if(DS4_SANITIZE)
   target_compile_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
+    -fno-sanitize-recover=all
+    # GCC 12 takes std::regex for uninitialised once it is instrumented (GCC bug 105562).
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE})
 endif()
 
