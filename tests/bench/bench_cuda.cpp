@@ -7,14 +7,12 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
-#include <map>
-#include <string>
+#include <vector>
 
+#include "engine/breakdown/watch.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
 #include "engine/ops/cuda/estimate.h"
-#include "engine/ops/forwarding.h"
 #include "tests/bench/full_shape.h"
 
 namespace ds4::bench {
@@ -25,131 +23,23 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Times every operation by itself, waiting for it; off, it only forwards.
-class Watch final : public ops::ForwardingBackend {
- public:
-  using ForwardingBackend::ForwardingBackend;
-
-  void watch(bool on) {
-    on_ = on;
-    spent_.clear();
+void print(const char* title, const std::vector<OperationCost>& costs) {
+  double total = 0;
+  for (const OperationCost& cost : costs) total += cost.seconds;
+  std::printf("%s: %.2f ms by the GPU's clock, no step recorded\n", title, total * 1e3);
+  for (const OperationCost& cost : costs) {
+    std::printf("  %-26s %9.3f ms  %5.1f %%  %5lld calls  %8.1f us each\n", cost.name.c_str(),
+                cost.seconds * 1e3, 100 * cost.seconds / total, static_cast<long long>(cost.calls),
+                1e6 * cost.seconds / static_cast<double>(cost.calls));
   }
-  void wait() { inner().read(nullptr, {}); }
-  void print(const char* title) const {
-    std::vector<std::pair<double, std::string>> rows;
-    double total = 0;
-    for (const auto& [name, spent] : spent_) {
-      rows.emplace_back(spent.seconds, name);
-      total += spent.seconds;
-    }
-    std::sort(rows.rbegin(), rows.rend());
-    std::printf("%s: %.2f ms, each operation waited for\n", title, total * 1e3);
-    for (const auto& [seconds, name] : rows) {
-      const Spent& spent = spent_.at(name);
-      std::printf("  %-22s %9.3f ms  %5.1f %%  %5d calls  %8.1f us each\n", name.c_str(),
-                  seconds * 1e3, 100 * seconds / total, spent.calls, 1e6 * seconds / spent.calls);
-    }
-  }
-
-  void run_step(std::span<const int64_t> key, ops::Segments segments,
-                const std::function<void()>& operations) override {
-    if (on_) return operations();
-    inner().run_step(key, segments, operations);
-  }
-  void embed(const weights::Matrix& table, int n, ops::Ids tokens, ops::Values h) override {
-    time("embed", [&] { inner().embed(table, n, tokens, h); });
-  }
-  void mix_in(const weights::HyperConnection& hc, const ops::MixSettings& settings,
-              std::span<const float> gain, int n, ops::Values h, ops::Floats mix,
-              ops::Values x) override {
-    time("mix_in", [&] { inner().mix_in(hc, settings, gain, n, h, mix, x); });
-  }
-  void mix_out(int streams, int n, ops::Values y, ops::Floats mix, ops::Values h) override {
-    time("mix_out", [&] { inner().mix_out(streams, n, y, mix, h); });
-  }
-  void project(const weights::Matrix& w, int n, ops::Values x, ops::Values y) override {
-    time("project " + std::to_string(w.rows) + "x" + std::to_string(w.cols),
-         [&] { inner().project(w, n, x, y); });
-  }
-  void project_wide(const weights::Matrix& w, int n, ops::Values x, ops::Floats y) override {
-    time("wide " + std::to_string(w.rows) + "x" + std::to_string(w.cols),
-         [&] { inner().project_wide(w, n, x, y); });
-  }
-  void project_groups(const weights::Matrix& w, int groups, int n, ops::Values o,
-                      ops::Values u) override {
-    time("project_groups", [&] { inner().project_groups(w, groups, n, o, u); });
-  }
-  void rms_norm(std::span<const float> gain, float eps, int n, ops::Values x,
-                ops::Values y) override {
-    time("rms_norm", [&] { inner().rms_norm(gain, eps, n, x, y); });
-  }
-  void finish_queries(int heads, float eps, int n, ops::Floats rotation, ops::Values q) override {
-    time("finish_queries", [&] { inner().finish_queries(heads, eps, n, rotation, q); });
-  }
-  void store_raw_rows(std::span<const float> gain, float eps, ops::Segments segments,
-                      ops::Floats rotation, ops::Values kv,
-                      std::span<const ops::RowStore> rows) override {
-    time("store_raw_rows",
-         [&] { inner().store_raw_rows(gain, eps, segments, rotation, kv, rows); });
-  }
-  void compress(const ops::CompressorStep& step, bool index, ops::Segments segments, ops::Floats kv,
-                ops::Floats score) override {
-    time("compress", [&] { inner().compress(step, index, segments, kv, score); });
-  }
-  void finish_index_queries(int heads, ops::RowFormat keys, int n, ops::Floats rotation,
-                            ops::Values iq) override {
-    time("finish_index_queries",
-         [&] { inner().finish_index_queries(heads, keys, n, rotation, iq); });
-  }
-  void select_rows(int heads, int ratio, ops::Segments segments, ops::Values iq,
-                   ops::Values projected, std::span<const ops::RowStore> keys,
-                   ops::Ids selected) override {
-    time("select_rows",
-         [&] { inner().select_rows(heads, ratio, segments, iq, projected, keys, selected); });
-  }
-  void attend(const ops::KeySet& keys, std::span<const float> sinks, ops::Segments segments,
-              ops::Floats rotation, ops::Values q, ops::Values o) override {
-    const char* name = keys.compressed.empty() ? "attend, window"
-                       : keys.selected.data    ? "attend, selected"
-                                               : "attend, all";
-    time(name, [&] { inner().attend(keys, sinks, segments, rotation, q, o); });
-  }
-  void route(const weights::Moe& moe, const ops::RouteSettings& settings, int n, ops::Ids tokens,
-             ops::Floats logits, ops::Ids ids, ops::Floats route_weights) override {
-    time("route", [&] { inner().route(moe, settings, n, tokens, logits, ids, route_weights); });
-  }
-  void experts(const weights::Moe& moe, float limit, int per_token, int n, ops::Values x,
-               ops::Ids ids, ops::Floats route_weights, ops::Values y) override {
-    time("experts", [&] { inner().experts(moe, limit, per_token, n, x, ids, route_weights, y); });
-  }
-
- private:
-  struct Spent {
-    double seconds = 0;
-    int calls = 0;
-  };
-  template <class Run>
-  void time(const std::string& name, const Run& run) {
-    if (!on_) return run();
-    wait();
-    const auto begin = Clock::now();
-    run();
-    wait();
-    Spent& spent = spent_[name];
-    spent.seconds += since(begin);
-    ++spent.calls;
-  }
-
-  bool on_ = false;
-  std::map<std::string, Spent> spent_;
-};
+}
 
 int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   auto begin = Clock::now();
   const FullShape model = make_full_shape(experts, sets);
   const weights::ModelWeights& w = model.weights;
   std::printf("random weights made in %.1f s\n", since(begin));
-  Watch backend(ops::make_cuda_backend(Precision::kReference));
+  breakdown::WatchingBackend backend(ops::make_cuda_backend(Precision::kReference), w);
   EngineSettings settings;
   settings.device = Device::kCuda;
   settings.context_length = prompt + 1024;
@@ -183,10 +73,9 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   }
   std::printf("prefill %d .. %lld in all: %.0f tok/s\n", begin_at, static_cast<long long>(at),
               static_cast<double>(at - begin_at) / since(whole));
-  backend.watch(true);
+  backend.start();
   run_rows(at - chunk, chunk);
-  backend.print("last chunk again");
-  backend.watch(false);
+  print("last chunk again", backend.stop());
   std::printf("%lld launches so far\n", static_cast<long long>(ops::cuda_kernel_launches()));
   for (const int rows : {1, 2, 4, 8}) {
     constexpr int kSteps = 24;
@@ -207,10 +96,10 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
         static_cast<long long>(ops::cuda_kernel_launches() - before));
   }
   for (const int rows : {1, 8}) {
-    backend.watch(true);
+    backend.start();
     run_rows(at + 256, rows);
     forward.logits(0, rows);
-    backend.print(rows == 1 ? "decode, 1 row" : "decode, 8 rows");
+    print(rows == 1 ? "decode, 1 row" : "decode, 8 rows", backend.stop());
   }
   return 0;
 }
