@@ -23,10 +23,26 @@ struct OperationCost {
 };
 
 struct StepBreakdown {
-  int64_t rows = 0;                       // tokens computed
-  double seconds = 0;                     // of the step as it normally runs, unwatched
+  int64_t rows = 0;  // tokens computed
+  double seconds =
+      0;  // of the step as it normally runs, unwatched: from the first operation handed
+          // over to an idle back end until the last row's logits are on the host
+  double submit_seconds = 0;  // the first part of it, until everything is handed over
+  /// A GPU's only, else 0. `launches`: kernels of the step, replayed ones included. `gpu_seconds`:
+  /// the step by the GPU's clock, first operation to last, handed over while the GPU still worked
+  /// on the same step before it; so it holds no waiting for the host, unless handing over takes
+  /// longer than computing.
+  int64_t launches = 0;
+  double gpu_seconds = 0;
   std::vector<OperationCost> operations;  // the most expensive first
-  OperationCost total() const;            // "all operations"
+
+  OperationCost total() const;  // "all operations"
+  /// The share of `seconds` in which the GPU had work: gpu_seconds / seconds, at most 1. The rest
+  /// is waiting for the first launch and bringing the logits to the host.
+  double gpu_busy() const;
+  /// Handing over takes longer than the GPU's work: the GPU waits between operations too, and
+  /// gpu_busy() is no more than a bound from above.
+  bool host_bound() const { return launches > 0 && submit_seconds >= gpu_seconds; }
 };
 
 struct BreakdownOptions {

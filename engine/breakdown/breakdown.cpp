@@ -8,6 +8,7 @@
 #include "engine/breakdown/watch.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
+#include "engine/ops/cuda/estimate.h"
 
 namespace ds4 {
 namespace {
@@ -21,21 +22,44 @@ std::unique_ptr<ops::Backend> make_backend(const EngineSettings& settings) {
 // One sequence and its model.
 class Steps {
  public:
-  Steps(const weights::ModelWeights& weights, ops::Backend& backend, const EngineSettings& settings)
-      : forward_(weights, backend, settings.prefill_chunk),
+  Steps(const weights::ModelWeights& weights, ops::Backend& backend, const EngineSettings& settings,
+        std::span<const TokenId> tokens)
+      : backend_(backend),
+        tokens_(tokens),
+        forward_(weights, backend, settings.prefill_chunk),
         cache_(backend, cache::plan_cache(weights.config, settings)) {}
 
+  struct Times {
+    double submit, all;
+  };
   // Tokens [first, first + n) and the logits of the last, as a session computes them.
-  double run(std::span<const TokenId> tokens, int64_t first, int64_t n) {
+  Times run(int64_t first, int64_t n) {
     const double start = monotonic_seconds();
-    const model::SequenceRows rows{
-        tokens.subspan(static_cast<size_t>(first), static_cast<size_t>(n)), first, &cache_};
-    forward_.run({&rows, 1});
-    forward_.logits(static_cast<int>(n) - 1, 1);
-    return monotonic_seconds() - start;
+    const ops::Floats logits = submit(first, n);
+    const double submitted = monotonic_seconds();
+    backend_.read_floats(logits, logits.cols);
+    return {submitted - start, monotonic_seconds() - start};
+  }
+
+  // StepBreakdown::gpu_seconds.
+  double gpu_seconds(int64_t first, int64_t n) {
+    submit(first, n);
+    backend_.mark();
+    submit(first, n);
+    backend_.mark();
+    return backend_.take_marks()[1];
   }
 
  private:
+  ops::Floats submit(int64_t first, int64_t n) {
+    const model::SequenceRows rows{
+        tokens_.subspan(static_cast<size_t>(first), static_cast<size_t>(n)), first, &cache_};
+    forward_.run({&rows, 1});
+    return forward_.compute_logits(static_cast<int>(n) - 1, 1);
+  }
+
+  ops::Backend& backend_;
+  std::span<const TokenId> tokens_;
   model::Forward forward_;
   cache::KvCache cache_;
 };
@@ -52,6 +76,10 @@ OperationCost StepBreakdown::total() const {
     sum.flops += cost.flops;
   }
   return sum;
+}
+
+double StepBreakdown::gpu_busy() const {
+  return std::min(1.0, gpu_seconds / seconds);
 }
 
 Breakdown break_down(const BreakdownOptions& options,
@@ -73,21 +101,33 @@ Breakdown break_down(const BreakdownOptions& options,
   }
 
   breakdown::WatchingBackend backend(make_backend(settings), weights);
-  Steps steps(weights, backend, settings);
+  Steps steps(weights, backend, settings, tokens);
   const int64_t chunk = settings.prefill_chunk;
   for (int64_t at = 0; at < options.context; at += chunk) {
     const int64_t n = std::min(chunk, options.context - at);
-    steps.run(tokens, at, n);
+    steps.run(at, n);
     if (progress) progress(at + n);
   }
   const auto time_step = [&](int64_t first, int64_t n) {
-    StepBreakdown best{n, std::numeric_limits<double>::infinity(), {}};
+    StepBreakdown best;
+    best.rows = n;
+    best.seconds = std::numeric_limits<double>::infinity();
+    best.gpu_seconds = std::numeric_limits<double>::infinity();
     for (int i = 0; i < options.repeats; ++i) {
-      best.seconds = std::min(best.seconds, steps.run(tokens, first, n));
+      const int64_t before = ops::cuda_kernel_launches();
+      const Steps::Times times = steps.run(first, n);
+      best.launches = ops::cuda_kernel_launches() - before;
+      if (times.all >= best.seconds) continue;
+      best.seconds = times.all;
+      best.submit_seconds = times.submit;
     }
+    for (int i = 0; i < options.repeats && best.launches > 0; ++i) {
+      best.gpu_seconds = std::min(best.gpu_seconds, steps.gpu_seconds(first, n));
+    }
+    if (best.launches == 0) best.gpu_seconds = 0;
     for (int i = 0; i < options.repeats; ++i) {
       backend.start();
-      steps.run(tokens, first, n);
+      steps.run(first, n);
       StepBreakdown pass = best;
       pass.operations = backend.stop();
       if (i == 0 || pass.total().seconds < best.total().seconds) best = std::move(pass);
@@ -96,6 +136,8 @@ Breakdown break_down(const BreakdownOptions& options,
   };
   Breakdown result;
   result.prefill = time_step(options.context - chunk, chunk);
+  // A back end may record a step at its second run.
+  for (int i = 0; i < 2; ++i) steps.run(options.context, 1);
   result.decode = time_step(options.context, 1);
   return result;
 }

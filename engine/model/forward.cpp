@@ -83,8 +83,13 @@ std::vector<TokenId> Forward::propose(std::span<const TokenId> timeline, TokenId
 }
 
 std::span<const float> Forward::logits(int row, int count) {
+  const ops::Floats logits = compute_logits(row, count);
+  return ops_.read_floats(logits, count * logits.cols);
+}
+
+ops::Floats Forward::compute_logits(int row, int count) {
   head(pass(), weights_.hc_head, weights_.norm, weights_.head, row, count);
-  return ops_.read_floats(at_.logits, count * at_.logits.cols);
+  return at_.logits;
 }
 
 }  // namespace ds4::model

@@ -40,6 +40,8 @@ class Forward {
   /// Logits of rows [row, row + count) of the last run, [count, vocab]; count at most
   /// Workspace::kLogitRows. Valid until the next call of this object.
   std::span<const float> logits(int row, int count);
+  /// The same, left in the back end's memory without waiting for them.
+  ops::Floats compute_logits(int row, int count);
 
   /// Null without drafts.
   Drafter* drafter() { return drafter_.get(); }

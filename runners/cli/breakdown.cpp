@@ -46,6 +46,13 @@ void print_step(const char* title, const StepBreakdown& step, const Ceilings& ce
   const OperationCost all = step.total();
   std::printf("\n%s: %.3f ms, %.1f tok/s; operations watched one by one: %.3f ms\n", title,
               step.seconds * 1e3, static_cast<double>(step.rows) / step.seconds, all.seconds * 1e3);
+  if (step.launches > 0) {
+    std::printf(
+        "%lld launches, handed over in %.3f ms; %.3f ms by the GPU's clock: busy %s%.1f %% of the "
+        "step\n",
+        static_cast<long long>(step.launches), step.submit_seconds * 1e3, step.gpu_seconds * 1e3,
+        step.host_bound() ? "at most " : "", 100 * step.gpu_busy());
+  }
   std::printf("%-28s %6s %10s %6s %10s %9s %9s %7s\n", "operation", "calls", "ms", "share", "MB",
               "GB/s", "GFLOP/s", "floor");
   const auto line = [&](const OperationCost& cost) {
@@ -69,7 +76,16 @@ nlohmann::ordered_json step_json(const StepBreakdown& step, const Ceilings& ceil
                           {"flops", cost.flops},
                           {"floor_s", floor_s(cost, ceilings)}});
   }
-  return {{"rows", step.rows}, {"seconds", step.seconds}, {"operations", operations}};
+  nlohmann::ordered_json object = {
+      {"rows", step.rows}, {"seconds", step.seconds}, {"submit_s", step.submit_seconds}};
+  if (step.launches > 0) {
+    object["launches"] = step.launches;
+    object["gpu_s"] = step.gpu_seconds;
+    object["gpu_busy"] = step.gpu_busy();
+    object["host_bound"] = step.host_bound();
+  }
+  object["operations"] = operations;
+  return object;
 }
 
 }  // namespace
@@ -85,7 +101,9 @@ void add_breakdown(CLI::App& app, Common& common) {
   verb->footer(
       "Prints, for one prefill chunk and one decode step, the time of every operation with the "
       "bytes\nand FLOPs it cannot do without. `floor` is the part of its time that these take at "
-      "the ceilings\nmeasured in the same run.\nExamples:\n"
+      "the ceilings\nmeasured in the same run. On a GPU also: kernels launched, the time until all "
+      "were "
+      "handed over,\nand the share of the step in which the GPU had work.\nExamples:\n"
       "  ds4-sweep breakdown --checkpoint checkpoints/tiny\n"
       "  ds4-sweep breakdown --checkpoint synthetic:k96 --device cuda --context 8192 --chunk 2048");
   add_engine_flags(verb, options->checkpoint, options->engine.settings);

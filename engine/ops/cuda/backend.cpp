@@ -67,9 +67,9 @@ CudaBackend::CudaBackend(Precision precision)
       weights_(stream_, at_.strict, multiplies_e4m3(capability())),
       recordings_(stream_, arena_) {}
 
-Launch CudaBackend::begin() {
+CudaBackend::Operation CudaBackend::begin(const char* name) {
   arena_.clear();
-  return at_;
+  return {at_, device::Range(name)};
 }
 
 Buffer CudaBackend::allocate(int64_t bytes) {
@@ -109,6 +109,7 @@ void CudaBackend::write(std::span<const std::byte> from, std::byte* to) {
 
 void CudaBackend::run_step(std::span<const int64_t> key, Segments segments,
                            const std::function<void()>& operations) {
+  const device::Range range("step");
   if (rows_of(segments) > kMostRecordedRows) return operations();
   recordings_.run(key, segments, operations);
 }
@@ -154,9 +155,8 @@ void CudaBackend::arrange_input(const Tiles& tiles, int64_t x_rows, Input& x) {
   x.scales = scales;
 }
 
-void CudaBackend::project_all(const weights::Matrix& w, int groups, bool quantise, int n,
-                              const void* x, bool values, void* y) {
-  begin();
+void CudaBackend::project_all(const Operation& /*at*/, const weights::Matrix& w, int groups,
+                              bool quantise, int n, const void* x, bool values, void* y) {
   Columns columns;
   columns.groups = groups;
   columns.columns = n;
@@ -166,21 +166,21 @@ void CudaBackend::project_all(const weights::Matrix& w, int groups, bool quantis
 
 void CudaBackend::project(const weights::Matrix& w, int n, Values x, Values y) {
   DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
-  project_all(w, 1, w.quantised(), n, x.data, true, y.data);
+  project_all(begin(), w, 1, w.quantised(), n, x.data, true, y.data);
 }
 
 void CudaBackend::project_wide(const weights::Matrix& w, int n, Values x, Floats y) {
   DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
-  project_all(w, 1, false, n, x.data, false, y.data);
+  project_all(begin(), w, 1, false, n, x.data, false, y.data);
 }
 
 void CudaBackend::project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) {
   DS4_CHECK(o.cols == groups * w.cols && u.cols == w.rows && w.rows % groups == 0);
-  project_all(w, groups, false, n, o.data, true, u.data);
+  project_all(begin(), w, groups, false, n, o.data, true, u.data);
 }
 
 void CudaBackend::embed(const weights::Matrix& table, int n, Ids tokens, Values h) {
-  const Launch at = begin();
+  const Operation at = begin();
   DS4_CHECK(h.cols % table.cols == 0);
   cuda::embed(at, weights_.plain(table), n, ints(tokens), static_cast<int>(h.cols / table.cols),
               h.data);
@@ -203,7 +203,7 @@ Mixing CudaBackend::mixing_of(const MixSettings& settings, std::span<const float
 
 void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
                          std::span<const float> gain, int n, Values h, Floats mix, Values x) {
-  const Launch at = begin();
+  const Operation at = begin();
   DS4_CHECK(h.cols == x.cols * settings.streams && mix.cols == hc.fn.rows);
   const Mixing mixing = mixing_of(settings, hc.base, hc.scale, gain);
   float* scratch = arena_.take<float>(mixing_scratch(hc.fn.rows, hc.fn.cols, n));
@@ -213,7 +213,7 @@ void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& 
 
 void CudaBackend::mix_head(const weights::HeadMix& hc, const MixSettings& settings,
                            std::span<const float> gain, int n, Values h, Values x) {
-  const Launch at = begin();
+  const Operation at = begin();
   DS4_CHECK(h.cols == x.cols * settings.streams && hc.fn.rows == settings.streams);
   const Mixing mixing = mixing_of(settings, hc.base, hc.scale, gain);
   float* scratch = arena_.take<float>(mixing_scratch(hc.fn.rows, hc.fn.cols, n));

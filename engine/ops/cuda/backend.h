@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/device/memory.h"
+#include "engine/device/range.h"
 #include "engine/device/stamps.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/ops/cuda/kernels.h"
@@ -74,16 +75,20 @@ class CudaBackend final : public Backend {
 
  private:
   bool strict() const { return at_.strict; }
-  /// Starts an operation: scratch of the one before is free again.
-  Launch begin();
+  /// An operation at work: how it launches, and its range for profilers.
+  struct Operation : Launch {
+    device::Range range;
+  };
+  /// Starts the operation that calls: scratch of the one before is free again.
+  Operation begin(const char* name = __builtin_FUNCTION());
   std::byte* take_values(int64_t count) { return arena_.take<std::byte>(count * value_bytes()); }
   /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
   void multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
                 bool values, void* out, int64_t out_stride);
   /// Puts x into the order of the tiles' feed.
   void arrange_input(const Tiles& tiles, int64_t x_rows, Input& x);
-  void project_all(const weights::Matrix& w, int groups, bool quantise, int n, const void* x,
-                   bool values, void* y);
+  void project_all(const Operation& at, const weights::Matrix& w, int groups, bool quantise, int n,
+                   const void* x, bool values, void* y);
   Mixing mixing_of(const MixSettings& settings, std::span<const float> base,
                    std::span<const float> scale, std::span<const float> gain);
 

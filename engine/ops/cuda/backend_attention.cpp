@@ -103,7 +103,7 @@ int64_t most_slots(std::span<const RowStore> stores) {
 
 void CudaBackend::rotation(std::span<const float> frequencies, Segments segments, Floats table) {
   DS4_CHECK(table.cols == static_cast<int64_t>(2 * frequencies.size()));
-  const Launch at = begin();
+  const Operation at = begin();
   for_groups(segments, origins(), kMostRows, [&](const Group& group) {
     cuda::rotation(at, weights_.vector(frequencies), static_cast<int>(frequencies.size()),
                    group.places, floats(table));
@@ -123,7 +123,7 @@ void CudaBackend::store_raw_rows(std::span<const float> gain, float eps, Segment
   for (size_t s = 0; s < rows.size(); ++s) {
     DS4_CHECK(rows[s].layout.dim == kv.cols && segments[s].chunk.n <= rows[s].slots);
   }
-  const Launch at = begin();
+  const Operation at = begin();
   for_groups(segments, origins(), kMostRows, [&](const Group& group) {
     cuda::store_raw_rows(at, weights_.vector(gain), eps, group.places, floats(rotation),
                          static_cast<int>(rotation.cols), kv.data, group.stores(rows));
@@ -136,7 +136,7 @@ void CudaBackend::compress(const CompressorStep& step, bool index, Segments segm
   const weights::Compressor& parameters = *step.parameters;
   DS4_CHECK(step.rows.size() == segments.size() && step.tails.size() == segments.size());
   DS4_CHECK(kv.cols == parameters.width && score.cols == parameters.width);
-  const Launch at = begin();
+  const Operation at = begin();
   Compression c;
   c.ratio = parameters.ratio;
   c.dim = parameters.row_dim;
@@ -182,7 +182,7 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
         "the CUDA back end takes index_head_dim 8 to 128; this model has " + std::to_string(dim),
         "Use the device cpu.");
   }
-  const Launch at = begin();
+  const Operation at = begin();
   Selection s;
   s.heads = heads;
   s.dim = dim;
@@ -234,7 +234,7 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
                     std::to_string(dim),
                 "Use the device cpu.");
   }
-  const Launch at = begin();
+  const Operation at = begin();
   Attention a;
   a.heads = heads;
   a.dim = dim;

@@ -9,7 +9,7 @@ void CudaBackend::mtp_input(const weights::ClassicMtp& mtp, float eps, int n, Va
   const auto streams = static_cast<int>(h.cols / d);
   DS4_CHECK(h.cols == streams * d && mtp.e_proj.cols == d && mtp.h_proj.cols == d);
   const int n_streams = n * streams;
-  const Launch at = begin();
+  const Operation at = begin();
   cuda::rms_norm(at, weights_.vector(std::span(mtp.enorm)), eps, n, d, e.data, e.data);
   cuda::rms_norm(at, weights_.vector(std::span(mtp.hnorm)), eps, n_streams, d, h.data, h.data);
   std::byte* left = take_values(n * d);

@@ -116,7 +116,7 @@ void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_
 
 void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
                           Values x, Ids ids, Floats route_weights, Values y) {
-  begin();
+  const Operation at = begin();
   ExpertLists lists;
   const StackRun routed = prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids),
                                          floats(route_weights), lists);
@@ -125,18 +125,18 @@ void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_t
   shared.down.columns = n;
   shared.hidden.limit = swiglu_limit;
   run(routed, shared);
-  combine(at_, n, per_token, x.cols, routed.out, lists.place, shared.out, y.data);
+  combine(at, n, per_token, x.cols, routed.out, lists.place, shared.out, y.data);
   check_launches();
 }
 
 void CudaBackend::expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
                                Values x, Ids ids, Floats norms) {
-  begin();
+  const Operation at = begin();
   ExpertLists lists;
   const StackRun routed =
       prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids), nullptr, lists);
   run(routed);
-  pair_norms(at_, n * per_token, x.cols, routed.out, lists.place, floats(norms));
+  pair_norms(at, n * per_token, x.cols, routed.out, lists.place, floats(norms));
   check_launches();
 }
 

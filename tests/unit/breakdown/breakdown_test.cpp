@@ -53,7 +53,10 @@ TEST(Breakdown, CountsWhatTheModelNeeds) {
 TEST(Breakdown, TimesEveryOperation) {
   const Breakdown breakdown = break_down(tiny(300));
   for (const StepBreakdown* step : {&breakdown.decode, &breakdown.prefill}) {
-    EXPECT_GT(step->seconds, 0);
+    EXPECT_GT(step->submit_seconds, 0);
+    EXPECT_GE(step->seconds, step->submit_seconds);
+    EXPECT_EQ(step->launches, 0);
+    EXPECT_EQ(step->gpu_seconds, 0);
     for (const OperationCost& cost : step->operations) {
       EXPECT_GT(cost.seconds, 0) << cost.name;
       EXPECT_GT(cost.bytes, 0) << cost.name;
