@@ -4,17 +4,10 @@
 #include "engine/weights/weights.h"
 
 namespace ds4::weights {
+namespace {
 
-ModelWeights load_weights(const std::filesystem::path& checkpoint) {
-  return load_weights(open_model(checkpoint));
-}
-
-ModelWeights load_weights(OpenedModel opened) {
-  // Headers were checked first: a wrong shape deep in the file does not wait for gigabytes of
-  // scales.
-  auto& [config, checkpoint, structure] = opened;
-  checkpoint.generate();
-  TensorReader reader(checkpoint, ReadMode::kData);
+ModelWeights build(const OpenedModel& opened, TensorReader& reader) {
+  const auto& [config, checkpoint, structure] = opened;
   ModelBuilder builder(config, &reader);
   ModelWeights model = builder.backbone();
   if (structure.mtp == MtpFlavour::kClassic) model.mtp = builder.classic_mtp();
@@ -23,6 +16,30 @@ ModelWeights load_weights(OpenedModel opened) {
   model.storage = reader.take_copies();
   for (const auto& bytes : checkpoint.storage()) model.storage.push_back(bytes);
   return model;
+}
+
+}  // namespace
+
+ModelWeights load_weights(const std::filesystem::path& checkpoint) {
+  return load_weights(open_model(checkpoint));
+}
+
+ModelWeights load_weights(OpenedModel opened) {
+  // Headers were checked first: a wrong shape deep in the file does not wait for gigabytes of
+  // scales.
+  opened.checkpoint.generate();
+  TensorReader reader(opened.checkpoint, ReadMode::kData);
+  return build(opened, reader);
+}
+
+ModelWeights load_vectors(const OpenedModel& opened, const ByteFeed& feed) {
+  TensorReader reader(opened.checkpoint, ReadMode::kVectors, &feed);
+  return build(opened, reader);
+}
+
+ModelWeights model_shapes(const OpenedModel& opened) {
+  TensorReader reader(opened.checkpoint, ReadMode::kShapes);
+  return build(opened, reader);
 }
 
 }  // namespace ds4::weights

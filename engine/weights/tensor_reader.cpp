@@ -6,8 +6,8 @@
 #include <span>
 
 #include "engine/base/error.h"
-#include "engine/weights/codecs/e8m0.h"
 #include "engine/weights/codecs/f32.h"
+#include "engine/weights/nan_codes.h"
 
 namespace ds4::weights {
 namespace {
@@ -16,28 +16,10 @@ int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// The first byte that is one of the two NaN codes of E4M3, or -1. The whole is searched in blocks
-// that the compiler turns into vector code; only a block that holds one is looked at again.
-int64_t find_e4m3_nan(std::span<const std::byte> bytes) {
-  constexpr size_t kBlock = 4096;
-  const auto is_nan = [](std::byte b) { return (b & std::byte{0x7F}) == std::byte{0x7F}; };
-  for (size_t begin = 0; begin < bytes.size(); begin += kBlock) {
-    const auto block = bytes.subspan(begin, std::min(kBlock, bytes.size() - begin));
-    unsigned char found = 0;
-    for (const std::byte b : block) found |= static_cast<unsigned char>(is_nan(b));
-    if (found) return std::find_if(block.begin(), block.end(), is_nan) - bytes.begin();
-  }
-  return -1;
-}
-
 }  // namespace
 
 void TensorReader::fail(const TensorRef& tensor, const std::string& what) const {
-  throw Error(ErrorCode::kCheckpoint,
-              (tensor.file ? tensor.file->path() : checkpoint_.directory()).string() + ": tensor " +
-                  quoted_name(tensor.name) + " " + what,
-              "config.json and the weights must come from the same checkpoint in the official "
-              "layout; export or download it again.");
+  fail_tensor(checkpoint_.directory(), tensor, what);
 }
 
 const TensorRef& TensorReader::require(const std::string& name) const {
@@ -58,11 +40,18 @@ void TensorReader::check_shape(const TensorRef& tensor,
 const std::byte* TensorReader::aligned(const TensorRef& tensor) {
   const size_t unit = static_cast<size_t>(dtype_bytes(tensor.dtype));
   const auto address = reinterpret_cast<uintptr_t>(tensor.data.data());
-  if (!reads_data() || address % unit == 0) return tensor.data.data();
+  if (mode_ != ReadMode::kData || address % unit == 0) return tensor.data.data();
   const auto copy =
       std::make_shared<std::vector<std::byte>>(tensor.data.begin(), tensor.data.end());
   copies_.push_back(copy);
   return copy->data();
+}
+
+const std::byte* TensorReader::small(const TensorRef& tensor, std::vector<std::byte>& room) {
+  if (!feed_) return tensor.data.data();
+  room.resize(tensor.data.size());
+  feed_->read(tensor.data.data(), room);
+  return room.data();
 }
 
 const uint8_t* TensorReader::scales(const std::string& name, int64_t rows, int64_t cols) {
@@ -71,15 +60,8 @@ const uint8_t* TensorReader::scales(const std::string& name, int64_t rows, int64
     fail(tensor, "has dtype " + std::string(dtype_name(tensor.dtype)) + "; scales must be F8_E8M0");
   }
   check_shape(tensor, {rows, cols});
-  const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.data.data());
-  if (reads_data()) {
-    if (const void* nan = std::memchr(bytes, kE8m0Nan, tensor.data.size())) {
-      const int64_t at = static_cast<const uint8_t*>(nan) - bytes;
-      fail(tensor, "holds NaN (byte 255) in row " + std::to_string(at / cols) + ", column " +
-                       std::to_string(at % cols));
-    }
-  }
-  return bytes;
+  if (mode_ == ReadMode::kData) refuse_nan(checkpoint_.directory(), tensor, 0, tensor.data);
+  return reinterpret_cast<const uint8_t*>(tensor.data.data());
 }
 
 Matrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t cols) {
@@ -102,12 +84,7 @@ Matrix TensorReader::matrix(const std::string& name, int64_t rows, int64_t cols)
       matrix.scales = scales(name + ".scale", ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block));
       // Decoders turn a NaN code into a number. Every token reads these matrices whole, so that
       // searching them here costs one pass over bytes that the first token needs anyway.
-      if (reads_data()) {
-        if (const int64_t at = find_e4m3_nan(tensor.data); at >= 0) {
-          fail(tensor, "holds NaN (code 0x7F or 0xFF) in row " + std::to_string(at / cols) +
-                           ", column " + std::to_string(at % cols));
-        }
-      }
+      if (mode_ == ReadMode::kData) refuse_nan(checkpoint_.directory(), tensor, 0, tensor.data);
       break;
     case Dtype::kBF16:
     case Dtype::kF32:
@@ -142,11 +119,14 @@ std::vector<float> TensorReader::floats(const std::string& name,
          "has dtype " + std::string(dtype_name(tensor.dtype)) + "; BF16 or F32 belongs here");
   }
   check_shape(tensor, shape);
-  if (!reads_data()) return {};
+  if (mode_ == ReadMode::kHeaders) return {};
   const size_t unit = static_cast<size_t>(dtype_bytes(tensor.dtype));
   std::vector<float> values(tensor.data.size() / unit);
+  if (mode_ == ReadMode::kShapes) return values;
+  std::vector<std::byte> room;
+  const std::byte* bytes = small(tensor, room);
   for (size_t i = 0; i < values.size(); ++i) {
-    const std::byte* at = tensor.data.data() + i * unit;
+    const std::byte* at = bytes + i * unit;
     values[i] = tensor.dtype == Dtype::kBF16 ? load_bf16(at) : load_f32(at);
   }
   return values;
@@ -159,11 +139,14 @@ std::vector<int32_t> TensorReader::id_table(const std::string& name, int64_t row
     fail(tensor, "has dtype " + std::string(dtype_name(tensor.dtype)) + "; I64 belongs here");
   }
   check_shape(tensor, {rows, cols});
-  if (!reads_data()) return {};
+  if (mode_ == ReadMode::kHeaders) return {};
   std::vector<int32_t> ids(static_cast<size_t>(rows * cols));
+  if (mode_ == ReadMode::kShapes) return ids;
+  std::vector<std::byte> room;
+  const std::byte* bytes = small(tensor, room);
   for (size_t i = 0; i < ids.size(); ++i) {
-    const int64_t id = tensor.dtype == Dtype::kI64 ? load_i64(tensor.data.data() + 8 * i)
-                                                   : load_i32(tensor.data.data() + 4 * i);
+    const int64_t id =
+        tensor.dtype == Dtype::kI64 ? load_i64(bytes + 8 * i) : load_i32(bytes + 4 * i);
     if (id < 0 || id >= limit) {
       fail(tensor, "names expert " + std::to_string(id) + " for token " +
                        std::to_string(static_cast<int64_t>(i) / cols) + "; the layer has " +

@@ -8,23 +8,25 @@
 #include <string>
 #include <vector>
 
+#include "engine/weights/byte_feed.h"
 #include "engine/weights/checkpoint.h"
 #include "engine/weights/matrix.h"
 
 namespace ds4::weights {
 
-/// With kHeaders nothing of the data is read: vectors come back empty and matrices unchecked
-/// inside.
-enum class ReadMode { kHeaders, kData };
+/// What is read of the data: with kHeaders nothing, vectors come back empty; with kShapes nothing
+/// either, vectors are zeros; with kVectors what vectors hold; with kData everything, so that codes
+/// that do not belong into matrices are found.
+enum class ReadMode { kHeaders, kShapes, kVectors, kData };
 
 /// All members throw Error(kCheckpoint) naming file and tensor.
 class TensorReader {
  public:
-  TensorReader(const Checkpoint& checkpoint, ReadMode mode)
-      : checkpoint_(checkpoint), mode_(mode) {}
+  /// `feed`: where vectors come from instead of the mapping.
+  TensorReader(const Checkpoint& checkpoint, ReadMode mode, const ByteFeed* feed = nullptr)
+      : checkpoint_(checkpoint), mode_(mode), feed_(feed) {}
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
-  bool reads_data() const { return mode_ == ReadMode::kData; }
 
   /// NAME.weight (and NAME.scale) of logical shape [rows, cols], by its stored dtype: I8 with E8M0
   /// scales is FP4, F8_E4M3 with E8M0 scales is FP8, BF16 and F32 are themselves.
@@ -49,9 +51,12 @@ class TensorReader {
   void check_shape(const TensorRef& tensor, std::initializer_list<int64_t> shape) const;
   const uint8_t* scales(const std::string& name, int64_t rows, int64_t cols);
   const std::byte* aligned(const TensorRef& tensor);
+  // The bytes of a vector; `room` keeps them where they come through the feed.
+  const std::byte* small(const TensorRef& tensor, std::vector<std::byte>& room);
 
   const Checkpoint& checkpoint_;
   ReadMode mode_;
+  const ByteFeed* feed_;
   std::vector<std::shared_ptr<const void>> copies_;
 };
 

@@ -108,6 +108,7 @@ struct Dspark {
 };
 
 struct OpenedModel;  // structure.h
+class ByteFeed;      // byte_feed.h
 
 struct ModelWeights {
   ModelConfig config;
@@ -129,5 +130,12 @@ struct ModelWeights {
 ModelWeights load_weights(const std::filesystem::path& checkpoint);
 /// The same for one whose headers have been read.
 ModelWeights load_weights(OpenedModel opened);
+
+/// The same for who takes the matrices' bytes from `feed`, a feed of this checkpoint: vectors are
+/// read through it and checked, matrices tell shape, format and an address to ask it for. Nobody
+/// may read through that address.
+ModelWeights load_vectors(const OpenedModel& opened, const ByteFeed& feed);
+/// The same without reading any data: vectors of zeros.
+ModelWeights model_shapes(const OpenedModel& opened);
 
 }  // namespace ds4::weights
