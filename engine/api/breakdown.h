@@ -50,10 +50,20 @@ struct BreakdownOptions {
   EngineSettings settings;           // context_length and draft_tokens are set by break_down()
   int64_t context = 8192;            // tokens in front of the decode step; the chunk ends there
   int repeats = 5;                   // each step is timed so often; the fastest counts
+  /// Unless 0: only so many tokens in front of the last chunk are computed; the memory of those
+  /// between is filled with copies of their rows. Both this and `context` less one chunk must then
+  /// be multiples of every compression ratio.
+  int64_t computed = 0;
+  int64_t generated = 0;  // tokens then decoded one behind the other, the likeliest each
 };
 
 struct Breakdown {
   StepBreakdown decode, prefill;
+  EngineSettings settings;       // as set by break_down()
+  int64_t prompt_tokens = 0;     // the context, or what of it was computed
+  double prompt_seconds = 0;     // of these, with the logits of each chunk's last row; not loading
+  double generated_seconds = 0;  // of BreakdownOptions::generated
+  int64_t device_bytes = 0;      // of the GPU in use at the end, by anybody; 0 on the CPU
 };
 
 /// Reads `context` random tokens in chunks, then times the last chunk again and a step behind it.

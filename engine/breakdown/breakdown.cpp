@@ -5,6 +5,7 @@
 #include "engine/api/breakdown.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/breakdown/stretch.h"
 #include "engine/breakdown/watch.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
@@ -19,15 +20,28 @@ std::unique_ptr<ops::Backend> make_backend(const EngineSettings& settings) {
              : ops::make_cpu_backend(settings.threads, settings.precision);
 }
 
+void check_stretch(const weights::ModelConfig& config, int64_t computed, int64_t length) {
+  for (const int ratio : config.compress_ratios) {
+    if (ratio == 0 || (computed % ratio == 0 && length % ratio == 0)) continue;
+    throw Error(ErrorCode::kUsage,
+                "the tokens computed (" + std::to_string(computed) +
+                    ") and the context less one chunk (" + std::to_string(length) +
+                    ") must be multiples of the compression ratio " + std::to_string(ratio),
+                "Multiples of 128 suit every layer.");
+  }
+}
+
 // One sequence and its model.
 class Steps {
  public:
   Steps(const weights::ModelWeights& weights, ops::Backend& backend, const EngineSettings& settings,
-        std::span<const TokenId> tokens)
+        std::span<TokenId> tokens)
       : backend_(backend),
         tokens_(tokens),
         forward_(weights, backend, settings.prefill_chunk),
         cache_(backend, cache::plan_cache(weights.config, settings)) {}
+
+  const cache::KvCache& cache() const { return cache_; }
 
   struct Times {
     double submit, all;
@@ -37,8 +51,19 @@ class Steps {
     const double start = monotonic_seconds();
     const ops::Floats logits = submit(first, n);
     const double submitted = monotonic_seconds();
-    backend_.read_floats(logits, logits.cols);
+    last_logits_ = backend_.read_floats(logits, logits.cols);
     return {submitted - start, monotonic_seconds() - start};
+  }
+
+  // Seconds of decoding `count` tokens from the last logits on, which are those of `first` - 1.
+  double generate(int64_t first, int64_t count) {
+    const double start = monotonic_seconds();
+    for (int64_t i = 0; i < count; ++i) {
+      tokens_[static_cast<size_t>(first + i)] = static_cast<TokenId>(
+          std::max_element(last_logits_.begin(), last_logits_.end()) - last_logits_.begin());
+      run(first + i, 1);
+    }
+    return monotonic_seconds() - start;
   }
 
   // StepBreakdown::gpu_seconds.
@@ -59,10 +84,40 @@ class Steps {
   }
 
   ops::Backend& backend_;
-  std::span<const TokenId> tokens_;
+  std::span<TokenId> tokens_;
+  std::span<const float> last_logits_;
   model::Forward forward_;
   cache::KvCache cache_;
 };
+
+// Tokens [first, first + n) as they normally run, by the GPU's clock, and watched.
+StepBreakdown time_step(Steps& steps, breakdown::WatchingBackend& backend, int64_t first, int64_t n,
+                        int repeats) {
+  StepBreakdown best;
+  best.rows = n;
+  best.seconds = std::numeric_limits<double>::infinity();
+  best.gpu_seconds = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < repeats; ++i) {
+    const int64_t launched = ops::cuda_kernel_launches();
+    const Steps::Times times = steps.run(first, n);
+    best.launches = ops::cuda_kernel_launches() - launched;
+    if (times.all >= best.seconds) continue;
+    best.seconds = times.all;
+    best.submit_seconds = times.submit;
+  }
+  for (int i = 0; i < repeats && best.launches > 0; ++i) {
+    best.gpu_seconds = std::min(best.gpu_seconds, steps.gpu_seconds(first, n));
+  }
+  if (best.launches == 0) best.gpu_seconds = 0;
+  for (int i = 0; i < repeats; ++i) {
+    backend.start();
+    steps.run(first, n);
+    StepBreakdown pass = best;
+    pass.operations = backend.stop();
+    if (i == 0 || pass.total().seconds < best.total().seconds) best = std::move(pass);
+  }
+  return best;
+}
 
 }  // namespace
 
@@ -84,16 +139,20 @@ double StepBreakdown::gpu_busy() const {
 
 Breakdown break_down(const BreakdownOptions& options,
                      const std::function<void(int64_t)>& progress) {
-  if (options.context < 1 || options.repeats < 1) {
-    throw Error(ErrorCode::kUsage, "context and repeats must be at least 1",
+  if (options.context < 1 || options.repeats < 1 || options.computed < 0 || options.generated < 0) {
+    throw Error(ErrorCode::kUsage, "context and repeats must be at least 1, the rest at least 0",
                 "8192 and 5 are a good start.");
   }
   const weights::ModelWeights weights = weights::load_weights(options.checkpoint);
   EngineSettings settings = options.settings;
-  settings.context_length = options.context + 1;
+  settings.context_length = options.context + 1 + options.generated;
   settings.draft_tokens = 0;
   settings.prefill_chunk =
       static_cast<int>(std::min<int64_t>(settings.prefill_chunk, options.context));
+  const int64_t chunk = settings.prefill_chunk;
+  const int64_t chunk_at = options.context - chunk;  // the watched chunk
+  const bool stretched = options.computed > 0 && options.computed < chunk_at;
+  if (stretched) check_stretch(weights.config, options.computed, chunk_at);
   std::vector<TokenId> tokens(static_cast<size_t>(settings.context_length));
   std::mt19937 random(3);
   for (TokenId& token : tokens) {
@@ -102,43 +161,25 @@ Breakdown break_down(const BreakdownOptions& options,
 
   breakdown::WatchingBackend backend(make_backend(settings), weights);
   Steps steps(weights, backend, settings, tokens);
-  const int64_t chunk = settings.prefill_chunk;
-  for (int64_t at = 0; at < options.context; at += chunk) {
-    const int64_t n = std::min(chunk, options.context - at);
-    steps.run(at, n);
+  Breakdown result;
+  result.settings = settings;
+  steps.run(0, 1);  // brings the weights to where they are used
+  result.prompt_tokens = stretched ? options.computed : options.context;
+  for (int64_t at = 0; at < result.prompt_tokens; at += chunk) {
+    const int64_t n = std::min(chunk, result.prompt_tokens - at);
+    result.prompt_seconds += steps.run(at, n).all;
     if (progress) progress(at + n);
   }
-  const auto time_step = [&](int64_t first, int64_t n) {
-    StepBreakdown best;
-    best.rows = n;
-    best.seconds = std::numeric_limits<double>::infinity();
-    best.gpu_seconds = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < options.repeats; ++i) {
-      const int64_t before = ops::cuda_kernel_launches();
-      const Steps::Times times = steps.run(first, n);
-      best.launches = ops::cuda_kernel_launches() - before;
-      if (times.all >= best.seconds) continue;
-      best.seconds = times.all;
-      best.submit_seconds = times.submit;
-    }
-    for (int i = 0; i < options.repeats && best.launches > 0; ++i) {
-      best.gpu_seconds = std::min(best.gpu_seconds, steps.gpu_seconds(first, n));
-    }
-    if (best.launches == 0) best.gpu_seconds = 0;
-    for (int i = 0; i < options.repeats; ++i) {
-      backend.start();
-      steps.run(first, n);
-      StepBreakdown pass = best;
-      pass.operations = backend.stop();
-      if (i == 0 || pass.total().seconds < best.total().seconds) best = std::move(pass);
-    }
-    return best;
-  };
-  Breakdown result;
-  result.prefill = time_step(options.context - chunk, chunk);
+  if (stretched) {
+    breakdown::stretch(backend, steps.cache(), options.computed, chunk_at);
+    steps.run(chunk_at, chunk);
+  }
+  result.prefill = time_step(steps, backend, chunk_at, chunk, options.repeats);
   // A back end may record a step at its second run.
   for (int i = 0; i < 2; ++i) steps.run(options.context, 1);
-  result.decode = time_step(options.context, 1);
+  result.decode = time_step(steps, backend, options.context, 1, options.repeats);
+  result.generated_seconds = steps.generate(options.context + 1, options.generated);
+  result.device_bytes = settings.device == Device::kCuda ? ops::cuda_used_bytes() : 0;
   return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/api/breakdown.h"
 #include "engine/api/checkpoints.h"
+#include "engine/base/units.h"
 #include "probes/device_speed.h"
 #include "probes/host_speed.h"
 #include "runners/cli/engine_flags.h"
@@ -88,6 +89,19 @@ nlohmann::ordered_json step_json(const StepBreakdown& step, const Ceilings& ceil
   return object;
 }
 
+void print_rate(const char* what, int64_t tokens, double seconds) {
+  std::printf("%s: %lld tokens in %.2f s, %.1f tok/s\n", what, static_cast<long long>(tokens),
+              seconds, static_cast<double>(tokens) / seconds);
+}
+
+nlohmann::ordered_json memory_json(const Breakdown& breakdown, const MemoryEstimate& planned) {
+  nlohmann::ordered_json parts;
+  for (const MemoryEstimate::Part& part : planned.parts) parts[part.owner] = part.bytes;
+  return {{"device_bytes", breakdown.device_bytes},
+          {"planned_bytes", planned.total_bytes()},
+          {"planned", parts}};
+}
+
 }  // namespace
 
 void add_breakdown(CLI::App& app, Common& common) {
@@ -113,11 +127,18 @@ void add_breakdown(CLI::App& app, Common& common) {
   verb->add_option("--repeats", options->engine.repeats, "Times each step is run; the best counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  verb->add_option("--computed", options->engine.computed,
+                   "Compute only so many tokens and fill the memory behind them with copies")
+      ->check(CLI::Range(0, 1 << 20));
+  verb->add_option("--generate", options->engine.generated,
+                   "Tokens to decode behind the step, one after the other")
+      ->check(CLI::Range(0, 1 << 20));
   verb->add_flag("--json", common.json, "Print as JSON");
   verb->callback([options, &common] {
     options->engine.checkpoint = resolve_checkpoint(options->checkpoint);
     const Ceilings ceilings = measure_ceilings(options->engine.settings);
     const Breakdown breakdown = break_down(options->engine);
+    const MemoryEstimate planned = estimate_memory(options->engine.checkpoint, breakdown.settings);
     if (common.json) {
       const nlohmann::ordered_json object = {{"format", "ds4-breakdown-1"},
                                              {"checkpoint", options->checkpoint},
@@ -125,6 +146,11 @@ void add_breakdown(CLI::App& app, Common& common) {
                                              {"read_rate", ceilings.read_rate},
                                              {"product_rate", ceilings.product_rate},
                                              {"product", ceilings.product},
+                                             {"prompt_tokens", breakdown.prompt_tokens},
+                                             {"prompt_s", breakdown.prompt_seconds},
+                                             {"generated_tokens", options->engine.generated},
+                                             {"generated_s", breakdown.generated_seconds},
+                                             {"memory", memory_json(breakdown, planned)},
                                              {"prefill", step_json(breakdown.prefill, ceilings)},
                                              {"decode", step_json(breakdown.decode, ceilings)}};
       std::puts(object.dump(2).c_str());
@@ -133,12 +159,21 @@ void add_breakdown(CLI::App& app, Common& common) {
     std::printf("%s: ceilings of this run %.1f GB/s read, %.0f GFLOP/s %s\n",
                 options->checkpoint.c_str(), ceilings.read_rate / 1e9, ceilings.product_rate / 1e9,
                 ceilings.product);
+    print_rate("prompt", breakdown.prompt_tokens, breakdown.prompt_seconds);
     const std::string behind = std::to_string(options->engine.context) + " tokens";
     print_step(
         ("prefill chunk of " + std::to_string(breakdown.prefill.rows) + ", ending at " + behind)
             .c_str(),
         breakdown.prefill, ceilings);
     print_step(("decode step behind " + behind).c_str(), breakdown.decode, ceilings);
+    if (options->engine.generated > 0) {
+      print_rate("\ndecoded behind it", options->engine.generated, breakdown.generated_seconds);
+    }
+    if (breakdown.device_bytes > 0) {
+      std::printf("memory of the GPU: %s in use, planned %s\n",
+                  format_bytes(breakdown.device_bytes).c_str(),
+                  format_bytes(planned.total_bytes()).c_str());
+    }
   });
 }
 

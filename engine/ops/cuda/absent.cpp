@@ -25,6 +25,10 @@ int64_t cuda_free_bytes() {
   return 0;
 }
 
+int64_t cuda_used_bytes() {
+  return 0;
+}
+
 int64_t cuda_kernel_launches() {
   return 0;
 }

@@ -52,6 +52,12 @@ int64_t cuda_free_bytes() {
   return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<int64_t>(free) : 0;
 }
 
+int64_t cuda_used_bytes() {
+  size_t free = 0;
+  size_t total = 0;
+  return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<int64_t>(total - free) : 0;
+}
+
 int64_t cuda_kernel_launches() {
   return cuda::kernel_launches;
 }

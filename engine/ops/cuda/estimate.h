@@ -21,6 +21,8 @@ int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int rows, Precisi
 std::string cuda_device_name();
 /// Bytes the first GPU can still give; 0 without one.
 int64_t cuda_free_bytes();
+/// Bytes of the first GPU in use by anybody; 0 without one.
+int64_t cuda_used_bytes();
 /// Kernels launched by this process so far, those of replayed graphs included.
 int64_t cuda_kernel_launches();
 

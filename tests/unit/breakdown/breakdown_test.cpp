@@ -71,5 +71,23 @@ TEST(Breakdown, RefusesAnEmptyContext) {
   EXPECT_THROW(break_down(tiny(0)), Error);
 }
 
+TEST(Breakdown, FillsMemoryInsteadOfComputingIt) {
+  BreakdownOptions options = tiny(256 + 1024 + 100);
+  options.computed = 256;
+  options.generated = 3;
+  const Breakdown filled = break_down(options);
+  EXPECT_EQ(filled.prompt_tokens, 256);
+  EXPECT_GT(filled.generated_seconds, 0);
+  EXPECT_EQ(filled.settings.context_length, options.context + 4);
+  options.computed = 0;
+  const Breakdown computed = break_down(options);
+  EXPECT_EQ(computed.prompt_tokens, options.context);
+  // The same work at the same length, and no row left out.
+  EXPECT_EQ(filled.decode.total().bytes, computed.decode.total().bytes);
+  EXPECT_EQ(filled.prefill.total().flops, computed.prefill.total().flops);
+  options.computed = 250;
+  EXPECT_THROW(break_down(options), Error);
+}
+
 }  // namespace
 }  // namespace ds4
