@@ -14,13 +14,13 @@
 
 namespace ds4::golden {
 
-
 class OpBench {
  public:
   explicit OpBench(Precision precision = Precision::kReference, int threads = 2)
-      : backend_(make_test_backend(precision, threads)) {}
+      : precision_(precision), backend_(make_test_backend(precision, threads)) {}
   explicit OpBench(std::unique_ptr<ops::Backend> backend) : backend_(std::move(backend)) {}
 
+  Precision precision() const { return precision_; }
   ops::Backend& operator*() { return *backend_; }
   ops::Backend* operator->() { return backend_.get(); }
 
@@ -96,6 +96,7 @@ class OpBench {
     return out;
   }
 
+  Precision precision_ = Precision::kReference;
   std::unique_ptr<ops::Backend> backend_;
   std::vector<ops::Buffer> buffers_;
 };
