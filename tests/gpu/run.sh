@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one command: the engine's operations and models on the CUDA back
-# end, the same under compute-sanitizer, the program's self-test, their speed at the real shapes, then
-# the GEMV bench (checked on small shapes and under the memory checker, then checked and timed on the
-# full ones). Tables go to stdout; logs, a TSV and the disassembly counts to $OUT when it is set.
+# end, some of them under compute-sanitizer, the program's self-test, the full-shape model's speed and
+# memory beside the marks they should reach, more rows at once, then the GEMV bench (checked on small
+# shapes and under the memory checker, then checked and timed on the full ones). Tables go to stdout;
+# logs, JSON, a TSV and the disassembly counts to $OUT when it is set.
 #
-#   tests/gpu/run.sh            everything
-#   DS4_GPU_PARTS="tests sanitizer selftest bench gemv"   some of the five
+#   tests/gpu/run.sh            everything; builds what it runs
+#   DS4_GPU_PARTS="tests sanitizer selftest marks bench gemv"   some of the six
 #   DS4_GPU_TESTS=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE   ready test_engine_gpu, ds4-sweep and
 #                               bench_cuda, where the libraries to build them are missing
+#   DS4_GPU_CHECKPOINT=NAME     the full-shape model instead of the one that fits (synthetic:k160 or k96)
 #   DS4_GPU_ARCH=121 ...        builds for another compute capability than the first GPU's
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,9 +23,14 @@ done
 arch=${DS4_GPU_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader
 nvcc --version | tail -1
-parts=${DS4_GPU_PARTS:-tests sanitizer selftest bench gemv}
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1)
+parts=${DS4_GPU_PARTS:-tests sanitizer selftest marks bench gemv}
 failed=0
 say() { echo "== $* (at $SECONDS s)"; }
+
+# Test filters that end in time under the tools.
+memcheck_tests='OpsGolden.*:*LinearGolden*:Float64Rows.*:*ReplayedEqualLaunched/one_csa*:*MatchesTheReference/one_*'
+racecheck_tests='OpsGolden.*:*LinearGolden*:Float64Rows.*'
 
 has() { [[ " $parts " == *" $1 "* ]]; }
 
@@ -45,50 +52,65 @@ sanitize() {  # tool seconds command...
   esac
 }
 
-if has tests || has sanitizer; then
-  gpu_tests=${DS4_GPU_TESTS:-$build/cmake/tests/unit/engine/test_engine_gpu}
-  if [ -z "${DS4_GPU_TESTS:-}" ]; then
-    say "build the engine's tests for sm_$arch"
-    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON \
-      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
-    cmake --build "$build/cmake" --parallel --target test_engine_gpu >"$out/build.log"
+# The path of a ready binary, or of the one made now. Configured once for all.
+made() {  # ready target built-path
+  if [ -n "$1" ]; then
+    echo "$1"
+    return
   fi
+  if [ ! -e "$build/cmake/CMakeCache.txt" ]; then
+    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON -DDS4_BENCH=ON \
+      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
+  fi
+  say "build $2 for sm_$arch" >&2
+  cmake --build "$build/cmake" --parallel --target "$2" >>"$out/build.log"
+  echo "$build/cmake/$3"
+}
+
+if has tests || has sanitizer; then
+  gpu_tests=$(made "${DS4_GPU_TESTS:-}" test_engine_gpu tests/unit/engine/test_engine_gpu)
 fi
 if has tests; then
   say "operations and models on the CUDA back end"
   "$gpu_tests" --gtest_brief=0 >"$out/tests.log" 2>&1 || failed=1
-  grep -E '\[  (error|parity) ' "$out/tests.log" || true
+  grep -E '\[  (error|parity) |\[ float64 ' "$out/tests.log" || true
   grep -E 'Failure|\[  FAILED|\[  PASSED|\[  SKIPPED|Skipped' "$out/tests.log" | head -40 || true
 fi
 if has sanitizer; then
-  # Whole small models reach every kernel; the tools slow them down a hundredfold.
+  # The tools slow everything down a hundredfold: small models that reach every kernel, recorded steps,
+  # batches and drafts among them.
   say "compute-sanitizer memcheck"
-  sanitize memcheck "${DS4_MEMCHECK_SECONDS:-300}" "$gpu_tests" \
-    --gtest_filter='OpsGolden.*:*LinearGolden*:*MatchesTheReference/one_*:*short_64*'
+  sanitize memcheck "${DS4_MEMCHECK_SECONDS:-60}" "$gpu_tests" --gtest_filter="$memcheck_tests"
   say "compute-sanitizer racecheck"
-  sanitize racecheck "${DS4_RACECHECK_SECONDS:-300}" "$gpu_tests" \
-    --gtest_filter='OpsGolden.*:*LinearGolden*'
+  sanitize racecheck "${DS4_RACECHECK_SECONDS:-60}" "$gpu_tests" --gtest_filter="$racecheck_tests"
+fi
+if has selftest || has marks; then
+  program=$(made "${DS4_GPU_PROGRAM:-}" ds4-sweep ds4-sweep)
 fi
 if has selftest; then
-  program=${DS4_GPU_PROGRAM:-$build/cmake/ds4-sweep}
-  if [ -z "${DS4_GPU_PROGRAM:-}" ]; then
-    say "build the program for sm_$arch"
-    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON \
-      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
-    cmake --build "$build/cmake" --parallel --target ds4-sweep >"$out/build.log"
-  fi
   say "the self-test on the CUDA back end"
   "$program" selftest --device cuda --no-color | tee "$out/selftest.log" || failed=1
 fi
-if has bench; then
-  engine_bench=${DS4_GPU_BENCH:-$build/cmake/tests/bench/bench_cuda}
-  if [ -z "${DS4_GPU_BENCH:-}" ]; then
-    say "build the engine's bench for sm_$arch"
-    cmake -S "$here/../.." -B "$build/cmake" -DCMAKE_BUILD_TYPE=Release -DDS4_CUDA=ON -DDS4_BENCH=ON \
-      -DCMAKE_CUDA_ARCHITECTURES="$arch" >"$out/configure.log"
-    cmake --build "$build/cmake" --parallel --target bench_cuda >"$out/build.log"
+if has marks; then
+  memory_mib=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits | head -1)
+  model=synthetic:k160
+  [ "$memory_mib" -ge 110000 ] || model=synthetic:k96  # the same bytes per token
+  model=${DS4_GPU_CHECKPOINT:-$model}
+  if [ "$memory_mib" -lt 70000 ] && [ -z "${DS4_GPU_CHECKPOINT:-}" ]; then
+    echo "marks skipped: $memory_mib MiB do not hold the full-shape model"
+  else
+    for context in 8192 186000; do
+      say "$model, a step and a chunk behind $context tokens"
+      "$program" breakdown --checkpoint "$model" --device cuda --context "$context" --chunk 4096 \
+        --repeats 3 --json >"$out/breakdown.$context.json" || failed=1
+    done
+    python3 "$here/marks.py" "$gpu" "$out/breakdown.8192.json" "$out/breakdown.186000.json" |
+      tee "$out/marks.txt" || failed=1
   fi
-  say "the engine at the real shapes: prefill, decode, by operation"
+fi
+if has bench; then
+  engine_bench=$(made "${DS4_GPU_BENCH:-}" bench_cuda tests/bench/bench_cuda)
+  say "the engine at the real shapes: prefill, decode of 1 to 8 rows, by operation"
   "$engine_bench" | tee "$out/bench_cuda.log" || failed=1
 fi
 if ! has gemv; then
