@@ -139,6 +139,21 @@ void WatchingBackend::project(const weights::Matrix& w, int n, ops::Values x, op
         [&] { inner().project(w, n, x, y); });
 }
 
+void WatchingBackend::project_each(std::span<const ops::Projection> products, int n,
+                                   ops::Values x) {
+  // One operation: side by side none of them has a time of its own.
+  std::string names;
+  Work work{0, values(n, x.cols), 0};
+  for (const ops::Projection& product : products) {
+    names += (names.empty() ? "" : " + ") + name_of(*product.w);
+    work.weight_bytes += stored(*product.w);
+    work.other_bytes += std::holds_alternative<ops::Values>(product.y) ? values(n, product.w->rows)
+                                                                       : floats(n, product.w->rows);
+    work.flops += product_flops(n, *product.w);
+  }
+  watch("project " + names, work, [&] { inner().project_each(products, n, x); });
+}
+
 void WatchingBackend::project_wide(const weights::Matrix& w, int n, ops::Values x, ops::Floats y) {
   watch("project " + name_of(w),
         {stored(w), values(n, w.cols) + floats(n, w.rows), product_flops(n, w)},

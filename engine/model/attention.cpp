@@ -4,22 +4,38 @@
 
 namespace ds4::model {
 
+void project_inputs(const Pass& pass, const weights::Layer& layer) {
+  const Workspace& at = pass.at;
+  const weights::Attention& w = layer.attn;
+  std::vector<ops::Projection> products{{&w.wq_a, at.qr}, {&w.wkv, at.kv}};
+  const auto add_pool = [&](const weights::Compressor& compressor, bool index) {
+    const Pool pool = pool_of(at, compressor, index);
+    products.push_back({&compressor.wkv, pool.kv});
+    products.push_back({&compressor.wgate, pool.score});
+  };
+  if (w.compressor) add_pool(*w.compressor, false);
+  if (w.indexer) {
+    add_pool(w.indexer->compressor, true);
+    products.push_back({&w.indexer->weights_proj, at.index_weights});
+  }
+  pass.ops.project_each(products, pass.n(), at.x);
+}
+
 void make_queries(const Pass& pass, const weights::Layer& layer) {
   const Workspace& at = pass.at;
   const weights::Attention& w = layer.attn;
-  pass.ops.project(w.wq_a, pass.n(), at.x, at.qr);
   pass.ops.rms_norm(w.q_norm, pass.eps(), pass.n(), at.qr, at.qr);
-  pass.ops.project(w.wq_b, pass.n(), at.qr, at.q);
+  std::vector<ops::Projection> products{{&w.wq_b, at.q}};
+  if (w.indexer) products.push_back({&w.indexer->wq_b, at.iq});
+  pass.ops.project_each(products, pass.n(), at.qr);
   pass.ops.finish_queries(pass.config.num_attention_heads, pass.eps(), pass.n(), pass.angles(layer),
                           at.q);
 }
 
 void store_raw_rows(const Pass& pass, const weights::Layer& layer,
                     std::span<const ops::RowStore> raw) {
-  const Workspace& at = pass.at;
-  pass.ops.project(layer.attn.wkv, pass.n(), at.x, at.kv);
-  pass.ops.store_raw_rows(layer.attn.kv_norm, pass.eps(), pass.segments, pass.angles(layer), at.kv,
-                          raw);
+  pass.ops.store_raw_rows(layer.attn.kv_norm, pass.eps(), pass.segments, pass.angles(layer),
+                          pass.at.kv, raw);
 }
 
 void read_rows(const Pass& pass, const weights::Layer& layer, const ops::KeySet& keys) {
@@ -32,6 +48,7 @@ void read_rows(const Pass& pass, const weights::Layer& layer, const ops::KeySet&
 
 void attention(const Pass& pass, const weights::Layer& layer, const LayerStores& stores) {
   const weights::Attention& w = layer.attn;
+  project_inputs(pass, layer);
   make_queries(pass, layer);
   store_raw_rows(pass, layer, stores.raw);
 

@@ -45,6 +45,7 @@ class DsparkDrafter final : public Drafter {
     ops_.project(dspark_.main_proj, keep, means, at.x);
     ops_.rms_norm(dspark_.main_norm, rows.eps(), keep, at.x, at.x);
     for (size_t b = 0; b < dspark_.blocks.size(); ++b) {
+      ops_.project(dspark_.blocks[b].attn.wkv, keep, at.x, at.kv);
       store_raw_rows(rows, dspark_.blocks[b], {&memory.raw[b], 1});
     }
   }
@@ -90,6 +91,7 @@ class DsparkDrafter final : public Drafter {
       keys.window = static_cast<int>(std::min<int64_t>(config().sliding_window, n - memory.begin));
       keys.whole_segment = true;
       enter_sublayer(rows, layer.hc_attn, layer.attn_norm);
+      project_inputs(rows, layer);
       make_queries(rows, layer);
       store_raw_rows(rows, layer, keys.raw);
       read_rows(rows, layer, keys);

@@ -7,9 +7,7 @@ void select_rows(const Pass& pass, const weights::Indexer& indexer,
                  std::span<const ops::RowStore> keys, ops::Floats angles) {
   const Workspace& at = pass.at;
   const int heads = pass.config.index_n_heads;
-  pass.ops.project(indexer.wq_b, pass.n(), at.qr, at.iq);
   pass.ops.finish_index_queries(heads, keys.front().layout.format, pass.n(), angles, at.iq);
-  pass.ops.project(indexer.weights_proj, pass.n(), at.x, at.index_weights);
   pass.ops.select_rows(heads, indexer.compressor.ratio, pass.segments, at.iq, at.index_weights,
                        keys, at.selected);
 }

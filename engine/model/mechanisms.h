@@ -65,18 +65,25 @@ void leave_sublayer(const Pass& pass);
 /// x -> y (3.4); writes the batch's rows to the stores.
 void attention(const Pass& pass, const weights::Layer& layer, const LayerStores& stores);
 /// The parts of attention() that draft blocks put together in other ways.
-/// x -> qr, q (steps 1-3).
+/// x -> qr and kv (steps 1 and 4), and what compressor and indexer take from x.
+void project_inputs(const Pass& pass, const weights::Layer& layer);
+/// qr -> q (steps 1-3), and the indexer's queries before their rotation.
 void make_queries(const Pass& pass, const weights::Layer& layer);
-/// x -> rows in the stores (step 4).
+/// kv -> rows in the stores (step 4).
 void store_raw_rows(const Pass& pass, const weights::Layer& layer,
                     std::span<const ops::RowStore> raw);
 /// q -> y (steps 5-8).
 void read_rows(const Pass& pass, const weights::Layer& layer, const ops::KeySet& keys);
-/// x -> compressed rows in the stores (3.5); `index`: indexer keys, with Hadamard transform.
+/// What a compressor takes from x, [n, width]: the indexer's has views of its own.
+struct Pool {
+  ops::Floats kv, score;
+};
+Pool pool_of(const Workspace& at, const weights::Compressor& compressor, bool index);
+/// The pool -> compressed rows in the stores (3.5); `index`: indexer keys, with Hadamard transform.
 void compress(const Pass& pass, const weights::Compressor& compressor,
               std::span<const ops::RowStore> rows, std::span<const ops::TailRing> tails,
               bool index);
-/// x, qr -> selected rows per query (3.6).
+/// iq, index weights -> selected rows per query (3.6).
 void select_rows(const Pass& pass, const weights::Indexer& indexer,
                  std::span<const ops::RowStore> keys, ops::Floats angles);
 

@@ -79,6 +79,7 @@ class ClassicDrafter final : public Drafter {
     ops_.embed(weights_.embed, rows.n(), at.tokens, at.x);
     ops_.mtp_input(mtp_, rows.eps(), rows.n(), at.x, at.h);
     enter_sublayer(rows, mtp_.block.hc_attn, mtp_.block.attn_norm);
+    ops_.project(mtp_.block.attn.wkv, rows.n(), at.x, at.kv);
     store_raw_rows(rows, mtp_.block, memory.raw);
   }
 
@@ -92,6 +93,7 @@ class ClassicDrafter final : public Drafter {
     keys.raw = memory.raw;
     keys.window = static_cast<int>(
         std::min<int64_t>(pass.config.sliding_window, position + 1 - memory.begin));
+    ops_.project(mtp_.block.attn.wq_a, 1, at.x, at.qr);
     make_queries(last, mtp_.block);
     read_rows(last, mtp_.block, keys);
     leave_sublayer(last);

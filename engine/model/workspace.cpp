@@ -35,9 +35,6 @@ int64_t widest_compressor(const weights::ModelConfig& c) {
   for (const int ratio : c.compress_ratios) {
     if (!ratio) continue;
     width = std::max<int64_t>(width, c.compressor_width(ratio, c.head_dim));
-    if (c.is_csa(ratio)) {
-      width = std::max<int64_t>(width, c.compressor_width(ratio, c.index_head_dim));
-    }
   }
   return width;
 }
@@ -58,6 +55,8 @@ int64_t lay_out(const weights::ModelConfig& c, int experts, Workspace& w, Layout
   layout.add(w.pool_kv, n, widest_compressor(c));
   layout.add(w.pool_score, n, widest_compressor(c));
   if (c.has_csa_layer()) {
+    layout.add(w.key_kv, n, 2 * c.index_head_dim);
+    layout.add(w.key_score, n, 2 * c.index_head_dim);
     layout.add(w.iq, n, int64_t{c.index_n_heads} * c.index_head_dim);
     layout.add(w.index_weights, n, c.index_n_heads);
     layout.add(w.selected, n, c.index_topk);

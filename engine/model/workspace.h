@@ -22,8 +22,10 @@ struct Workspace {
   ops::Values q;        // [n, H * D], then the heads' outputs
   ops::Values kv;       // [n, D]
   ops::Values u;        // [n, groups * o_lora_rank]
-  ops::Floats pool_kv;  // compressor projections [n, width]; `cols` is set per use
+  ops::Floats pool_kv;  // compressor projections [n, width]; `cols` is set per layer
   ops::Floats pool_score;
+  ops::Floats key_kv;  // the same of the indexer's compressor
+  ops::Floats key_score;
   ops::Values iq;             // [n, index heads * index dim]
   ops::Values index_weights;  // [n, index heads]
   ops::Ids selected;          // [n, index_topk]

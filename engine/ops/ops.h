@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <variant>
 #include <vector>
 
 #include "engine/api/session.h"
@@ -112,6 +113,17 @@ class Backend {
   virtual void project(const weights::Matrix& w, int n, Values x, Values y) = 0;
   /// LF: y = W x in f32, no rounding on either side.
   virtual void project_wide(const weights::Matrix& w, int n, Values x, Floats y) = 0;
+  /// Several products of one x. A back end may make them side by side; each has the bits that it
+  /// has alone.
+  virtual void project_each(std::span<const Projection> products, int n, Values x) {
+    for (const Projection& product : products) {
+      if (const auto* y = std::get_if<Values>(&product.y)) {
+        project(*product.w, n, x, *y);
+      } else {
+        project_wide(*product.w, n, x, std::get<Floats>(product.y));
+      }
+    }
+  }
   /// y = bf(gain * x * rsqrt(mean(x^2) + eps)); y may be x.
   virtual void rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) = 0;
 

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <variant>
+
+#include "engine/weights/matrix.h"
 
 namespace ds4::ops {
 
@@ -38,6 +41,13 @@ struct Floats {
 struct Ids {
   std::byte* data = nullptr;
   int64_t cols = 0;
+};
+
+/// One of several products of the same x: values as Backend::project() gives them, or floats as
+/// Backend::project_wide() does. y [n, w->rows].
+struct Projection {
+  const weights::Matrix* w = nullptr;
+  std::variant<Values, Floats> y;
 };
 
 /// Consecutive positions first..first+n-1 of one sequence.

@@ -143,16 +143,17 @@ void CudaBackend::multiply(const Product& product, const Columns& columns, int64
   if (arranges && !arranges_here(product.tiles, columns)) {
     arrange_input(product.tiles, x_rows, x);
   }
-  const Task task{product.tiles, columns, x, out, out_stride};
+  const Task task{product.tiles, columns, x, out, out_stride, values};
   if (columns.columns <= kFewColumns) {
-    few_columns_product(at_, task, values);
+    few_columns_product(at_, task);
   } else {
-    many_columns_product(at_, task, values);
+    many_columns_product(at_, task);
   }
   check_launches();
 }
 
 void CudaBackend::arrange_input(const Tiles& tiles, int64_t x_rows, Input& x) {
+  if (x.arranged) return;
   const Arrange kind = arrange_of(tiles.feed);
   auto* arranged = arena_.take<std::byte>(x_rows * tiles.cols * arranged_bytes(kind));
   float* scales = arena_.take<float>(x_rows * (tiles.cols / 128));
@@ -178,6 +179,41 @@ void CudaBackend::project(const weights::Matrix& w, int n, Values x, Values y) {
 void CudaBackend::project_wide(const weights::Matrix& w, int n, Values x, Floats y) {
   DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
   project_all(begin(), w, 1, false, n, x.data, false, y.data);
+}
+
+void CudaBackend::project_each(std::span<const Projection> products, int n, Values x) {
+  begin();
+  Columns columns;
+  columns.columns = n;
+  // FP8 matrices share what arrange() makes of x.
+  const Input plain{.values = x.data};
+  Input quantised = plain;
+  std::vector<Task> together;
+  for (const Projection& projection : products) {
+    const weights::Matrix& w = *projection.w;
+    const bool values = std::holds_alternative<Values>(projection.y);
+    void* y = std::visit([](const auto& view) { return view.data; }, projection.y);
+    DS4_CHECK(x.cols == w.cols);
+    const Product& product = weights_.product(w, 1, values && w.quantised());
+    const Feed feed = product.tiles.feed;
+    const bool arranges = product.tiled && (feed == Feed::kFp8E4m3 || feed == Feed::kFp8F16);
+    if (arranges && !arranges_here(product.tiles, columns)) {
+      arrange_input(product.tiles, n, quantised);
+    }
+    const Input& input = arranges ? quantised : plain;
+    if (n <= kFewColumns && product.tiled && (arranges || feed == Feed::kBf16) &&
+        together.size() < kMostTasks) {
+      together.push_back({product.tiles, columns, input, y, w.rows, values});
+    } else {
+      multiply(product, columns, n, input, values, y, w.rows);
+    }
+  }
+  if (together.size() == 1) {
+    few_columns_product(at_, together[0]);
+  } else if (!together.empty()) {
+    few_columns_set(at_, together);
+  }
+  check_launches();
 }
 
 void CudaBackend::project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) {

@@ -42,6 +42,7 @@ class CudaBackend final : public Backend {
   void mix_out(int streams, int n, Values y, Floats mix, Values h) override;
   void project(const weights::Matrix& w, int n, Values x, Values y) override;
   void project_wide(const weights::Matrix& w, int n, Values x, Floats y) override;
+  void project_each(std::span<const Projection> products, int n, Values x) override;
   void rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) override;
 
   void rotation(std::span<const float> frequencies, Segments segments, Floats table) override;
@@ -85,7 +86,7 @@ class CudaBackend final : public Backend {
   /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
   void multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
                 bool values, void* out, int64_t out_stride);
-  /// Puts x into the order of the tiles' feed.
+  /// Puts x into the order of the tiles' feed, if nobody has yet.
   void arrange_input(const Tiles& tiles, int64_t x_rows, Input& x);
   void project_all(const Operation& at, const weights::Matrix& w, int groups, bool quantise, int n,
                    const void* x, bool values, void* y);

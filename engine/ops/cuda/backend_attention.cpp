@@ -228,9 +228,9 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
     longest = std::max<int64_t>(longest, chunk.n);
   }
   // Rows are staged in shared memory, and values leave in pairs.
-  if (dim % 2 || dim > 640) {
+  if (dim % 2 || dim > 576) {
     throw Error(ErrorCode::kCheckpoint,
-                "the CUDA back end takes an even head_dim of at most 640; this model has " +
+                "the CUDA back end takes an even head_dim of at most 576; this model has " +
                     std::to_string(dim),
                 "Use the device cpu.");
   }
@@ -260,7 +260,6 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   a.scores = arena_.take<float>(rows * heads * a.stride);
   a.sums = arena_.take<float>(rows * heads);
-  a.counts = arena_.take<int32_t>(rows);
   for_groups(segments, origins(), rows, [&](const Group& group) {
     a.places = group.places;
     a.raw = group.stores(keys.raw);

@@ -95,22 +95,22 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared) {
     return;
   }
   const auto up = [](const StackRun& run) {
-    return Task{run.stack->up[0].tiles, run.up, run.x, run.gate_up, 2 * run.stack->inter};
+    return Task{run.stack->up[0].tiles, run.up, run.x, run.gate_up, 2 * run.stack->inter, true};
   };
   const auto down = [](const StackRun& run) {
-    return Task{run.stack->down.tiles, run.down, run.hidden, run.out, run.stack->down.rows};
+    return Task{run.stack->down.tiles, run.down, run.hidden, run.out, run.stack->down.rows, true};
   };
   run_pair(up(routed), routed.x_rows, up(shared), shared.x_rows);
   run_pair(down(routed), routed.rows, down(shared), shared.rows);
 }
 
 void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows) {
-  if (!arranges_here(routed.tiles, routed.columns) ||
-      !arranges_here(shared.tiles, shared.columns)) {
-    arrange_input(routed.tiles, routed_rows, routed.x);
-    arrange_input(shared.tiles, shared_rows, shared.x);
+  Task both[] = {routed, shared};
+  if (!arranges_here(both)) {
+    arrange_input(routed.tiles, routed_rows, both[0].x);
+    arrange_input(shared.tiles, shared_rows, both[1].x);
   }
-  few_columns_pair(at_, routed, shared);
+  few_columns_set(at_, both);
   check_launches();
 }
 

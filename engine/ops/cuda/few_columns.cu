@@ -3,6 +3,8 @@
 // columns are quantised and put into fragment order by each block for itself, in shared memory,
 // while its first weights are on their way. Columns never mix: a result has the same bits in
 // whatever company.
+#include <algorithm>
+
 #include "engine/ops/cuda/arrange.cuh"
 #include "engine/ops/cuda/tiles.cuh"
 
@@ -102,13 +104,17 @@ __device__ void arrange_columns(const Input& in, int groups, int columns, const 
   }
 }
 
+using Partial = float[kFewWarps][kTileRows][kFewColumns + 1];
+
 // The work of one block: tiles from `block` on of one matrix or job.
-template <class Feed, class Out, bool here>
-__device__ void few_columns(const Tiles& m, const Columns& c, const Input& in, int block, int job,
-                            int column_tile, Out* out, int64_t out_stride) {
+template <class Feed, bool here>
+__device__ void few_columns(const Task& task, int block, int job, int column_tile,
+                            Partial& partial) {
   extern __shared__ uint4 arranged[];  // `here`: columns, then their scales
-  __shared__ float partial[kFewWarps][kTileRows][kFewColumns + 1];
   constexpr int kAhead = Feed::kAhead;
+  const Tiles& m = task.tiles;
+  const Columns& c = task.columns;
+  const Input& in = task.x;
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   const int tiles_per_block = kFewWarps / m.slices;
@@ -182,103 +188,122 @@ __device__ void few_columns(const Tiles& m, const Columns& c, const Input& in, i
     for (int slice = 0; slice < m.slices; ++slice) {
       sum += partial[in_block * m.slices + slice][in_tile][column];
     }
-    out[out_row(c, work, column) * out_stride + row] = put<Out>(sum);
+    const int64_t at = out_row(c, work, column) * task.out_stride + row;
+    if (task.values) {
+      static_cast<Bf16*>(task.out)[at] = put<Bf16>(sum);
+    } else {
+      static_cast<float*>(task.out)[at] = sum;
+    }
   }
 }
 
-template <class Feed, class Out, bool here>
+template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_kernel(const __grid_constant__ Task task) {
-  few_columns<Feed, Out, here>(task.tiles, task.columns, task.x, blockIdx.x, blockIdx.y, blockIdx.z,
-                               static_cast<Out*>(task.out), task.out_stride);
+  __shared__ Partial partial;
+  few_columns<Feed, here>(task, blockIdx.x, blockIdx.y, blockIdx.z, partial);
 }
 
-// Blocks 0 .. jobs * per_job - 1 make the routed part, the others the shared one.
-template <class RoutedFeed, class SharedFeed, bool here>
+// Several products side by side: the blocks in front of end[i] belong to task i.
+struct TaskSet {
+  Task tasks[kMostTasks];
+  int end[kMostTasks] = {};
+  int per_job[kMostTasks] = {};  // blocks of a matrix
+};
+
+template <class Quantised, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
-    few_columns_pair_kernel(const __grid_constant__ Task routed,
-                            const __grid_constant__ Task shared, int jobs, int per_job) {
-  const auto block = static_cast<int>(blockIdx.x);
-  if (block < jobs * per_job) {
-    few_columns<RoutedFeed, Bf16, here>(routed.tiles, routed.columns, routed.x, block % per_job,
-                                        block / per_job, 0, static_cast<Bf16*>(routed.out),
-                                        routed.out_stride);
-  } else {
-    few_columns<SharedFeed, Bf16, here>(shared.tiles, shared.columns, shared.x,
-                                        block - jobs * per_job, 0, 0,
-                                        static_cast<Bf16*>(shared.out), shared.out_stride);
+    few_columns_set_kernel(const __grid_constant__ TaskSet set) {
+  __shared__ Partial partial;
+  auto block = static_cast<int>(blockIdx.x);
+  int i = 0;
+  while (block >= set.end[i]) ++i;
+  if (i > 0) block -= set.end[i - 1];
+  const Task& task = set.tasks[i];
+  const int job = block / set.per_job[i];
+  block %= set.per_job[i];
+  switch (task.tiles.feed) {
+    case Feed::kBf16:
+      return few_columns<Bf16Feed, false>(task, block, job, 0, partial);
+    case Feed::kFp4Planes:
+      return few_columns<Fp4PlanesFeed, here>(task, block, job, 0, partial);
+    default:
+      return few_columns<Quantised, here>(task, block, job, 0, partial);
   }
 }
 
 unsigned blocks_of(const Tiles& m) {
   return blocks_for(m.rows / kTileRows, kFewWarps / m.slices);
 }
+unsigned jobs_of(const Columns& c) {
+  return static_cast<unsigned>(c.jobs ? c.most_jobs : c.groups);
+}
 
-template <class Feed, class Out, bool here>
+template <class Feed, bool here>
 void launch(const Launch& at, const Task& task) {
   const Columns& c = task.columns;
-  const auto jobs = static_cast<unsigned>(c.jobs ? c.most_jobs : c.groups);
   const unsigned column_tiles = c.jobs ? 1 : blocks_for(c.columns, kFewColumns);
   const size_t bytes = here ? here_bytes<Feed>(task) : 0;
-  allow_shared(few_columns_kernel<Feed, Out, here>, bytes);
-  start(at, few_columns_kernel<Feed, Out, here>, dim3(blocks_of(task.tiles), jobs, column_tiles),
+  allow_shared(few_columns_kernel<Feed, here>, bytes);
+  start(at, few_columns_kernel<Feed, here>, dim3(blocks_of(task.tiles), jobs_of(c), column_tiles),
         kFewWarps * 32, bytes, task);
 }
 
 template <class Feed>
-void launch(const Launch& at, const Task& task, bool values) {
+void launch(const Launch& at, const Task& task) {
   if constexpr (Feed::kScales != Scales::kNone) {
-    if (arranges_here(task.tiles, task.columns)) {
-      return values ? launch<Feed, Bf16, true>(at, task) : launch<Feed, float, true>(at, task);
-    }
+    if (arranges_here(task.tiles, task.columns)) return launch<Feed, true>(at, task);
   }
-  values ? launch<Feed, Bf16, false>(at, task) : launch<Feed, float, false>(at, task);
+  launch<Feed, false>(at, task);
 }
 
-template <class SharedFeed, bool here>
-void launch_pair(const Launch& at, const Task& routed, const Task& shared) {
-  const auto kernel = few_columns_pair_kernel<Fp4PlanesFeed, SharedFeed, here>;
-  const size_t routed_bytes = here_bytes<Fp4PlanesFeed>(routed);
-  const size_t shared_bytes = here_bytes<SharedFeed>(shared);
-  const size_t bytes = !here ? 0 : routed_bytes > shared_bytes ? routed_bytes : shared_bytes;
-  const unsigned per_job = blocks_of(routed.tiles);
-  const auto jobs = static_cast<unsigned>(routed.columns.most_jobs);
+template <class Quantised, bool here>
+void launch_set(const Launch& at, std::span<const Task> tasks) {
+  TaskSet set;
+  size_t bytes = 0;
+  int end = 0;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const Task& task = tasks[i];
+    set.tasks[i] = task;
+    set.per_job[i] = static_cast<int>(blocks_of(task.tiles));
+    set.end[i] = end += set.per_job[i] * static_cast<int>(jobs_of(task.columns));
+    if (!here || task.tiles.feed == Feed::kBf16) continue;
+    bytes = std::max(bytes, task.tiles.feed == Feed::kFp4Planes ? here_bytes<Fp4PlanesFeed>(task)
+                                                                : here_bytes<Quantised>(task));
+  }
+  const auto kernel = few_columns_set_kernel<Quantised, here>;
   allow_shared(kernel, bytes);
-  start(at, kernel, jobs * per_job + blocks_of(shared.tiles), kFewWarps * 32, bytes, routed, shared,
-        static_cast<int>(jobs), static_cast<int>(per_job));
+  start(at, kernel, static_cast<unsigned>(end), kFewWarps * 32, bytes, set);
 }
 
-template <class SharedFeed>
-void launch_pair(const Launch& at, const Task& routed, const Task& shared) {
-  if (arranges_here(routed.tiles, routed.columns) && arranges_here(shared.tiles, shared.columns)) {
-    launch_pair<SharedFeed, true>(at, routed, shared);
+template <class Quantised>
+void launch_set(const Launch& at, std::span<const Task> tasks) {
+  if (arranges_here(tasks)) {
+    launch_set<Quantised, true>(at, tasks);
   } else {
-    launch_pair<SharedFeed, false>(at, routed, shared);
+    launch_set<Quantised, false>(at, tasks);
   }
 }
 
 }  // namespace
 
-void few_columns_product(Launch at, const Task& task, bool values) {
-  switch (task.tiles.feed) {
-    case Feed::kFp8E4m3:
-      return launch<Fp8Feed<Feed::kFp8E4m3>>(at, task, values);
-    case Feed::kFp8F16:
-      return launch<Fp8Feed<Feed::kFp8F16>>(at, task, values);
-    case Feed::kFp8Wide:
-      return launch<Fp8Feed<Feed::kFp8Wide>>(at, task, values);
-    case Feed::kFp4Planes:
-      return launch<Fp4PlanesFeed>(at, task, values);
-    case Feed::kBf16:
-      return launch<Bf16Feed>(at, task, values);
-  }
+void few_columns_product(Launch at, const Task& task) {
+  with_feed(task.tiles.feed, [&](auto feed) { launch<decltype(feed)>(at, task); });
 }
 
-void few_columns_pair(Launch at, const Task& routed, const Task& shared) {
-  if (shared.tiles.feed == Feed::kFp8E4m3) {
-    launch_pair<Fp8Feed<Feed::kFp8E4m3>>(at, routed, shared);
+bool arranges_here(std::span<const Task> tasks) {
+  return std::ranges::all_of(tasks, [](const Task& task) {
+    return task.tiles.feed == Feed::kBf16 || arranges_here(task.tiles, task.columns);
+  });
+}
+
+void few_columns_set(Launch at, std::span<const Task> tasks) {
+  const bool e4m3 = std::ranges::any_of(
+      tasks, [](const Task& task) { return task.tiles.feed == Feed::kFp8E4m3; });
+  if (e4m3) {
+    launch_set<Fp8Feed<Feed::kFp8E4m3>>(at, tasks);
   } else {
-    launch_pair<Fp8Feed<Feed::kFp8F16>>(at, routed, shared);
+    launch_set<Fp8Feed<Feed::kFp8F16>>(at, tasks);
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 namespace ds4::ops::cuda {
 
@@ -190,14 +191,17 @@ struct Task {
   Input x;
   void* out = nullptr;
   int64_t out_stride = 0;
+  bool values = true;  // BF16 results; else f32
 };
-/// At most kFewColumns columns (a job). `values`: BF16 results.
-void few_columns_product(Launch at, const Task& task, bool values);
-/// Both, to values, in one launch: an MXFP4 one with jobs and an FP8 one without. x of both must be
-/// arranged unless arranges_here() for both.
-void few_columns_pair(Launch at, const Task& routed, const Task& shared);
+/// At most kFewColumns columns (a job).
+void few_columns_product(Launch at, const Task& task);
+/// At most kMostTasks of them in one launch, of any feeds but kFp8Wide; x of all must be arranged
+/// unless arranges_here() for all.
+inline constexpr int kMostTasks = 8;
+bool arranges_here(std::span<const Task> tasks);
+void few_columns_set(Launch at, std::span<const Task> tasks);
 /// Any number of columns.
-void many_columns_product(Launch at, const Task& task, bool values);
+void many_columns_product(Launch at, const Task& task);
 
 // --- repack.cu: stored weights to tiles, 16 rows at a time -------------------------------------
 
@@ -289,7 +293,9 @@ struct Attention {
   RowStores raw, compressed;   // of one shape
   bool whole_segment = false;  // read window rows before the segment and all of its own
   int segment_before[kSegments] = {}, segment_rows[kSegments] = {};
-  const int32_t* selected = nullptr;  // [., top] by view row; null: every visible compressed row
+  // [., top] by view row, of which min(top, visible rows) count; -1 among them: no row. Null: every
+  // visible compressed row.
+  const int32_t* selected = nullptr;
   int top = 0;
   const float* sinks = nullptr;
   const float* rotation = nullptr;  // [., rope] by view row
@@ -297,10 +303,9 @@ struct Attention {
   float scale = 0;
   const void* q = nullptr;
   void* o = nullptr;
-  float* scores = nullptr;    // [rows of the places, heads, stride]
-  float* sums = nullptr;      // [rows of the places, heads]
-  int32_t* counts = nullptr;  // [rows of the places]: keys of a query
-  int64_t stride = 0;         // a multiple of kScoreStep, at least the most keys of a query
+  float* scores = nullptr;  // [rows of the places, heads, stride]
+  float* sums = nullptr;    // [rows of the places, heads]
+  int64_t stride = 0;       // a multiple of kScoreStep, at least the most keys of a query
 };
 void attend(Launch at, const Attention& attention);
 

@@ -187,26 +187,13 @@ void launch(const Launch& at, const Task& task) {
   task.tiles.slices > 1 ? launch<Feed, Out, true>(at, task) : launch<Feed, Out, false>(at, task);
 }
 
-template <class Feed>
-void launch(const Launch& at, const Task& task, bool values) {
-  values ? launch<Feed, Bf16>(at, task) : launch<Feed, float>(at, task);
-}
-
 }  // namespace
 
-void many_columns_product(Launch at, const Task& task, bool values) {
-  switch (task.tiles.feed) {
-    case Feed::kFp8E4m3:
-      return launch<Fp8Feed<Feed::kFp8E4m3>>(at, task, values);
-    case Feed::kFp8F16:
-      return launch<Fp8Feed<Feed::kFp8F16>>(at, task, values);
-    case Feed::kFp8Wide:
-      return launch<Fp8Feed<Feed::kFp8Wide>>(at, task, values);
-    case Feed::kFp4Planes:
-      return launch<Fp4PlanesFeed>(at, task, values);
-    case Feed::kBf16:
-      return launch<Bf16Feed>(at, task, values);
-  }
+void many_columns_product(Launch at, const Task& task) {
+  with_feed(task.tiles.feed, [&](auto feed) {
+    using Policy = decltype(feed);
+    task.values ? launch<Policy, Bf16>(at, task) : launch<Policy, float>(at, task);
+  });
 }
 
 }  // namespace ds4::ops::cuda

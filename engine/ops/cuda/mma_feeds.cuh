@@ -225,4 +225,21 @@ struct Bf16Feed {
   }
 };
 
+/// Calls run(policy) with the policy of a feed.
+template <class Run>
+void with_feed(Feed feed, const Run& run) {
+  switch (feed) {
+    case Feed::kFp8E4m3:
+      return run(Fp8Feed<Feed::kFp8E4m3>());
+    case Feed::kFp8F16:
+      return run(Fp8Feed<Feed::kFp8F16>());
+    case Feed::kFp8Wide:
+      return run(Fp8Feed<Feed::kFp8Wide>());
+    case Feed::kFp4Planes:
+      return run(Fp4PlanesFeed());
+    case Feed::kBf16:
+      return run(Bf16Feed());
+  }
+}
+
 }  // namespace ds4::ops::cuda

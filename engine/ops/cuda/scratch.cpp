@@ -12,7 +12,8 @@ int64_t cuda_scratch_bytes(const weights::ModelConfig& c, int rows, Precision pr
   const int64_t streams = int64_t{c.hc_mult} * d;
   const int64_t heads = int64_t{c.num_attention_heads} * c.head_dim;
   // Activations as the products read them: two bytes and a scale per 128 values, or f32.
-  const int64_t widest = std::max({streams, heads, int64_t{c.o_groups} * c.o_lora_rank});
+  // At most seven products of one x each have theirs.
+  const int64_t widest = std::max({streams, heads, int64_t{c.o_groups} * c.o_lora_rank, 7 * d});
   const int64_t projections = n * widest * 4;
   const int64_t mixing = n * (streams / 512 + 1) * (c.hc_rows() + 1) * 4;
   const auto stack = [&](int64_t count, int64_t inter) {

@@ -1,0 +1,164 @@
+// What the attention kernels for many queries and for few share: which cache rows a query reads,
+// where its scores lie, how its results leave.
+#pragma once
+
+#include "engine/ops/cuda/launch.cuh"
+#include "engine/ops/cuda/mma.cuh"
+#include "engine/ops/cuda/rows.cuh"
+
+namespace ds4::ops::cuda {
+
+// Steps of a few tokens have kernels of their own (attend_few.cu), which give the same bits.
+inline constexpr int kFewQueries = 8;
+inline constexpr int kRowPad = 32;  // puts neighbouring rows in shared memory on other banks
+
+// The rows one query reads: the window, then compressed ones, `chosen` or all.
+struct Keys {
+  int64_t first_raw;
+  int n_raw;
+  int n;
+  const int32_t* chosen;  // null: all
+  const uint8_t* raw;     // of the segment, as the next two
+  uint32_t raw_slots;
+  const uint8_t* compressed;
+};
+
+inline __device__ Keys keys_of(const Attention& a, int row) {
+  const Place place = place_of(a.places, row);
+  int64_t end = place.position + 1;
+  int64_t first = end - a.window;
+  if (a.whole_segment) {
+    const int s = place.segment;
+    const int64_t begin = place.position - (row - a.places.row[s]) - a.segment_before[s];
+    end = begin + a.segment_rows[s];
+    first = begin - a.window;
+  }
+  const int s = place.segment;
+  Keys keys{
+      first > 0 ? first : 0, 0, 0, nullptr, a.raw.data[s], static_cast<uint32_t>(a.raw.slots[s]),
+      a.compressed.data[s]};
+  keys.n = keys.n_raw = static_cast<int>(end - keys.first_raw);
+  if (a.compressed.slots[s] == 0) return keys;
+  int compressed = static_cast<int>((place.position + 1) / a.ratio);
+  if (a.selected != nullptr) {
+    keys.chosen = a.selected + int64_t{row} * a.top;
+    compressed = min(compressed, a.top);
+  }
+  keys.n += compressed;
+  return keys;
+}
+
+// Where row t of a query lies; null for a chosen place that holds none. Compressed rows never wrap
+// around: their store has a slot for each.
+inline __device__ const uint8_t* stored_row(const Attention& a, const Keys& keys, int t,
+                                            int compressed) {
+  const uint32_t raw = static_cast<uint32_t>(keys.first_raw + t) % keys.raw_slots;
+  if (t < keys.n_raw) return keys.raw + int64_t{raw} * a.raw.shape.bytes;
+  return compressed < 0 ? nullptr : keys.compressed + int64_t{compressed} * a.raw.shape.bytes;
+}
+inline __device__ const uint8_t* key_row(const Attention& a, const Keys& keys, int t) {
+  const int index = max(t - keys.n_raw, 0);
+  return stored_row(a, keys, t, keys.chosen && t >= keys.n_raw ? keys.chosen[index] : index);
+}
+
+// Rows begin.. of a query, by all kThreads of a block; behind the last, that one again.
+template <int kThreads, int kCount>
+__device__ void list_rows(const Attention& a, const Keys& keys, int begin,
+                          const uint8_t* (&rows)[kCount]) {
+  constexpr int kOwn = (kCount + kThreads - 1) / kThreads;
+  int index[kOwn];  // of compressed rows; all on their way before the first is used
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) {
+    const int t = min(begin + i * kThreads + static_cast<int>(threadIdx.x), keys.n - 1);
+    index[i] = max(t - keys.n_raw, 0);
+  }
+  if (keys.chosen != nullptr) {
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) index[i] = keys.chosen[min(index[i], a.top - 1)];
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) {
+    const int at = i * kThreads + threadIdx.x;
+    if (at >= kCount) break;
+    rows[at] = stored_row(a, keys, min(begin + at, keys.n - 1), index[i]);
+  }
+}
+
+// Values slice .. slice + 8 * octets - 1 of listed rows begin .. begin + count - 1 into a tile,
+// zeros for rows that are not there and behind the last row and the last value. A thread has kBatch
+// loads under way.
+template <int kThreads, int kBatch>
+__device__ void stage_rows(const Attention& a, const Keys& keys, const uint8_t* const* rows,
+                           int begin, int count, int slice, int octets, Bf16* tile, int stride) {
+  const RowShape& shape = a.raw.shape;
+  const bool whole = has_whole_octets(shape);
+  const int total = count * octets;
+  for (int first = threadIdx.x; first < total; first += kBatch * kThreads) {
+    StoredOctet stored[kBatch];
+    if (whole) {
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const int at = min(first + i * kThreads, total - 1);
+        const int d = min(slice + at % octets * 8, a.dim - 8);
+        const uint8_t* row = rows[at / octets];
+        stored[i] = load_octet(shape, row != nullptr ? row : keys.raw, d);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int at = first + i * kThreads;
+      if (at >= total) break;
+      const int r = at / octets;
+      const int in_slice = at % octets * 8;
+      const int d = slice + in_slice;
+      uint4 octet{0, 0, 0, 0};
+      if (begin + r < keys.n && d < a.dim && rows[r] != nullptr) {
+        octet = whole ? decode_octet(shape, stored[i], d) : row_octet(shape, rows[r], d);
+      }
+      *reinterpret_cast<uint4*>(tile + r * stride + in_slice) = octet;
+    }
+  }
+}
+
+inline __device__ float* scores_of(const Attention& a, int row, int head) {
+  return a.scores + (int64_t{row - a.places.row[0]} * a.heads + head) * a.stride;
+}
+
+// The sum of a query's weights for each head.
+inline __device__ float* sums_of(const Attention& a, int row) {
+  return a.sums + int64_t{row - a.places.row[0]} * a.heads;
+}
+
+// Eight values of a BF16 vector from a multiple of 8 on, zeros behind its end.
+inline __device__ uint4 vector_octet(const Bf16* x, int d, int dim) {
+  if (dim % 8 == 0) {  // without a branch that depends on d
+    const uint4 v = __ldg(reinterpret_cast<const uint4*>(x + min(d, dim - 8)));
+    return d < dim ? v : uint4{0, 0, 0, 0};
+  }
+  __align__(16) Bf16 out[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) out[i] = d + i < dim ? x[d + i] : __float2bfloat16_rn(0.0f);
+  return *reinterpret_cast<const uint4*>(out);
+}
+
+// Values d and d + 1 of a head's output, over the sum of its weights, turned back where they carry
+// the rotation.
+template <class V>
+__device__ void store_pair(const Attention& a, int row, int head, int d, float sum, float x,
+                           float y) {
+  x = rounded<V>(x / sum);
+  y = rounded<V>(y / sum);
+  const int pair = (d - (a.dim - a.rope)) / 2;
+  if (d >= a.dim - a.rope) {
+    const float* table = a.rotation + int64_t{row} * a.rope;
+    rotate_pair<V>(x, y, table[pair], -table[a.rope / 2 + pair]);
+  }
+  V* out = static_cast<V*>(a.o) + (int64_t{row} * a.heads + head) * a.dim + d;
+  out[0] = put<V>(x);
+  out[1] = put<V>(y);
+}
+
+/// attend() in the reference precision for at most kFewQueries queries.
+void attend_few(const Launch& at, const Attention& attention);
+
+}  // namespace ds4::ops::cuda
