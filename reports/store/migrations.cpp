@@ -59,6 +59,10 @@ void migrate(Database& database, std::span<const Migration> migrations) {
 void require_current(Database& database, std::span<const Migration> migrations) {
   DS4_CHECK(!migrations.empty());
   const int64_t version = checked_version(database, migrations);
+  if (version == 0) {  // whoever made it was stopped before its first transaction
+    throw Error(ErrorCode::kIo, database.path().string() + ": holds no runs yet",
+                "Run a profile first, or name another database with --db.");
+  }
   if (version < migrations.back().version) {
     throw Error(ErrorCode::kIo,
                 database.path().string() + ": schema " + std::to_string(version) +

@@ -123,7 +123,7 @@ TEST(Run, RescoreKeepsOldScoresAndShowExplains) {
 TEST(Run, ControlCOnceKeepsWhatIsMeasured) {
   const Sweep sweep(R"({"rules": [{"text": "OK", "delay_ms": 100}]})", kSmoke);
   const int pid = start_command(sweep.command({"run", sweep.profile()}));
-  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  sweep.wait_for_an_answer();
   ::kill(pid, SIGINT);
   EXPECT_EQ(wait_command(pid), 130);
   const size_t before = sweep.answered().size();

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <string>
+#include <thread>
 
+#include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "reports/store/store.h"
 #include "tests/support/command.h"
@@ -42,15 +45,30 @@ class Sweep {
 
   std::unique_ptr<reports::Store> store() const { return reports::Store::open_read_only(db()); }
 
+  /// False until a run has begun to be stored.
+  bool begun() const {
+    try {
+      return !store()->runs().empty();
+    } catch (const Error&) {  // no file, or one without a table yet
+      return false;
+    }
+  }
   /// How many attempts with status "ok" each case has.
   std::map<std::string, int> answered() const {
-    const auto s = store();
     std::map<std::string, int> n;
+    if (!begun()) return n;
+    const auto s = store();
     for (const auto& attempt : s->attempts(s->run("latest").id, false)) {
       if (attempt.status == "ok")
         ++n[attempt.cell_key + " " + attempt.suite + "/" + attempt.case_id];
     }
     return n;
+  }
+  /// Returns when a case has been answered, or after a minute without any.
+  void wait_for_an_answer() const {
+    for (int i = 0; i < 2400 && answered().empty(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(25));
+    }
   }
 
  private:
