@@ -34,19 +34,15 @@ class Float64Experts : public ::testing::Test {
   std::vector<RandomMatrix> keep_;
 };
 
-// Ids and weights of a row, sorted by id: their order is the back end's own.
-std::vector<float> sorted_route(const std::vector<int64_t>& ids, const std::vector<float>& weights,
-                                int per_token) {
-  std::vector<float> out;
-  const auto k = static_cast<size_t>(per_token);
-  for (size_t at = 0; at < ids.size(); at += k) {
-    std::vector<std::pair<int64_t, float>> row;
-    for (size_t j = 0; j < k; ++j) row.emplace_back(ids[at + j], weights[at + j]);
-    std::sort(row.begin(), row.end());
-    for (const auto& [id, weight] : row) {
-      out.push_back(static_cast<float>(id));
-      out.push_back(weight);
-    }
+// What each expert counts for each token, whatever the order of the ids; an id outside spoils all.
+std::vector<float> spread(const std::vector<int64_t>& ids, const std::vector<float>& weights,
+                          int per_token, int experts) {
+  const auto n = static_cast<int64_t>(ids.size()) / per_token;
+  std::vector<float> out(static_cast<size_t>(n * experts));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || ids[i] >= experts) return std::vector<float>(out.size(), NAN);
+    const int64_t row = static_cast<int64_t>(i) / per_token;
+    out[static_cast<size_t>(row * experts + ids[i])] += weights[i];
   }
   return out;
 }
@@ -81,8 +77,8 @@ TEST_F(Float64Experts, Routing) {
             bench->route(
                 router, settings, n, bench.ids(std::span(tokens).first(static_cast<size_t>(n)), 1),
                 bench.floats(first_rows(logits, n, kind.experts), kind.experts), ids, weights);
-            return sorted_route(bench.read_ids(ids, n * kind.per_token),
-                                bench.read(weights, n * kind.per_token), kind.per_token);
+            return spread(bench.read_ids(ids, n * kind.per_token),
+                          bench.read(weights, n * kind.per_token), kind.per_token, kind.experts);
           },
           each_row([&](const Arithmetic& a, int i) {
             std::vector<int> fixed;
@@ -93,10 +89,9 @@ TEST_F(Float64Experts, Routing) {
             }
             const Route chosen =
                 route(a, settings, row_of(logits, kind.experts, i), router.bias, fixed);
-            Row out;
+            Row out(static_cast<size_t>(kind.experts));
             for (size_t j = 0; j < chosen.ids.size(); ++j) {
-              out.push_back(chosen.ids[j]);
-              out.push_back(chosen.weights[j]);
+              out[static_cast<size_t>(chosen.ids[j])] += chosen.weights[j];
             }
             return out;
           }),
