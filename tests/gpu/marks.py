@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Prints what the CUDA back end reaches beside what it should, from the output of `ds4-sweep breakdown --json`.
 
-marks.py GPU_NAME SHORT.json LONG.json [LOAD.json]
+marks.py GPU_NAME SHORT.json LONG.json [LOAD.txt]
 
 SHORT and LONG were taken behind about 8K and 186K tokens; all ceilings are those of the same runs. LOAD is the output of
-the loading measurement, where there is one. A file that is missing or empty makes its rows "not measured".
+bench_load, where there is one. A file that is missing or empty makes its rows "not measured".
 """
 import json
+import re
 import sys
 
 
@@ -45,7 +46,7 @@ def prefill_row(run):
 def memory_row(run):
     mark = 4.0
     name = "device memory above weights + KV"
-    if run is None:
+    if run is None or not run["memory"]["device_bytes"]:
         return name, "not measured", f"{mark:.0f} GiB", ""
     memory = run["memory"]
     counted = sum(memory["planned"][part] for part in ("weights", "raw KV", "compressed KV", "indexer keys"))
@@ -56,21 +57,33 @@ def memory_row(run):
 def plan_row(run):
     mark = 0.02
     name = "planned memory against taken"
-    if run is None:
+    if run is None or not run["memory"]["device_bytes"]:
         return name, "not measured", f"{mark:.0%}", ""
     memory = run["memory"]
     off = memory["planned_bytes"] / memory["device_bytes"] - 1
     return name, f"{off:+.1%} of {memory['device_bytes'] / 2**30:.2f} GiB", f"{mark:.0%}", verdict(abs(off) <= mark)
 
 
-def load_row(load):
+def load_row(path):
     mark = 0.7
     name = "load, share of direct reads"
-    if load is None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = re.search(r"load over direct reads, the best of each: ([0-9.]+)", file.read())
+    except OSError:
+        found = None
+    if not found:
         return name, "not measured", f"{mark:.2f}", ""
-    share = load["load_rate"] / load["direct_read_rate"]
-    value = f"{share:.2f} of {load['direct_read_rate'] / 1e9:.2f} GB/s"
-    return name, value, f"{mark:.2f}", verdict(share >= mark)
+    share = float(found.group(1))
+    return name, f"{share:.2f}", f"{mark:.2f}", verdict(share >= mark)
+
+
+def generate_row(run):
+    name = "decoded one behind the other"
+    if run is None or not run["generated_tokens"]:
+        return name, "not measured", "", ""
+    rate = run["generated_tokens"] / run["generated_s"]
+    return f"{run['generated_tokens']} tokens behind {run['context'] + 1:,}", f"{rate:.1f} tok/s", "", ""
 
 
 def launch_row(run):
@@ -89,10 +102,11 @@ def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
     gpu, short, long = sys.argv[1], read(sys.argv[2]), read(sys.argv[3])
-    load = read(sys.argv[4]) if len(sys.argv) > 4 else None
+    load = sys.argv[4] if len(sys.argv) > 4 else ""
     rows = [decode_row(short, "decode, share of the read ceiling", 0.30),
             decode_row(long, "decode, share of the read ceiling", 0.25),
-            prefill_row(long), memory_row(long), plan_row(long), load_row(load), launch_row(short)]
+            prefill_row(long), memory_row(long), plan_row(long), load_row(load), launch_row(short),
+            generate_row(long)]
     checkpoint = next((run["checkpoint"] for run in (short, long) if run), "")
     print(f"marks on one {gpu}, {checkpoint}, one sequence")
     widths = [max(len(row[i]) for row in rows) for i in range(4)]

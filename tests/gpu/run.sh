@@ -6,7 +6,8 @@
 # logs, JSON, a TSV and the disassembly counts to $OUT when it is set.
 #
 #   tests/gpu/run.sh            everything; builds what it runs
-#   DS4_GPU_PARTS="tests sanitizer selftest marks bench gemv"   some of the six
+#   DS4_GPU_PARTS="tests sanitizer selftest marks bench gemv"   some of the six, or also "million":
+#                               a chunk and 256 tokens behind a million, of which most are copies
 #   DS4_GPU_TESTS=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE   ready test_engine_gpu, ds4-sweep and
 #                               bench_cuda, where the libraries to build them are missing
 #   DS4_GPU_CHECKPOINT=NAME     the full-shape model instead of the one that fits (synthetic:k160 or k96)
@@ -84,7 +85,7 @@ if has sanitizer; then
   say "compute-sanitizer racecheck"
   sanitize racecheck "${DS4_RACECHECK_SECONDS:-60}" "$gpu_tests" --gtest_filter="$racecheck_tests"
 fi
-if has selftest || has marks; then
+if has selftest || has marks || has million; then
   program=$(made "${DS4_GPU_PROGRAM:-}" ds4-sweep ds4-sweep)
 fi
 if has selftest; then
@@ -100,13 +101,18 @@ if has marks; then
     echo "marks skipped: $memory_mib MiB do not hold the full-shape model"
   else
     for context in 8192 186000; do
-      say "$model, a step and a chunk behind $context tokens"
+      say "$model, a chunk, a step and 256 tokens behind $context"
       "$program" breakdown --checkpoint "$model" --device cuda --context "$context" --chunk 4096 \
-        --repeats 3 --json >"$out/breakdown.$context.json" || failed=1
+        --repeats 3 --generate 256 --json >"$out/breakdown.$context.json" || failed=1
     done
     python3 "$here/marks.py" "$gpu" "$out/breakdown.8192.json" "$out/breakdown.186000.json" |
       tee "$out/marks.txt" || failed=1
   fi
+fi
+if has million; then
+  say "${model:=${DS4_GPU_CHECKPOINT:-synthetic:k160}}, a chunk, a step and 256 tokens behind 1,044,480"
+  "$program" breakdown --checkpoint "$model" --device cuda --context 1044480 --computed 65536 \
+    --chunk 4096 --repeats 1 --generate 256 | tee "$out/million.log" || failed=1
 fi
 if has bench; then
   engine_bench=$(made "${DS4_GPU_BENCH:-}" bench_cuda tests/bench/bench_cuda)
