@@ -61,16 +61,16 @@ inline __device__ const uint8_t* key_row(const Attention& a, const Keys& keys, i
   return stored_row(a, keys, t, keys.chosen && t >= keys.n_raw ? keys.chosen[index] : index);
 }
 
-// Rows begin.. of a query, by all kThreads of a block; behind the last, that one again.
+// Rows begin.. of a query by kThreads threads, of which this is `thread`; behind the last, that one
+// again.
 template <int kThreads, int kCount>
-__device__ void list_rows(const Attention& a, const Keys& keys, int begin,
+__device__ void list_rows(const Attention& a, const Keys& keys, int begin, int thread,
                           const uint8_t* (&rows)[kCount]) {
   constexpr int kOwn = (kCount + kThreads - 1) / kThreads;
   int index[kOwn];  // of compressed rows; all on their way before the first is used
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) {
-    const int t = min(begin + i * kThreads + static_cast<int>(threadIdx.x), keys.n - 1);
-    index[i] = max(t - keys.n_raw, 0);
+    index[i] = max(min(begin + i * kThreads + thread, keys.n - 1) - keys.n_raw, 0);
   }
   if (keys.chosen != nullptr) {
 #pragma unroll
@@ -78,7 +78,7 @@ __device__ void list_rows(const Attention& a, const Keys& keys, int begin,
   }
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) {
-    const int at = i * kThreads + threadIdx.x;
+    const int at = i * kThreads + thread;
     if (at >= kCount) break;
     rows[at] = stored_row(a, keys, min(begin + at, keys.n - 1), index[i]);
   }
@@ -89,11 +89,12 @@ __device__ void list_rows(const Attention& a, const Keys& keys, int begin,
 // loads under way.
 template <int kThreads, int kBatch>
 __device__ void stage_rows(const Attention& a, const Keys& keys, const uint8_t* const* rows,
-                           int begin, int count, int slice, int octets, Bf16* tile, int stride) {
+                           int begin, int count, int slice, int octets, int thread, Bf16* tile,
+                           int stride) {
   const RowShape& shape = a.raw.shape;
   const bool whole = has_whole_octets(shape);
   const int total = count * octets;
-  for (int first = threadIdx.x; first < total; first += kBatch * kThreads) {
+  for (int first = thread; first < total; first += kBatch * kThreads) {
     StoredOctet stored[kBatch];
     if (whole) {
 #pragma unroll
@@ -158,7 +159,49 @@ __device__ void store_pair(const Attention& a, int row, int head, int d, float s
   out[1] = put<V>(y);
 }
 
-/// attend() in the reference precision for at most kFewQueries queries.
+// A warp per head: weights exp(s - max) as V in place of the scores, zeros up to a whole
+// kScoreStep; the sums are those of the unrounded ones.
+inline constexpr int kSoftmaxWarps = 4;
+template <class V>
+__global__ void softmax_kernel(const __grid_constant__ Attention a) {
+  wait_for_inputs();
+  const int row = a.places.row[0] + blockIdx.x;
+  const int head = blockIdx.y * kSoftmaxWarps + threadIdx.x / 32;
+  const int lane = threadIdx.x % 32;
+  if (head >= a.heads) return;
+  const int n = keys_of(a, row).n;
+  const float* s = scores_of(a, row, head);
+  V* weights = reinterpret_cast<V*>(scores_of(a, row, head));
+  float top = -INFINITY;
+#pragma unroll 8
+  for (int t = lane; t < n; t += 32) top = fmaxf(top, s[t]);
+  top = warp_max(top);
+  float sum = 0;
+  constexpr int kBatch = 4;
+  for (int first = lane; first - lane < n; first += 32 * kBatch) {
+    float e[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int t = first + 32 * i;
+      e[i] = t < n ? expf(s[t] - top) : 0.0f;
+      sum += e[i];
+    }
+    __syncwarp();  // narrower weights lie over scores of this round and before
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      if (first + 32 * i < n) weights[first + 32 * i] = put<V>(e[i]);
+    }
+    __syncwarp();
+  }
+  for (int t = n + lane; t < (n + kScoreStep - 1) / kScoreStep * kScoreStep; t += 32) {
+    weights[t] = put<V>(0.0f);
+  }
+  sum = warp_sum(sum);
+  if (lane == 0) sums_of(a, row)[head] = sum + expf(a.sinks[head] - top);
+}
+
+/// attend() in the reference precision, on the tensor cores: at most kFewQueries queries, or more.
 void attend_few(const Launch& at, const Attention& attention);
+void attend_many(const Launch& at, const Attention& attention);
 
 }  // namespace ds4::ops::cuda

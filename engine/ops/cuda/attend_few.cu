@@ -53,9 +53,10 @@ __global__ void __launch_bounds__(kScoreThreads)
     }
   }
   commit_async();
-  list_rows<kScoreThreads>(a, keys, begin, rows);
+  list_rows<kScoreThreads>(a, keys, begin, threadIdx.x, rows);
   __syncthreads();
-  stage_rows<kScoreThreads, 8>(a, keys, rows, begin, kKeys, 0, octets, key_tile, stride);
+  stage_rows<kScoreThreads, 8>(a, keys, rows, begin, kKeys, 0, octets, threadIdx.x, key_tile,
+                               stride);
   wait_async<0>();
   __syncthreads();
 
@@ -119,7 +120,7 @@ __global__ void __launch_bounds__(kWeighThreads)
   }
   float acc[4] = {};
   for (int begin = 0; begin < keys.n; begin += kStage) {
-    list_rows<kWeighThreads>(a, keys, begin, rows);
+    list_rows<kWeighThreads>(a, keys, begin, threadIdx.x, rows);
     __syncthreads();  // also: values and weights of the stage before are read
     const auto octet_of = [&](int i, int& r, int& d) {
       const int at = i * kWeighThreads + static_cast<int>(threadIdx.x);
