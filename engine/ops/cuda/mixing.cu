@@ -11,6 +11,9 @@ constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 constexpr int kPerLane = 8;            // k of a lane, two vectors of four 128 apart
 constexpr int kSlice = 32 * kPerLane;  // k per block of the first kernel
+constexpr int kFewTokens = 8;          // so many have a block each
+constexpr int kManyTokens = 32;        // tokens per block of the first kernel in prefill
+constexpr int kOwnRows = 4;            // rows that a warp has at a time there
 constexpr int kMixThreads = 1024;
 constexpr int kMixWarps = kMixThreads / 32;
 constexpr int kMostQuads = kMostMixed / (4 * kMixThreads);
@@ -104,6 +107,74 @@ __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
       for (int i = 0; i < kPerLane; ++i) sum = fmaf(row < rows ? w[i] : x[t][i], x[t][i], sum);
       sum = warp_sum(sum);
       if (lane == 0 && first + t < n) {
+        partial[(int64_t{first + t} * gridDim.x + blockIdx.x) * (rows + 1) + row] = sum;
+      }
+    }
+  }
+}
+
+// Four sums over a warp, each added up in the order of warp_sum(): lane l gets the one of value
+// l / 8.
+__device__ float warp_sum_of_four(const float (&v)[kOwnRows]) {
+  const int lane = threadIdx.x % 32;
+  const auto half = [&](float low, float high, int distance) {
+    const bool upper = lane & distance;
+    return (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, distance);
+  };
+  float sum = half(half(v[0], v[2], 16), half(v[1], v[3], 16), 8);
+#pragma unroll
+  for (int distance = 4; distance > 0; distance /= 2) {
+    sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+  }
+  return sum;
+}
+
+// The same for many tokens, which wait in shared memory while a warp keeps its rows of fn.
+template <class V>
+__global__ void __launch_bounds__(kThreads)
+    many_dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
+  wait_for_inputs();
+  __shared__ __align__(16) V tile[kManyTokens][kSlice];
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  const int rows = static_cast<int>(fn.rows);
+  const int first = blockIdx.y * kManyTokens;
+  const int tokens = min(kManyTokens, n - first);
+  const int64_t begin = int64_t{blockIdx.x} * kSlice;
+  constexpr int kQuads = kSlice / 4;
+  for (int i = threadIdx.x; i < tokens * kQuads; i += kThreads) {
+    float v[4];
+    load_four(h + (first + i / kQuads) * fn.cols + begin + i % kQuads * 4, v);
+    store_four(v, &tile[i / kQuads][i % kQuads * 4]);
+  }
+  __syncthreads();
+  for (int base = warp; base <= rows; base += kOwnRows * kWarps) {
+    float w[kOwnRows][kPerLane] = {};
+#pragma unroll
+    for (int i = 0; i < kOwnRows; ++i) {
+      const int row = base + i * kWarps;
+      if (row >= rows) break;
+      const auto* from = reinterpret_cast<const float*>(fn.data + row * fn.row_bytes) + begin;
+      load_four(from + 4 * lane, w[i]);
+      load_four(from + 4 * lane + 128, w[i] + 4);
+    }
+#pragma unroll 2
+    for (int t = 0; t < tokens; ++t) {
+      float x[kPerLane];
+      load_four(&tile[t][4 * lane], x);
+      load_four(&tile[t][4 * lane + 128], x + 4);
+      float sums[kOwnRows] = {};
+#pragma unroll
+      for (int i = 0; i < kOwnRows; ++i) {
+        const bool squares = base + i * kWarps == rows;
+#pragma unroll
+        for (int k = 0; k < kPerLane; ++k) {
+          sums[i] = fmaf(squares ? x[k] : w[i][k], x[k], sums[i]);
+        }
+      }
+      const float sum = warp_sum_of_four(sums);
+      const int row = base + lane / 8 * kWarps;
+      if (lane % 8 == 0 && row <= rows) {
         partial[(int64_t{first + t} * gridDim.x + blockIdx.x) * (rows + 1) + row] = sum;
       }
     }
@@ -308,11 +379,15 @@ void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t 
     using V = decltype(v);
     const auto* from = static_cast<const V*>(h);
     const auto columns = static_cast<unsigned>(slices);
-    const int tokens = n <= 8 ? 1 : 4;
     const bool vectors = fn.format == PlainMatrix::kF32 && fn.cols % kSlice == 0;
-    const auto dots = n <= 8 ? (vectors ? dots_kernel<V, 1, true> : dots_kernel<V, 1, false>)
-                             : (vectors ? dots_kernel<V, 4, true> : dots_kernel<V, 4, false>);
-    start(at, dots, dim3(columns, blocks_for(n, tokens)), kThreads, 0, fn, n, from, scratch);
+    const auto run = [&](auto dots, int tokens) {
+      start(at, dots, dim3(columns, blocks_for(n, tokens)), kThreads, 0, fn, n, from, scratch);
+    };
+    if (vectors) {
+      n <= kFewTokens ? run(dots_kernel<V, 1, true>, 1) : run(many_dots_kernel<V>, kManyTokens);
+    } else {
+      n <= kFewTokens ? run(dots_kernel<V, 1, false>, 1) : run(dots_kernel<V, 4, false>, 4);
+    }
     start(at, mix_kernel<V, head>, dim3(n, head ? 1 : 2), kMixThreads, 0, mixing, rows, slices, d,
           from, scratch, mix_out, static_cast<V*>(x));
   });
