@@ -92,6 +92,7 @@ struct DraftCounts {
 struct TokenHistory {
   std::span<const TokenId> tokens = {};
   int64_t n_prompt = 0;
+  std::span<const TokenId> ahead = {};  // behind them: what the timeline may become
 };
 
 /// One sequence: a timeline of tokens and what the model remembers of them. Whatever way a timeline

@@ -1,7 +1,6 @@
 #include "engine/ops/sampling.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -26,13 +25,9 @@ Product multiply(uint32_t a, uint32_t b) {
   return {static_cast<uint32_t>(product >> 32), static_cast<uint32_t>(product)};
 }
 
-bool penalises_generated(const SamplingSettings& settings) {
-  return settings.presence_penalty != 0 || settings.frequency_penalty != 0;
-}
-
 bool adjusts(const SamplingSettings& settings) {
   return !settings.logit_bias.empty() || settings.repetition_penalty != 1 ||
-         penalises_generated(settings);
+         settings.presence_penalty != 0 || settings.frequency_penalty != 0;
 }
 
 // The first index of the largest value; NaN never wins. Nothing above -inf: the size.
@@ -49,75 +44,46 @@ size_t argmax(std::span<const Number> values) {
   return best;
 }
 
-// Steps 1-4 of sample_token.
+// Steps 1-4 of draw_token.
 std::vector<double> adjusted(std::span<const float> logits, const SamplingSettings& settings,
                              const TokenHistory& history) {
   std::vector<double> z(logits.size());
   for (size_t i = 0; i < z.size(); ++i) {
     z[i] = std::isnan(logits[i]) ? -kInfinity : static_cast<double>(logits[i]);
   }
-  for (const LogitBias& bias : settings.logit_bias) z[static_cast<size_t>(bias.token)] += bias.bias;
-  const auto generated = history.tokens.subspan(static_cast<size_t>(history.n_prompt));
-  if (settings.repetition_penalty != 1) {
-    std::vector<bool> seen(z.size());
-    for (const TokenId token : history.tokens) {
-      const auto id = static_cast<size_t>(token);
-      if (seen[id]) continue;
-      seen[id] = true;
-      z[id] = z[id] > 0 ? z[id] / settings.repetition_penalty : z[id] * settings.repetition_penalty;
-    }
-  }
-  if (penalises_generated(settings) && !generated.empty()) {
-    std::vector<int32_t> count(z.size());
-    for (const TokenId token : generated) ++count[static_cast<size_t>(token)];
-    for (size_t i = 0; i < z.size(); ++i) {
-      if (count[i] == 0) continue;
-      const double frequent = settings.frequency_penalty * count[i];
-      z[i] = (z[i] - frequent) - settings.presence_penalty;
-    }
+  const TokenChanges changes = token_changes(settings, history, std::ssize(logits));
+  const Penalties penalties = penalties_of(settings);
+  for (const TokenChange& change : changes.tokens) {
+    double& value = z[static_cast<size_t>(change.token)];
+    value = changed(value, change, changes.biases.data(), penalties);
   }
   return z;
 }
 
-double block_sum(std::span<const double> block) {
-  double sum = 0;
-  for (const double weight : block) sum += weight;
-  return sum;
-}
-
-template <typename Visit>
-void each_block(std::span<const double> weights, const Visit& visit) {
-  for (size_t begin = 0; begin < weights.size(); begin += kSumBlock) {
-    visit(begin, weights.subspan(begin, std::min(kSumBlock, weights.size() - begin)));
-  }
-}
-
-double total_of(std::span<const double> weights) {
-  double total = 0;
-  each_block(weights, [&](size_t, std::span<const double> block) { total += block_sum(block); });
-  return total;
+uint64_t sum_of(std::span<const uint64_t> weights) {
+  return std::accumulate(weights.begin(), weights.end(), uint64_t{0});
 }
 
 // (weight descending, id ascending): the order in which the cuts keep tokens.
 struct MoreLikely {
-  std::span<const double> w;
+  std::span<const uint64_t> w;
   bool operator()(int32_t a, int32_t b) const {
-    const double wa = w[static_cast<size_t>(a)];
-    const double wb = w[static_cast<size_t>(b)];
+    const uint64_t wa = w[static_cast<size_t>(a)];
+    const uint64_t wb = w[static_cast<size_t>(b)];
     return wa != wb ? wa > wb : a < b;
   }
 };
 
 // Makes 0 of every weight behind `last` in that order.
-void cut_behind(std::vector<double>& w, int32_t last) {
-  const double least = w[static_cast<size_t>(last)];
+void cut_behind(std::vector<uint64_t>& w, int32_t last) {
+  const uint64_t least = w[static_cast<size_t>(last)];
   for (size_t i = 0; i < w.size(); ++i) {
     if (w[i] < least || (w[i] == least && static_cast<int32_t>(i) > last)) w[i] = 0;
   }
 }
 
-void cut_top_k(std::vector<double>& w, int64_t top_k) {
-  if (top_k == 0 || top_k >= static_cast<int64_t>(w.size())) return;
+void cut_top_k(std::vector<uint64_t>& w, int64_t top_k) {
+  if (top_k == 0 || top_k >= std::ssize(w)) return;
   std::vector<int32_t> order(w.size());
   std::iota(order.begin(), order.end(), 0);
   const auto last = order.begin() + (top_k - 1);
@@ -125,29 +91,29 @@ void cut_top_k(std::vector<double>& w, int64_t top_k) {
   cut_behind(w, *last);
 }
 
-void cut_min_p(std::vector<double>& w, double min_p) {
-  for (double& weight : w) {
-    if (weight < min_p) weight = 0;
+void cut_min_p(std::vector<uint64_t>& w, double min_p) {
+  const uint64_t least = least_weight(min_p);
+  for (uint64_t& weight : w) {
+    if (weight < least) weight = 0;
   }
 }
 
-void cut_top_p(std::vector<double>& w, double top_p) {
+void cut_top_p(std::vector<uint64_t>& w, double top_p) {
   if (top_p == 1) return;
-  const double total = total_of(w);
-  // All tokens below this together weigh less than what may be cut, so the prefix ends before them;
-  // the half covers rounding. It spares sorting the whole vocabulary.
-  const double least = (1 - top_p) * total / static_cast<double>(w.size()) / 2;
+  const uint64_t total = sum_of(w);
+  const uint64_t share = share_of(total, top_p);
+  // All tokens below this together weigh less than what may be cut, so the prefix ends before them.
+  // It spares sorting the whole vocabulary.
+  const uint64_t least = (total - share) / w.size();
   std::vector<int32_t> order;
   for (size_t i = 0; i < w.size(); ++i) {
     if (w[i] > 0 && w[i] >= least) order.push_back(static_cast<int32_t>(i));
   }
   std::sort(order.begin(), order.end(), MoreLikely{w});
-  double kept = 0;
+  uint64_t kept = 0;
   size_t count = 0;
-  while (count < order.size() && kept < top_p * total) {
-    kept += w[static_cast<size_t>(order[count++])];
-  }
-  cut_behind(w, order[std::max<size_t>(count, 1) - 1]);
+  while (kept < share) kept += w[static_cast<size_t>(order[count++])];
+  cut_behind(w, order[count - 1]);
 }
 
 [[noreturn]] void refuse(const char* setting, const char* must, const char* hint) {
@@ -167,68 +133,22 @@ std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint3
   return counter;
 }
 
-double uniform_at(uint64_t seed, uint64_t sequence, int64_t position) {
+uint64_t random_at(uint64_t seed, uint64_t sequence, int64_t position) {
   const auto p = static_cast<uint64_t>(position);
   const auto word = philox({static_cast<uint32_t>(p), static_cast<uint32_t>(p >> 32),
                             static_cast<uint32_t>(sequence), static_cast<uint32_t>(sequence >> 32)},
                            {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
-  const uint64_t bits = (static_cast<uint64_t>(word[0]) << 32 | word[1]) >> 11;
-  return static_cast<double>(bits) * 0x1p-53;
+  return (static_cast<uint64_t>(word[0]) << 32 | word[1]) >> 11;
 }
 
-// Compiled without contraction (CMakeLists.txt): a fused multiply-add would round otherwise.
-double exp_of_negative(double x) {
-  constexpr double kLog2e = 0x1.71547652b82fep+0;
-  constexpr double kLn2High = 0x1.62e42feep-1;  // 32 bits: k * kLn2High is exact
-  constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
-  constexpr double kInverseFactorials[] = {1.0,
-                                           1.0,
-                                           1.0 / 2,
-                                           1.0 / 6,
-                                           1.0 / 24,
-                                           1.0 / 120,
-                                           1.0 / 720,
-                                           1.0 / 5040,
-                                           1.0 / 40320,
-                                           1.0 / 362880,
-                                           1.0 / 3628800,
-                                           1.0 / 39916800,
-                                           1.0 / 479001600,
-                                           1.0 / 6227020800};
-  if (!(x >= -708)) return 0;
-  const double k = std::floor(x * kLog2e + 0.5);
-  const double r = (x - k * kLn2High) - k * kLn2Low;
-  double p = kInverseFactorials[13];
-  for (int n = 12; n >= 0; --n) p = p * r + kInverseFactorials[n];
-  return p * std::bit_cast<double>(static_cast<uint64_t>(1023 + static_cast<int64_t>(k)) << 52);
-}
-
-size_t pick_weighted(std::span<const double> weights, double u) {
-  const double target = u * total_of(weights);
-  double before = 0, entered_with = 0;
-  size_t entered = weights.size();
-  bool found = false;
-  each_block(weights, [&](size_t begin, std::span<const double> block) {
-    if (found) return;
-    const double sum = block_sum(block);
-    if (sum > 0) {
-      entered = begin;
-      entered_with = before;
-    }
-    before += sum;
-    found = before > target;
-  });
-  DS4_CHECK(entered < weights.size(), "no weight above 0");
-  const size_t end = std::min(entered + kSumBlock, weights.size());
-  size_t last = entered;
-  double sum = entered_with;
-  for (size_t i = entered; i < end; ++i) {
-    if (weights[i] == 0) continue;
+size_t pick_weighted(std::span<const uint64_t> weights, uint64_t random) {
+  const uint64_t target = high_product(random << 11, sum_of(weights));
+  uint64_t sum = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
     sum += weights[i];
-    last = i;
-    if (sum > target) break;
+    if (sum > target) return i;
   }
-  return last;
+  DS4_CHECK(false, "no weight above 0");
 }
 
 void check_sampling(const SamplingSettings& settings, int64_t vocab_size) {
@@ -262,28 +182,79 @@ void check_sampling(const SamplingSettings& settings, int64_t vocab_size) {
   }
 }
 
-TokenId sample_token(std::span<const float> logits, int64_t position,
-                     const SamplingSettings& settings, const TokenHistory& history) {
-  check_sampling(settings, static_cast<int64_t>(logits.size()));
-  const auto require = [&](size_t best) {
-    if (best < logits.size()) return best;
-    throw Error(
-        ErrorCode::kMachine,
-        "every logit of position " + std::to_string(position) + " is NaN or -inf",
-        "The weights are damaged or the computation broke down; `ds4-sweep logits` shows it.");
+TokenChanges token_changes(const SamplingSettings& settings, const TokenHistory& history,
+                           int64_t vocab_size) {
+  TokenChanges changes;
+  if (!adjusts(settings)) return changes;
+  std::vector<int32_t> place(static_cast<size_t>(vocab_size), -1);
+  const auto change_of = [&](TokenId token) -> TokenChange& {
+    int32_t& at = place[static_cast<size_t>(token)];
+    if (at < 0) {
+      at = static_cast<int32_t>(changes.tokens.size());
+      changes.tokens.push_back({.token = token});
+    }
+    return changes.tokens[static_cast<size_t>(at)];
   };
+  for (const LogitBias& bias : settings.logit_bias) ++change_of(bias.token).n_biases;
+  int32_t n_biases = 0;
+  for (TokenChange& change : changes.tokens) {
+    change.first_bias = n_biases;
+    n_biases += change.n_biases;
+    change.n_biases = 0;
+  }
+  changes.biases.resize(settings.logit_bias.size());
+  for (const LogitBias& bias : settings.logit_bias) {
+    TokenChange& change = change_of(bias.token);
+    changes.biases[static_cast<size_t>(change.first_bias + change.n_biases++)] = bias.bias;
+  }
+  if (settings.repetition_penalty != 1) {
+    for (const auto& tokens : {history.tokens, history.ahead}) {
+      for (const TokenId token : tokens) change_of(token).seen = 1;
+    }
+  }
+  if (settings.presence_penalty != 0 || settings.frequency_penalty != 0) {
+    const auto answer = history.tokens.subspan(static_cast<size_t>(history.n_prompt));
+    for (const auto& tokens : {answer, history.ahead}) {
+      for (const TokenId token : tokens) ++change_of(token).count;
+    }
+  }
+  return changes;
+}
+
+uint64_t least_weight(double min_p) {
+  return static_cast<uint64_t>(std::ceil(min_p * static_cast<double>(kFullWeight)));
+}
+
+TokenId draw_token(std::span<const float> logits, int64_t position,
+                   const SamplingSettings& settings, const TokenHistory& history) {
   const bool greedy = settings.temperature == 0;
-  if (greedy && !adjusts(settings)) return static_cast<TokenId>(require(argmax(logits)));
-  std::vector<double> w = adjusted(logits, settings, history);
-  const size_t best = require(argmax(std::span<const double>(w)));
-  if (greedy) return static_cast<TokenId>(best);
-  const double top = w[best];
-  for (double& z : w) z = z == top ? 1 : exp_of_negative((z - top) / settings.temperature);
+  const auto token = [&](size_t best) {
+    return best < logits.size() ? static_cast<TokenId>(best) : kNoToken;
+  };
+  if (greedy && !adjusts(settings)) return token(argmax(logits));
+  const std::vector<double> z = adjusted(logits, settings, history);
+  const size_t best = argmax(std::span<const double>(z));
+  if (greedy || best == z.size()) return token(best);
+  std::vector<uint64_t> w(z.size());
+  for (size_t i = 0; i < w.size(); ++i) w[i] = weight_of(z[i], z[best], settings.temperature);
   cut_top_k(w, settings.top_k);
   cut_min_p(w, settings.min_p);
   cut_top_p(w, settings.top_p);
-  const double u = uniform_at(settings.seed, settings.sequence, position);
-  return static_cast<TokenId>(pick_weighted(w, u));
+  return token(pick_weighted(w, random_at(settings.seed, settings.sequence, position)));
+}
+
+TokenId require_token(TokenId token, int64_t position) {
+  if (token != kNoToken) return token;
+  throw Error(
+      ErrorCode::kMachine,
+      "every logit of position " + std::to_string(position) + " is NaN or -inf",
+      "The weights are damaged or the computation broke down; `ds4-sweep logits` shows it.");
+}
+
+TokenId sample_token(std::span<const float> logits, int64_t position,
+                     const SamplingSettings& settings, const TokenHistory& history) {
+  check_sampling(settings, std::ssize(logits));
+  return require_token(draw_token(logits, position, settings, history), position);
 }
 
 }  // namespace ds4::ops

@@ -1,6 +1,6 @@
 """Writes vectors/sampling.json: tokens that the sampling chain must draw, by a second implementation of
-its definition (engine/ops/sampling.h) in plain Python, whose floats are IEEE doubles and whose sums are
-written out in order. Needs no package. Logits come from a formula that the test repeats."""
+its definition (engine/ops/sampling.h) in plain Python, whose floats are IEEE doubles and whose integers
+have no limit. Needs no package. Logits come from a formula that the test repeats."""
 
 import json
 import math
@@ -36,10 +36,10 @@ def philox(counter, key):
     return c
 
 
-def uniform(seed, sequence, position):
+def random_number(seed, sequence, position):
     c = philox([position & MASK32, position >> 32, sequence & MASK32, sequence >> 32],
                [seed & MASK32, seed >> 32])
-    return ((c[0] << 32 | c[1]) >> 11) * 2.0 ** -53
+    return (c[0] << 32 | c[1]) >> 11
 
 
 def exp_negative(x):
@@ -51,20 +51,6 @@ def exp_negative(x):
     for n in range(12, -1, -1):
         p = p * r + 1.0 / math.factorial(n)
     return p * 2.0 ** k
-
-
-def sums(w):
-    """Block sums of 1024 weights, and their total."""
-    blocks = []
-    for begin in range(0, len(w), 1024):
-        s = 0.0
-        for x in w[begin:begin + 1024]:
-            s += x
-        blocks.append(s)
-    total = 0.0
-    for s in blocks:
-        total += s
-    return blocks, total
 
 
 def draw(logits, position, s, history, n_prompt):
@@ -81,34 +67,28 @@ def draw(logits, position, s, history, n_prompt):
     top = max(z)
     if s.get("temperature", 0.0) == 0.0:
         return z.index(top)
-    w = [1.0 if x == top else exp_negative((x - top) / s["temperature"]) for x in z]
+    w = [2**40 if x == top else math.floor(exp_negative((x - top) / s["temperature"]) * 2**40) for x in z]
     order = sorted(range(len(w)), key=lambda i: (-w[i], i))
     keep = set(order)
     if s.get("top_k", 0):
         keep = set(order[:s["top_k"]])
-    w = [x if i in keep and x >= s.get("min_p", 0.0) else 0.0 for i, x in enumerate(w)]
+    w = [x if i in keep and x >= s.get("min_p", 0.0) * 2**40 else 0 for i, x in enumerate(w)]
     if s.get("top_p", 1.0) < 1.0:
-        target = s["top_p"] * sums(w)[1]
+        share = math.ceil(s["top_p"] * float(sum(w)))
         order = sorted(range(len(w)), key=lambda i: (-w[i], i))
-        kept, count = 0.0, 0
-        while count < len(order) and kept < target:
+        kept, count = 0, 0
+        while kept < share:
             kept += w[order[count]]
             count += 1
-        for i in order[max(count, 1):]:
-            w[i] = 0.0
-    blocks, total = sums(w)
-    target = uniform(s.get("seed", 0), s.get("sequence", 0), position) * total
-    before = 0.0
-    for b, s_b in enumerate(blocks):
-        if before + s_b > target:
-            run = before
-            for i in range(b * 1024, min((b + 1) * 1024, len(w))):
-                run += w[i]
-                if run > target:
-                    return i
-            raise AssertionError("a rounding edge: choose other cases")
-        before += s_b
-    raise AssertionError("a rounding edge: choose other cases")
+        for i in order[count:]:
+            w[i] = 0
+    # Integers: floor(random * sum / 2^53) without rounding.
+    target = random_number(s.get("seed", 0), s.get("sequence", 0), position) * sum(w) >> 53
+    run = 0
+    for i, x in enumerate(w):
+        run += x
+        if run > target:
+            return i
 
 
 def main():

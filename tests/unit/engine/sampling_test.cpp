@@ -27,17 +27,28 @@ TEST(Philox, KnownAnswers) {
             (Words{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
 
-TEST(UniformAt, EveryPartOfTheKeyCounts) {
-  const double base = uniform_at(1, 2, 3);
-  EXPECT_GE(base, 0);
-  EXPECT_LT(base, 1);
-  EXPECT_EQ(base, uniform_at(1, 2, 3));
-  EXPECT_NE(base, uniform_at(2, 2, 3));
-  EXPECT_NE(base, uniform_at(1, 3, 3));
-  EXPECT_NE(base, uniform_at(1, 2, 4));
-  EXPECT_NE(base, uniform_at(1 + (uint64_t{1} << 32), 2, 3));
-  EXPECT_NE(base, uniform_at(1, 2 + (uint64_t{1} << 32), 3));
-  EXPECT_NE(base, uniform_at(1, 2, 3 + (int64_t{1} << 32)));
+TEST(RandomAt, EveryPartOfTheKeyCounts) {
+  const uint64_t base = random_at(1, 2, 3);
+  EXPECT_LT(base, uint64_t{1} << 53);
+  EXPECT_EQ(base, random_at(1, 2, 3));
+  EXPECT_NE(base, random_at(2, 2, 3));
+  EXPECT_NE(base, random_at(1, 3, 3));
+  EXPECT_NE(base, random_at(1, 2, 4));
+  EXPECT_NE(base, random_at(1 + (uint64_t{1} << 32), 2, 3));
+  EXPECT_NE(base, random_at(1, 2 + (uint64_t{1} << 32), 3));
+  EXPECT_NE(base, random_at(1, 2, 3 + (int64_t{1} << 32)));
+}
+
+TEST(HighProduct, EqualsWideArithmetic) {
+  uint64_t a = 1, b = 3;
+  __extension__ using Wide = unsigned __int128;
+  for (int i = 0; i < 10000; ++i) {
+    a = a * 6364136223846793005 + 1442695040888963407;
+    b = b * 2862933555777941757 + 3037000493;
+    const uint64_t x = a >> (i % 64), y = b >> (i / 64 % 64);
+    ASSERT_EQ(high_product(x, y), static_cast<uint64_t>(Wide{x} * y >> 64)) << x << " " << y;
+  }
+  EXPECT_EQ(high_product(~0ull, ~0ull), ~0ull - 1);
 }
 
 TEST(SampleToken, GreedyTakesTheLowestIdOnTies) {
@@ -144,13 +155,34 @@ TEST(ExpOfNegative, IsCloseToTheLibrarysAndExactAtTheEnds) {
 }
 
 TEST(PickWeighted, EdgesOfTheUnitInterval) {
-  std::vector<double> w(3000);
-  w[5] = w[2500] = 1;
+  std::vector<uint64_t> w(3000);
+  w[5] = w[2500] = kFullWeight;
+  const uint64_t half = uint64_t{1} << 52;
   EXPECT_EQ(pick_weighted(w, 0), 5u);
-  EXPECT_EQ(pick_weighted(w, 0.4999), 5u);
-  EXPECT_EQ(pick_weighted(w, 0.5), 2500u);
-  EXPECT_EQ(pick_weighted(w, std::nextafter(1.0, 0.0)), 2500u);
-  EXPECT_EQ(pick_weighted(w, 1.0), 2500u);  // as when rounding lifts the target to the total
+  EXPECT_EQ(pick_weighted(w, half - 1), 5u);
+  EXPECT_EQ(pick_weighted(w, half), 2500u);
+  EXPECT_EQ(pick_weighted(w, 2 * half - 1), 2500u);
+  w[5] = 1;  // of 2^40 + 1: chosen by floor(random * sum / 2^53) = 0 alone
+  EXPECT_EQ(pick_weighted(w, (uint64_t{1} << 13) - 1), 5u);
+  EXPECT_EQ(pick_weighted(w, uint64_t{1} << 13), 2500u);
+}
+
+TEST(WeightOf, AreWholeSharesOfTheLargest) {
+  EXPECT_EQ(weight_of(3, 3, 0.1), kFullWeight);
+  EXPECT_EQ(weight_of(0, 1, 1), static_cast<uint64_t>(std::exp(-1.0) * 0x1p40));
+  EXPECT_EQ(weight_of(-INFINITY, 1, 1), 0u);
+  EXPECT_EQ(weight_of(0, INFINITY, 1), 0u);
+  EXPECT_EQ(weight_of(INFINITY, INFINITY, 1), kFullWeight);
+  EXPECT_EQ(weight_of(0, 27.8, 1), 0u);  // e^-27.8 < 2^-40 < e^-27.7
+  EXPECT_EQ(weight_of(0, 27.7, 1), 1u);
+}
+
+TEST(ShareOf, NeverExceedsTheWhole) {
+  EXPECT_EQ(share_of(10, 0.5), 5u);
+  EXPECT_EQ(share_of(10, 0.51), 6u);
+  EXPECT_EQ(share_of(10, 1e-300), 1u);
+  EXPECT_EQ(share_of((uint64_t{1} << 53) + 1, std::nextafter(1.0, 0.0)), (uint64_t{1} << 53) - 1);
+  EXPECT_EQ(share_of(~0ull, std::nextafter(1.0, 0.0)), ~0ull - 2047);
 }
 
 TEST(SampleToken, InfiniteLogitsShareEverything) {
