@@ -47,8 +47,8 @@ struct ModelInfo {
 /// Bytes by owner, before anything is allocated.
 struct MemoryEstimate {
   struct Part {
-    /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "drafter",
-    /// "activations"
+    /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "logits",
+    /// "drafter", "activations"
     std::string owner;
     int64_t bytes = 0;
   };
@@ -97,7 +97,7 @@ struct TokenHistory {
 
 /// One sequence: a timeline of tokens and what the model remembers of them. Whatever way a timeline
 /// came about, its logits are those of a fresh session, bit for bit. Not thread-safe; sessions of
-/// one engine must not run at the same time (Engine::append runs several in one pass).
+/// one engine must not run at the same time (Engine::pass runs several in one pass).
 class Session {
  public:
   virtual ~Session() = default;
@@ -122,9 +122,15 @@ class Session {
   /// that is less than all of `prefix`, logits() may be empty until a token is appended.
   /// Throws like extend_to().
   virtual int64_t rewind(std::span<const TokenId> prefix) = 0;
+  /// After rewind(prefix): the tokens of `prefix` to be appended next, at most `most` and
+  /// prefill_chunk of them, ending where the session wants to keep a mark; none when it is whole.
+  /// Appended in one go (Engine::pass) part by part, they leave the session as extend_to() does.
+  virtual std::span<const TokenId> next_part(std::span<const TokenId> prefix,
+                                             int64_t most) const = 0;
   /// Appends one token and computes its logits.
   virtual void append(TokenId token) = 0;
-  /// f32 logits [vocab_size] of the last position; valid until the next call.
+  /// f32 logits [vocab_size] of the last position; valid until the next call. They are brought from
+  /// the device when asked for.
   virtual std::span<const float> logits() const = 0;
   /// Draws from logits(); does not append.
   virtual TokenId sample(const SamplingSettings& sampling) = 0;
@@ -139,7 +145,7 @@ class Session {
   virtual std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
                                       std::span<const TokenId> stops = {},
                                       const Drawn& drawn = nullptr) = 0;
-  /// Of the rounds since the last extend_to().
+  /// Of the rounds since the last extend_to() or rewind().
   virtual const DraftCounts& draft_counts() const = 0;
   /// The timeline, its logits and all it remembers as one record that tells what it belongs to. It
   /// does not hold the marks.
@@ -172,17 +178,27 @@ class Engine {
   /// Throws Error(kUsage) when settings().sequences of them exist.
   virtual std::unique_ptr<Session> new_session() = 0;
 
+  /// One session's round of decoding: the arguments and the result of Session::decode().
+  struct Round {
+    Session* session = nullptr;
+    const SamplingSettings* sampling = nullptr;
+    int64_t max_tokens = 1;
+    std::span<const TokenId> stops = {};
+    Session::Drawn drawn = nullptr;
+    std::vector<TokenId> tokens = {};  // the result
+  };
   /// Tokens for the end of one session's timeline.
   struct Addition {
     Session* session = nullptr;
     std::span<const TokenId> tokens;
   };
-  /// Appends to several different sessions of this engine in one pass; each gets the logits it
-  /// would have got alone, bit for bit. Steps of some sessions and a prompt's chunk of another can
-  /// be mixed: each takes 1 to prefill_chunk tokens, together at most max_rows(). Throws
-  /// Error(kUsage) and changes nothing when a limit is exceeded or a token is not in the
-  /// vocabulary.
-  virtual void append(std::span<const Addition> additions) = 0;
+  /// Runs rounds of some sessions and appends to others, all different ones of this engine, in one
+  /// pass; each gets the tokens and logits it would have got alone, bit for bit. An addition takes
+  /// 1 to prefill_chunk tokens, a round 1 + draft_tokens rows, together at most max_rows(). Throws
+  /// Error(kUsage) and changes nothing when a limit is exceeded, a session is full or a token is
+  /// not in the vocabulary.
+  virtual void pass(std::span<Round> rounds, std::span<const Addition> additions) = 0;
+  void append(std::span<const Addition> additions) { pass({}, additions); }
   virtual int64_t max_rows() const = 0;
 };
 

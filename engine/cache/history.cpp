@@ -23,23 +23,24 @@ bool History::in_reach(int64_t length) const {
                      });
 }
 
-void History::mark(int64_t length, std::span<const float> logits, MarkKind kind) {
+void History::mark(int64_t length, ops::Floats logits, MarkKind kind) {
   if (kind == MarkKind::kTurn || length - marks_.longest(length) >= kMarkSpacing) {
     marks_.keep(length, logits, kind);
   }
 }
 
-History::Return History::go_back(int64_t shared) {
+History::Return History::go_back(int64_t shared, ops::Floats logits) {
   const int64_t marked = marks_.longest(shared);
   for (int64_t length = shared - 1; length > marked; --length) {
     if (!in_reach(length)) continue;
     truncate(length);
-    return {length, {}};
+    return {length, false};
   }
   marks_.drop_behind(marked);
   low_ = high_ = marked;
   if (marked == 0) return {};
-  return {marked, marks_.restore(marked)};
+  marks_.restore(marked, logits);
+  return {marked, true};
 }
 
 void History::truncate(int64_t length) {

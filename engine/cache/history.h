@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "engine/cache/kv_cache.h"
 #include "engine/cache/marks.h"
@@ -27,15 +26,16 @@ class History {
 
   /// Marks the present length, whose last logits are given; a waypoint only where it is
   /// kMarkSpacing behind the mark before it.
-  void mark(int64_t length, std::span<const float> logits, MarkKind kind);
+  void mark(int64_t length, ops::Floats logits, MarkKind kind);
 
   struct Return {
     int64_t length = 0;
-    std::span<const float> logits;  // of the last token; empty: not known
+    bool logits = false;  // whether those of the last token are known
   };
-  /// Goes back to the longest length that can be reached among those up to `shared`. By rings at
-  /// most to shared - 1, so that the logits behind the last shared token will be computed.
-  Return go_back(int64_t shared);
+  /// Goes back to the longest length that can be reached among those up to `shared`, and writes the
+  /// logits there, if known, to `logits` [vocab]. By rings at most to shared - 1, so that the
+  /// logits behind the last shared token will be computed.
+  Return go_back(int64_t shared, ops::Floats logits);
   /// Takes back the last few tokens (a rejected draft); `length` must be in reach.
   void truncate(int64_t length);
   /// The rings now hold what `length` tokens need and nothing else. Forgets all marks.

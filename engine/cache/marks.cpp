@@ -13,9 +13,8 @@ int64_t marks_bytes(const CachePlan& plan, int64_t vocab) {
 Marks::Marks(ops::Backend& backend, const KvCache& cache, int64_t vocab)
     : backend_(backend),
       cache_(cache),
-      memory_(backend.allocate(kMarks * cache.plan().mark_bytes)),
-      logits_(static_cast<size_t>(kMarks * vocab)),
-      vocab_(static_cast<size_t>(vocab)) {}
+      vocab_(vocab),
+      memory_(backend.allocate(marks_bytes(cache.plan(), vocab))) {}
 
 size_t Marks::find(int64_t length) const {
   const auto at = std::lower_bound(marks_.begin(), marks_.end(), length,
@@ -55,24 +54,22 @@ int Marks::free_slot() const {
   DS4_CHECK(false, "more marks than slots");
 }
 
-std::span<float> Marks::logits_of(const Mark& mark) {
-  return std::span(logits_).subspan(static_cast<size_t>(mark.slot) * vocab_, vocab_);
-}
-
-void Marks::copy(const Mark& mark, bool to_mark) {
-  std::byte* memory = memory_.data.get() + mark.slot * cache_.plan().mark_bytes;
+void Marks::copy(const Mark& mark, ops::Floats logits, bool to_mark) {
+  std::byte* memory = memory_.data.get() + mark.slot * slot_bytes();
+  std::vector<Piece> pieces = cache_.ring_pieces(mark.length);
+  pieces.push_back({logits.data, vocab_ * 4});
   std::vector<ops::Copy> copies;
-  for (const Piece& piece : cache_.ring_pieces(mark.length)) {
+  for (const Piece& piece : pieces) {
     copies.push_back(to_mark ? ops::Copy{piece.data, memory, piece.bytes}
                              : ops::Copy{memory, piece.data, piece.bytes});
     memory += piece.bytes;
   }
-  DS4_CHECK(memory <= memory_.data.get() + (mark.slot + 1) * cache_.plan().mark_bytes);
+  DS4_CHECK(memory <= memory_.data.get() + (mark.slot + 1) * slot_bytes());
   backend_.copy(copies);
 }
 
-void Marks::keep(int64_t length, std::span<const float> logits, MarkKind kind) {
-  DS4_CHECK(length > 0 && logits.size() == vocab_);
+void Marks::keep(int64_t length, ops::Floats logits, MarkKind kind) {
+  DS4_CHECK(length > 0 && logits.cols == vocab_);
   if (const size_t at = find(length); at < marks_.size() && marks_[at].length == length) {
     if (kind == MarkKind::kTurn) marks_[at].kind = kind;
     marks_[at].used = ++clock_;
@@ -82,8 +79,7 @@ void Marks::keep(int64_t length, std::span<const float> logits, MarkKind kind) {
     marks_.erase(marks_.begin() + static_cast<std::ptrdiff_t>(least_useful(length)));
   }
   const Mark mark{length, kind, ++clock_, free_slot()};
-  copy(mark, true);
-  std::copy(logits.begin(), logits.end(), logits_of(mark).begin());
+  copy(mark, logits, true);
   marks_.insert(marks_.begin() + static_cast<std::ptrdiff_t>(find(length)), mark);
 }
 
@@ -92,12 +88,11 @@ int64_t Marks::longest(int64_t limit) const {
   return behind ? marks_[behind - 1].length : 0;
 }
 
-std::span<const float> Marks::restore(int64_t length) {
+void Marks::restore(int64_t length, ops::Floats logits) {
   const size_t at = find(length);
   DS4_CHECK(at < marks_.size() && marks_[at].length == length, "no mark there");
   marks_[at].used = ++clock_;
-  copy(marks_[at], false);
-  return logits_of(marks_[at]);
+  copy(marks_[at], logits, false);
 }
 
 void Marks::drop_behind(int64_t length) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "engine/cache/kv_cache.h"
@@ -27,16 +26,15 @@ class Marks {
   /// Throws Error(kMachine) when the memory is not there. Borrowed objects must outlive this one.
   Marks(ops::Backend& backend, const KvCache& cache, int64_t vocab);
 
-  /// Marks the present `length` of the sequence, whose last logits are given. When all marks are
+  /// Marks the present `length` of the sequence, whose last logits [vocab] are given. When all marks are
   /// taken, half of them belong to turns, of which the one unused for longest goes; the other half
   /// stays spread over the length: the waypoint whose neighbours are nearest to each other goes.
-  void keep(int64_t length, std::span<const float> logits, MarkKind kind);
+  void keep(int64_t length, ops::Floats logits, MarkKind kind);
 
   /// The longest marked length up to `limit`; 0: there is none.
   int64_t longest(int64_t limit) const;
-  /// Puts the rows of the mark at `length` back into the rings; returns the logits there, valid
-  /// until the next keep().
-  std::span<const float> restore(int64_t length);
+  /// Puts the rows of the mark at `length` back into the rings and the logits there into `logits`.
+  void restore(int64_t length, ops::Floats logits);
   /// Forgets marks behind `length`.
   void drop_behind(int64_t length);
 
@@ -50,16 +48,16 @@ class Marks {
   size_t find(int64_t length) const;
   size_t least_useful(int64_t newest) const;
   int free_slot() const;
-  std::span<float> logits_of(const Mark& mark);
-  void copy(const Mark& mark, bool to_mark);
+  /// Bytes of a mark: rows, then logits.
+  int64_t slot_bytes() const { return cache_.plan().mark_bytes + vocab_ * 4; }
+  void copy(const Mark& mark, ops::Floats logits, bool to_mark);
 
   ops::Backend& backend_;
   const KvCache& cache_;
   std::vector<Mark> marks_;  // ascending lengths
   uint64_t clock_ = 0;
-  ops::Buffer memory_;  // kMarks slots of mark_bytes
-  std::vector<float> logits_;
-  size_t vocab_ = 0;
+  int64_t vocab_ = 0;
+  ops::Buffer memory_;  // kMarks slots of slot_bytes()
 };
 
 }  // namespace ds4::cache

@@ -55,6 +55,16 @@ void Memory::swap(Memory& other) noexcept {
   std::swap(bytes_, other.bytes_);
 }
 
+HostMemory::HostMemory(int64_t bytes) {
+  void* data = nullptr;
+  DS4_CUDA(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocMapped));
+  data_ = static_cast<std::byte*>(data);
+}
+
+HostMemory::~HostMemory() {
+  cudaFreeHost(data_);
+}
+
 std::byte* Arena::bytes(int64_t count) {
   const int64_t size = (count + kAlign - 1) / kAlign * kAlign;
   wanted_ += size;

@@ -44,6 +44,19 @@ class Memory {
   int64_t bytes_ = 0;
 };
 
+/// Host memory that the device can read and write under the same address. Throws like Memory.
+class HostMemory {
+ public:
+  explicit HostMemory(int64_t bytes);
+  ~HostMemory();
+  HostMemory(const HostMemory&) = delete;
+  HostMemory& operator=(const HostMemory&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_ = nullptr;
+};
+
 /// Scratch of one operation at a time: pieces are handed out until clear(), which frees all of them
 /// at once. Grows to the largest operation and stays there; safe because operations of one stream
 /// run in order.

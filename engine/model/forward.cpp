@@ -82,14 +82,14 @@ std::vector<TokenId> Forward::propose(std::span<const TokenId> timeline, TokenId
   return drafter_->propose(pass(), timeline, drawn, count, draw, memory);
 }
 
-std::span<const float> Forward::logits(int row, int count) {
-  const ops::Floats logits = compute_logits(row, count);
-  return ops_.read_floats(logits, count * logits.cols);
-}
-
 ops::Floats Forward::compute_logits(int row, int count) {
   head(pass(), weights_.hc_head, weights_.norm, weights_.head, row, count);
   return at_.logits;
+}
+
+std::span<const float> Forward::logits(int row, int count) {
+  const ops::Floats logits = compute_logits(row, count);
+  return ops_.read_floats(logits, count * logits.cols);
 }
 
 }  // namespace ds4::model

@@ -37,11 +37,11 @@ class Forward {
   /// in the order given.
   void run(std::span<const SequenceRows> batch);
 
-  /// Logits of rows [row, row + count) of the last run, [count, vocab]; count at most
-  /// Workspace::kLogitRows. Valid until the next call of this object.
-  std::span<const float> logits(int row, int count);
-  /// The same, left in the back end's memory without waiting for them.
+  /// Computes the logits of rows [row, row + count) of the last run, [count, vocab], in the back
+  /// end's memory; count at most Workspace::kLogitRows. Valid until the next call of this object.
   ops::Floats compute_logits(int row, int count);
+  /// The same brought to the host.
+  std::span<const float> logits(int row, int count);
 
   /// Null without drafts.
   Drafter* drafter() { return drafter_.get(); }

@@ -106,9 +106,8 @@ class ForwardingBackend : public Backend {
     inner_->add_markov_bias(w1, w2, previous, row, logits);
   }
 
-  TokenId sample(Floats logits, int64_t row, int64_t position, const SamplingSettings& settings,
-                 const TokenHistory& history) override {
-    return inner_->sample(logits, row, position, settings, history);
+  void sample(std::span<const Draw> draws, std::span<TokenId> tokens) override {
+    inner_->sample(draws, tokens);
   }
 
  protected:

@@ -59,6 +59,14 @@ struct RouteSettings {
   float factor = 1;
 };
 
+/// One token to be drawn.
+struct Draw {
+  Floats logits;         // [1, vocab]
+  int64_t position = 0;  // where it will stand
+  const SamplingSettings* settings = nullptr;
+  TokenHistory history;  // the tokens in front of it
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -194,9 +202,9 @@ class Backend {
 
   // --- choosing -------------------------------------------------------------------------------
 
-  /// sample_token of sampling.h on row `row` of logits [., vocab]; waits for the result.
-  virtual TokenId sample(Floats logits, int64_t row, int64_t position,
-                         const SamplingSettings& settings, const TokenHistory& history) = 0;
+  /// draw_token of sampling.h for every draw; waits for the results. tokens [draws]: kNoToken where
+  /// no logit is above -inf. Throws like check_sampling.
+  virtual void sample(std::span<const Draw> draws, std::span<TokenId> tokens) = 0;
 };
 
 /// The CUDA back end (cuda/) on the first GPU. It keeps copies of the parameters it is given, so

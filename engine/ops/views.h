@@ -37,6 +37,10 @@ struct Floats {
   int64_t cols = 0;
 };
 
+inline Floats row_of(Floats from, int64_t row) {
+  return {from.data + row * from.cols * 4, from.cols};
+}
+
 /// 32-bit integers: token ids, expert ids, row indices.
 struct Ids {
   std::byte* data = nullptr;

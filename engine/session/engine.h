@@ -25,7 +25,7 @@ class LoadedEngine final : public Engine {
   const ModelInfo& info() const override { return info_; }
   const EngineSettings& settings() const override { return settings_; }
   std::unique_ptr<Session> new_session() override;
-  void append(std::span<const Addition> additions) override;
+  void pass(std::span<Round> rounds, std::span<const Addition> additions) override;
   int64_t max_rows() const override { return forward_->capacity(); }
 
   const weights::ModelConfig& config() const { return weights_.config; }
@@ -50,8 +50,9 @@ class TimelineSession final : public Session {
   bool extend_to(std::span<const TokenId> prefix, const Progress& progress,
                  const LogitSink& all_logits) override;
   int64_t rewind(std::span<const TokenId> prefix) override;
+  std::span<const TokenId> next_part(std::span<const TokenId> prefix, int64_t most) const override;
   void append(TokenId token) override;
-  std::span<const float> logits() const override { return logits_; }
+  std::span<const float> logits() const override;
   TokenId sample(const SamplingSettings& sampling) override;
   std::vector<TokenId> decode(const SamplingSettings& sampling, int64_t max_tokens,
                               std::span<const TokenId> stops, const Drawn& drawn) override;
@@ -69,17 +70,22 @@ class TimelineSession final : public Session {
   /// The rows a pass over `tokens` adds to a batch; to be followed by commit() with as many of them
   /// as shall stay: what was computed behind those is forgotten.
   model::SequenceRows begin(std::span<const TokenId> tokens);
-  /// Appends tokens that have been computed; `logits` belong to the last one.
-  void commit(std::span<const TokenId> tokens, std::span<const float> logits);
+  /// Appends tokens that have been computed; `logits` [vocab] belong to the last one.
+  void commit(std::span<const TokenId> tokens, ops::Floats logits);
+
+  /// The draw from `logits` [vocab] of what stands behind the timeline and `ahead`.
+  ops::Draw draw(const SamplingSettings& sampling, ops::Floats logits,
+                 std::span<const TokenId> ahead) const;
+  /// Those of the last token. Throws Error(kUsage) when they are not known.
+  ops::Floats last_logits() const;
+  /// Appends up to `count` guesses to `ahead`, a drawn token that is not computed yet.
+  void guess(const SamplingSettings& sampling, int64_t count, std::vector<TokenId>& ahead);
+  /// A round's end: of the computed tokens `ahead` the first `kept` become part of the timeline;
+  /// `logits` belong to the last of these.
+  void settle(std::span<const TokenId> ahead, size_t kept, ops::Floats logits);
 
  private:
   void advance(std::span<const TokenId> tokens, const LogitSink& all_logits);
-  // Appends up to `count` guesses to `timeline`, whose last token is drawn but not computed.
-  void guess(const SamplingSettings& sampling, int64_t count, std::vector<TokenId>& timeline);
-  // `tokens`, a beginning of the timeline or what it may become, for the repetition controls.
-  TokenHistory with_prompt(std::span<const TokenId> tokens) const {
-    return {tokens, std::min(n_prompt_, static_cast<int64_t>(tokens.size()))};
-  }
   std::vector<cache::Piece> memory_of(int64_t length) const;
   void write_snapshot(const SnapshotWriter::Sink& sink) const;
   void read_snapshot(std::span<const std::byte> record, const std::string& name);
@@ -89,10 +95,14 @@ class TimelineSession final : public Session {
   cache::History history_;
   model::DraftMemory drafts_;  // empty without a drafter
   std::vector<TokenId> tokens_;
-  std::vector<float> logits_;
+  ops::Buffer logit_memory_;
+  ops::Floats logits_;  // of the last token
+  bool has_logits_ = false;
+  mutable std::vector<float> host_logits_;  // a copy of them, or empty
   int64_t reused_ = 0;
   DraftCounts draft_counts_;
-  int64_t n_prompt_ = 0;  // tokens of the last extend_to()
+  int64_t n_prompt_ = 0;  // tokens of the last prompt
+  int64_t parting_ = 0;   // where it parts from the one before, if a mark there is worth its memory
 };
 
 /// Refuses settings that no engine could run this model with: Error(kUsage).

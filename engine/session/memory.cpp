@@ -57,6 +57,7 @@ MemoryEstimate session::estimate(const weights::OpenedModel& opened,
            {"indexer keys", n * plan.key_bytes},
            {"tails", n * plan.tail_bytes},
            {"marks", n * cache::marks_bytes(plan, config.vocab_size)},
+           {"logits", n * config.vocab_size * 4},
            {"drafter", drafter.engine + n * drafter.sequence},
            {"activations", activations}}};
 }

@@ -34,11 +34,11 @@ void TimelineSession::write_snapshot(const SnapshotWriter::Sink& sink) const {
   SnapshotHeader header = describe_session(engine_.info(), engine_.settings(), cache_.plan());
   header.tokens = length();
   header.prompt = std::min(n_prompt_, length());
-  header.logits = static_cast<int64_t>(logits_.size());
+  header.logits = std::ssize(logits());
   header.bytes = 4 * (header.tokens + header.logits) + bytes_of(pieces);
   writer.header(header);
   writer.contents(std::as_bytes(std::span(tokens_)));
-  writer.contents(std::as_bytes(std::span(logits_)));
+  writer.contents(std::as_bytes(logits()));
   std::vector<std::byte> stage;
   for (const cache::Piece& piece : pieces) {
     for (int64_t at = 0; at < piece.bytes; at += kStage) {
@@ -113,17 +113,18 @@ void TimelineSession::read_snapshot(std::span<const std::byte> bytes, const std:
   }
 
   tokens_ = std::move(tokens);
-  logits_.resize(static_cast<size_t>(header.logits));
-  const auto logit_bytes = take(logits_.size() * sizeof(float));
-  if (!logits_.empty()) std::memcpy(logits_.data(), logit_bytes.data(), logit_bytes.size());
+  has_logits_ = header.logits > 0;
+  host_logits_.clear();
+  engine_.backend().write(take(static_cast<size_t>(header.logits) * sizeof(float)), logits_.data);
   for (const cache::Piece& piece : pieces) {
     engine_.backend().write(take(static_cast<size_t>(piece.bytes)), piece.data);
   }
   drafts_.forget();
   history_.restart(length());
-  if (!logits_.empty()) history_.mark(length(), logits_, cache::MarkKind::kTurn);
+  if (has_logits_) history_.mark(length(), logits_, cache::MarkKind::kTurn);
   reused_ = 0;
   n_prompt_ = header.prompt;
+  parting_ = 0;
 }
 
 }  // namespace ds4::session

@@ -29,7 +29,11 @@ class FaultyEngine final : public Engine {
   std::unique_ptr<Session> new_session() override {
     return fault_.wrap_session(inner_->new_session());
   }
-  void append(std::span<const Addition> additions) override {
+  void pass(std::span<Round> rounds, std::span<const Addition> additions) override {
+    for (Round& round : rounds) {
+      round.tokens =
+          round.session->decode(*round.sampling, round.max_tokens, round.stops, round.drawn);
+    }
     for (const Addition& addition : additions) {
       for (const TokenId token : addition.tokens) addition.session->append(token);
     }

@@ -68,23 +68,31 @@ class NeighboursRows final : public Spoiled {
   }
 };
 
-/// A verified draft is compared with the logits of the row before its own.
+/// A verified draft is compared with the logits of the row before its own, and the timeline goes on
+/// from these too.
 class DraftsReadRowBefore final : public Spoiled {
  public:
   using Spoiled::Spoiled;
-  std::span<const float> read_floats(Floats from, int64_t count) override {
-    const std::span<const float> rows = inner().read_floats(from, count);
-    const int64_t n = count / from.cols;
-    if (n < 2 || n > 4) return rows;
-    copy_.assign(rows.begin(), rows.end());
-    for (int64_t row = n - 1; row > 0; --row) {
-      std::copy_n(rows.begin() + (row - 1) * from.cols, from.cols, copy_.begin() + row * from.cols);
+  void sample(std::span<const Draw> draws, std::span<TokenId> tokens) override {
+    if (draws.front().history.ahead.size() == 1) first_ = draws.front().logits;
+    std::vector<Draw> other(draws.begin(), draws.end());
+    for (size_t i = 1; i < draws.size(); ++i) {
+      if (draws[i].history.ahead.size() > 1) other[i].logits = draws[i - 1].logits;
     }
-    return copy_;
+    inner().sample(other, tokens);
+  }
+  void copy(std::span<const Copy> copies) override {
+    std::vector<Copy> other(copies.begin(), copies.end());
+    for (Copy& c : other) {
+      for (int row = 1; row < 4 && first_.data; ++row) {
+        if (c.from == row_of(first_, row).data) c.from = row_of(first_, row - 1).data;
+      }
+    }
+    inner().copy(other);
   }
 
  private:
-  std::vector<float> copy_;
+  Floats first_;  // row of a round
 };
 
 /// Of each piece of a snapshot only the first half comes back.
@@ -105,6 +113,9 @@ class ForwardingSession : public Session {
     return inner_->extend_to(prefix, progress, all_logits);
   }
   int64_t rewind(std::span<const TokenId> prefix) override { return inner_->rewind(prefix); }
+  std::span<const TokenId> next_part(std::span<const TokenId> prefix, int64_t most) const override {
+    return inner_->next_part(prefix, most);
+  }
   void append(TokenId token) override { inner_->append(token); }
   std::span<const float> logits() const override { return inner_->logits(); }
   TokenId sample(const SamplingSettings& sampling) override { return inner_->sample(sampling); }

@@ -223,10 +223,13 @@ void CpuBackend::mix_head(const weights::HeadMix& hc, const MixSettings& setting
   });
 }
 
-TokenId CpuBackend::sample(Floats logits, int64_t row, int64_t position,
-                           const SamplingSettings& settings, const TokenHistory& history) {
-  const float* begin = floats(logits) + row * logits.cols;
-  return sample_token({begin, static_cast<size_t>(logits.cols)}, position, settings, history);
+void CpuBackend::sample(std::span<const Draw> draws, std::span<TokenId> tokens) {
+  for (size_t i = 0; i < draws.size(); ++i) {
+    const Draw& draw = draws[i];
+    check_sampling(*draw.settings, draw.logits.cols);
+    tokens[i] = draw_token({floats(draw.logits), static_cast<size_t>(draw.logits.cols)},
+                           draw.position, *draw.settings, draw.history);
+  }
 }
 
 }  // namespace cpu

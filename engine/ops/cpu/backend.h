@@ -85,8 +85,7 @@ class CpuBackend final : public Backend {
   void mean_streams(int streams, int n, Values h, int64_t column, Values mean) override;
   void add_markov_bias(const weights::Matrix& w1, const weights::Matrix& w2, TokenId previous,
                        int64_t row, Floats logits) override;
-  TokenId sample(Floats logits, int64_t row, int64_t position, const SamplingSettings& settings,
-                 const TokenHistory& history) override;
+  void sample(std::span<const Draw> draws, std::span<TokenId> tokens) override;
 
  private:
   // One sequence's share of an operation: views begin at the segment's first row.

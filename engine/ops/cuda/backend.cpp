@@ -6,7 +6,6 @@
 #include "engine/base/check.h"
 #include "engine/base/error.h"
 #include "engine/device/error.h"
-#include "engine/ops/sampling.h"
 
 namespace ds4::ops {
 namespace {
@@ -71,7 +70,8 @@ void check_launches() {
 CudaBackend::CudaBackend(Precision precision)
     : at_{stream_, precision == Precision::kReference, capability() >= 90},
       weights_(stream_, at_.strict, multiplies_e4m3(capability())),
-      recordings_(stream_, arena_) {}
+      recordings_(stream_, arena_),
+      drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {}
 
 CudaBackend::Operation CudaBackend::begin(const char* name) {
   arena_.clear();
@@ -273,12 +273,6 @@ void CudaBackend::rms_norm(std::span<const float> gain, float eps, int n, Values
   DS4_CHECK(static_cast<int64_t>(gain.size()) == x.cols && x.cols == y.cols);
   cuda::rms_norm(begin(), weights_.vector(gain), eps, n, x.cols, x.data, y.data);
   check_launches();
-}
-
-TokenId CudaBackend::sample(Floats logits, int64_t row, int64_t position,
-                            const SamplingSettings& settings, const TokenHistory& history) {
-  const Floats from{logits.data + row * logits.cols * 4, logits.cols};
-  return sample_token(read_floats(from, logits.cols), position, settings, history);
 }
 
 }  // namespace cuda

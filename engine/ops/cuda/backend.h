@@ -71,8 +71,7 @@ class CudaBackend final : public Backend {
   void mean_streams(int streams, int n, Values h, int64_t column, Values mean) override;
   void add_markov_bias(const weights::Matrix& w1, const weights::Matrix& w2, TokenId previous,
                        int64_t row, Floats logits) override;
-  TokenId sample(Floats logits, int64_t row, int64_t position, const SamplingSettings& settings,
-                 const TokenHistory& history) override;
+  void sample(std::span<const Draw> draws, std::span<TokenId> tokens) override;
 
  private:
   bool strict() const { return at_.strict; }
@@ -112,6 +111,11 @@ class CudaBackend final : public Backend {
   void run(const StackRun& routed, const StackRun& shared);
   void run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows);
 
+  /// Copies to scratch memory of the operation under way; null for none.
+  template <class T>
+  const T* upload(const std::vector<T>& values);
+  DrawRow draw_row(const Draw& draw);
+
   /// While a step is prepared, recorded or replayed: where the device finds its positions.
   const int64_t* origins() const { return recordings_.positions(); }
 
@@ -121,6 +125,7 @@ class CudaBackend final : public Backend {
   WeightStore weights_;
   device::Stamps stamps_;
   Recordings recordings_;
+  device::HostMemory drawn_;  // tokens of a launch
   std::vector<float> host_;
 };
 

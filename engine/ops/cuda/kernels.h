@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/ops/drawing.h"
+
 namespace ds4::ops::cuda {
 
 struct Launch {
@@ -308,5 +310,49 @@ struct Attention {
   int64_t stride = 0;       // a multiple of kScoreStep, at least the most keys of a query
 };
 void attend(Launch at, const Attention& attention);
+
+// --- sample.cu: drawing tokens -----------------------------------------------------------------
+
+inline constexpr int64_t kMostVocabulary = int64_t{1} << 18;
+inline constexpr int kDrawRows = 8;     // of a launch
+inline constexpr int kDrawParts = 256;  // parts into which blocks cut a vocabulary
+
+/// ops::Draw as kernels read it.
+struct DrawRow {
+  const float* logits = nullptr;
+  double temperature = 0;
+  double top_p = 1;
+  int64_t top_k = 0;          // 0: keep all
+  uint64_t least_weight = 0;  // of min_p
+  uint64_t random = 0;        // random_at()
+  Penalties penalties;
+  const TokenChange* changes = nullptr;
+  const float* biases = nullptr;
+  int n_changes = 0;
+};
+/// What the kernels of a draw hand on; zero before the first of them.
+struct DrawState {
+  double top = 0;      // the largest z
+  bool none = false;   // is above -inf
+  bool found = false;  // the least key of the cut under way
+  unsigned arrived = 0;
+  uint64_t least = 0;  // key that the cuts so far keep
+  uint64_t prefix = 0, above = 0, goal = 0;
+  double part_z[kDrawParts] = {};
+  int32_t part_token[kDrawParts] = {};
+  uint64_t part_weight[kDrawParts] = {};
+};
+struct DrawTask {
+  int rows = 0;
+  int id_bits = 0;  // of a token's id
+  int64_t vocab = 0;
+  DrawRow row[kDrawRows];
+  DrawState* states = nullptr;  // [rows]
+  uint64_t* bins = nullptr;     // draw_bins_bytes(), zero in front and behind; for cuts only
+  uint64_t* keys = nullptr;     // [rows, vocab]; for all but plain greedy draws
+  int32_t* tokens = nullptr;    // [rows], the result; may be host memory
+};
+int64_t draw_bins_bytes(int rows);
+void draw(Launch at, const DrawTask& task);
 
 }  // namespace ds4::ops::cuda

@@ -93,6 +93,7 @@ class Reach : public ::testing::TestWithParam<int> {
 TEST_P(Reach, IsExactlyWhatTheRingsStillHold) {
   const KvCache cache(*backend_, plan_);
   History history(*backend_, cache, 1);
+  const ops::Buffer logits = backend_->allocate(4);
   SimulatedRings rings(plan_);
   std::mt19937 rng(static_cast<uint32_t>(GetParam()));
   int64_t length = 0;
@@ -110,7 +111,7 @@ TEST_P(Reach, IsExactlyWhatTheRingsStillHold) {
       const auto shared = length - std::min<int64_t>(length, static_cast<int64_t>(rng() % 160));
       int64_t best = shared - 1;
       while (best > 0 && !history.in_reach(best)) --best;
-      length = history.go_back(shared).length;
+      length = history.go_back(shared, {logits.data.get(), 1}).length;
       ASSERT_EQ(length, std::max<int64_t>(best, 0));
       if (length == 0) {
         rings.clear();
