@@ -13,6 +13,10 @@
 namespace ds4::runners {
 namespace {
 
+// Prompt tokens computed in one pass with the rounds of answers that are being written: enough that
+// reading weights does not dominate, and each of those waits a fraction of a second.
+constexpr int64_t kMostBesideOthers = 512;
+
 class EngineTarget final : public Target {
  public:
   explicit EngineTarget(const profiles::Profile& profile) : profile_(profile) {}
@@ -57,11 +61,7 @@ class EngineTarget final : public Target {
           active.push_back(std::move(answer));
       }
       if (active.empty()) return;
-      if (active.size() == 1) {
-        active[0]->round();
-      } else {
-        step(active);
-      }
+      pass(active);
       for (const auto& answer : active) {
         if (answer->finished()) answer->deliver();
       }
@@ -85,8 +85,8 @@ class EngineTarget final : public Target {
     return tokenizer_->encode(render_prompt(conversation, release_), AddedTokens::kParse);
   }
 
-  // The answer with its prompt read, in a session that no other has; none when it ended there. The
-  // clock starts with the tokens: rendering and encoding are outside.
+  // The answer in a session that no other has; none when the prompt is too long. The clock starts
+  // with the tokens: rendering and encoding are outside.
   std::unique_ptr<EngineAnswer> admit(Work& work, Work::Item item,
                                       const std::vector<std::unique_ptr<EngineAnswer>>& active) {
     std::vector<TokenId> tokens = encode(item.request.conversation);
@@ -105,26 +105,29 @@ class EngineTarget final : public Target {
       return std::none_of(active.begin(), active.end(),
                           [&](const auto& answer) { return &answer->session() == session.get(); });
     });
-    auto answer = std::make_unique<EngineAnswer>(work, std::move(item), std::move(tokens), **free,
-                                                 tokenizer_);
-    answer->read_prompt();
-    if (!answer->finished()) return answer;
-    answer->deliver();
-    return nullptr;
+    return std::make_unique<EngineAnswer>(work, std::move(item), std::move(tokens), **free,
+                                          tokenizer_);
   }
 
-  // One token for each of several answers, computed in one pass. Drafts are for an answer alone.
-  void step(const std::vector<std::unique_ptr<EngineAnswer>>& active) {
-    std::vector<TokenId> drawn;
-    drawn.reserve(active.size());
-    std::vector<Engine::Addition> additions;
+  // A round of every answer that is being written, and beside them a part of the prompt that has
+  // waited longest.
+  void pass(const std::vector<std::unique_ptr<EngineAnswer>>& active) {
+    std::vector<EngineAnswer*> writing;
+    std::vector<EngineAnswer*> reading;
     for (const auto& answer : active) {
-      if (const std::optional<TokenId> token = answer->draw()) {
-        drawn.push_back(*token);
-        additions.push_back({&answer->session(), {&drawn.back(), 1}});
-      }
+      if (!answer->finished()) (answer->reading() ? reading : writing).push_back(answer.get());
     }
-    if (!additions.empty()) engine_->append(additions);
+    std::vector<Engine::Round> rounds;
+    for (EngineAnswer* answer : writing) rounds.push_back(answer->round());
+    std::vector<Engine::Addition> part;
+    if (!reading.empty()) {
+      const int64_t rows = std::ssize(rounds) * (1 + engine_->settings().draft_tokens);
+      const int64_t most = rounds.empty() ? engine_->max_rows() : kMostBesideOthers;
+      part.push_back(reading.front()->part(std::min(most, engine_->max_rows() - rows)));
+    }
+    engine_->pass(rounds, part);
+    for (size_t i = 0; i < writing.size(); ++i) writing[i]->take(rounds[i]);
+    for (EngineAnswer* answer : reading) answer->prompt_at();
   }
 
   profiles::Profile profile_;

@@ -44,20 +44,23 @@ EngineAnswer::EngineAnswer(Work& work, Work::Item item, std::vector<TokenId> pro
                                              : item_.request.limits.sampling.stop),
       stream_(std::move(tokenizer)) {
   if (item_.request.limits.ignore_end) sampling_.logit_bias.push_back({eos_, kNever});
-  response_.prompt_tokens = static_cast<int64_t>(prompt_.size());
+  response_.prompt_tokens = std::ssize(prompt_);
+  response_.cached_tokens = session_.rewind(prompt_);
+  if (!reading()) prompt_at();
 }
 
 double EngineAnswer::elapsed() const {
   return monotonic_seconds() - start_;
 }
 
-void EngineAnswer::read_prompt() {
-  const bool complete =
-      session_.extend_to(prompt_, [&](int64_t done) { return work_.progress(item_.id, done, 0); });
-  response_.cached_tokens = session_.reused();
-  if (!complete) {
+Engine::Addition EngineAnswer::part(int64_t most) const {
+  return {&session_, session_.next_part(prompt_, most)};
+}
+
+void EngineAnswer::prompt_at() {
+  if (!work_.progress(item_.id, session_.length(), 0)) {
     finish_reason_ = "cancelled";
-  } else if (item_.request.limits.max_tokens < 1) {
+  } else if (!reading() && item_.request.limits.max_tokens < 1) {
     finish_reason_ = "length";
   }
 }
@@ -85,21 +88,20 @@ bool EngineAnswer::arrive(TokenId drawn) {
   return take(drawn);
 }
 
-std::optional<TokenId> EngineAnswer::draw() {
-  const TokenId drawn = session_.sample(sampling_);
-  if (!arrive(drawn)) return std::nullopt;
-  return drawn;
+Engine::Round EngineAnswer::round() {
+  return {.session = &session_,
+          .sampling = &sampling_,
+          .max_tokens = item_.request.limits.max_tokens - response_.completion_tokens,
+          .stops = {&eos_, 1},
+          .drawn = [this](TokenId drawn) { return arrive(drawn); }};
 }
 
-void EngineAnswer::round() {
-  const int64_t left = item_.request.limits.max_tokens - response_.completion_tokens;
-  const std::vector<TokenId> round =
-      session_.decode(sampling_, left, {&eos_, 1}, [this](TokenId drawn) { return arrive(drawn); });
-  if (round.size() <= 1) return;
+void EngineAnswer::take(const Engine::Round& round) {
+  if (round.tokens.size() <= 1) return;
   TokenEvent drafts{elapsed(), 0};
-  for (size_t i = 1; i < round.size() && !finished(); ++i) {
+  for (size_t i = 1; i < round.tokens.size() && !finished(); ++i) {
     ++drafts.n_tokens;
-    take(round[i]);
+    take(round.tokens[i]);
   }
   response_.events.push_back(drafts);
 }

@@ -1,9 +1,7 @@
 // One answer of the embedded engine in the making: a session, what was drawn so far, and when.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,20 +13,26 @@ namespace ds4::runners {
 
 class EngineAnswer {
  public:
-  /// The clock starts here. `session` is borrowed; `prompt` fits it, the answer included.
+  /// The clock starts here. `session` is borrowed and goes back to what it has of the prompt, which
+  /// fits it, the answer included.
   EngineAnswer(Work& work, Work::Item item, std::vector<TokenId> prompt, Session& session,
                std::shared_ptr<const Tokenizer> tokenizer);
 
-  /// Computes the prompt, or what of it the session does not have yet.
-  void read_prompt();
   bool finished() const { return !finish_reason_.empty(); }
   Session& session() { return session_; }
 
-  /// Draws the next token and takes it into the answer. Nothing when it ended the answer; else it
-  /// is to be appended to the session before the next draw.
-  std::optional<TokenId> draw();
-  /// The same and the append, with the session's drafts behind them.
-  void round();
+  /// Whether part of the prompt is still to be computed.
+  bool reading() const { return session_.length() < std::ssize(prompt_); }
+  /// Up to `most` tokens of that part, for the next pass.
+  Engine::Addition part(int64_t most) const;
+  /// To be called after every pass while the prompt is read or waits to be, and once when nothing
+  /// of it had to be: tells the work how far it is.
+  void prompt_at();
+
+  /// The next round of the answer, for the next pass; takes the token that is drawn in it.
+  Engine::Round round();
+  /// After that pass: takes the drafts that were right.
+  void take(const Engine::Round& round);
   /// Hands the response to the work.
   void deliver();
 

@@ -1,6 +1,8 @@
 // Answers of the embedded engine: several at a time are those it gives one by one; full ones.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "runners/targets/registry.h"
 #include "tests/support/source_dir.h"
 #include "tests/unit/runners/one_request.h"
@@ -51,7 +53,8 @@ TEST(EngineTarget, SeveralAnswersAtATimeAreThoseOfOneByOne) {
   const auto go_on = [](int64_t, int64_t) { return true; };
   const auto alone = engine(1, 0);
   const std::vector<Response> expected = submit_all(*alone, mixed(), go_on);
-  for (const auto& [sequences, drafts] : {std::pair{2, 0}, std::pair{3, 2}, std::pair{16, 0}}) {
+  for (const auto& [sequences, drafts] :
+       {std::pair{2, 0}, std::pair{3, 2}, std::pair{5, 3}, std::pair{16, 0}}) {
     SCOPED_TRACE(sequences);
     const auto target = engine(sequences, drafts);
     const std::vector<Response> got = submit_all(*target, mixed(), go_on);
@@ -79,6 +82,48 @@ TEST(EngineTarget, NothingEndsAnAnswerThatIsToBeFull) {
   const Response full = submit(*target, r, go_on);
   EXPECT_EQ(full.answer.finish_reason, "length");
   EXPECT_EQ(full.completion_tokens, 24);
+}
+
+// While the prompt of one is read the other one goes on; a prompt can be given up between parts.
+TEST(EngineTarget, ANewcomersPromptStopsNobody) {
+  const auto target = engine(2, 0);
+  std::vector<Request> requests = {request("Tell me about the sea.", 40),
+                                   request(std::string(150, 'x'), 2)};
+  requests[0].limits.ignore_end = true;
+  struct Step {
+    int64_t prompt, completion;
+  };
+  std::vector<Step> steps;
+  const auto go_on = [&](int64_t prompt, int64_t completion) {
+    steps.push_back({prompt, completion});
+    return true;
+  };
+  const std::vector<Response> whole = submit_all(*target, requests, go_on);
+  ASSERT_GT(whole[1].prompt_tokens, 128) << "three parts";
+  const auto part = [&](size_t from) {  // the next step at which some of the prompt is read
+    return static_cast<size_t>(
+        std::find_if(steps.begin() + static_cast<std::ptrdiff_t>(from), steps.end(),
+                     [](const Step& step) { return step.prompt >= 64 && step.completion == 0; }) -
+        steps.begin());
+  };
+  const size_t first = part(0);
+  const size_t second = part(first + 1);
+  ASSERT_LT(second, steps.size());
+  EXPECT_TRUE(std::any_of(steps.begin() + static_cast<std::ptrdiff_t>(first),
+                          steps.begin() + static_cast<std::ptrdiff_t>(second),
+                          [](const Step& step) { return step.completion > 0; }));
+  const auto alone = engine(1, 0);
+  const std::vector<Response> expected =
+      submit_all(*alone, requests, [](int64_t, int64_t) { return true; });
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ(whole[i].answer.text, expected[i].answer.text);
+  EXPECT_GT(whole[1].first_token_s, whole[0].first_token_s);
+
+  const std::vector<Response> cut =
+      submit_all(*target, {requests[0], request(std::string(160, 'y'), 2)},
+                 [](int64_t prompt, int64_t completion) { return prompt < 64 || completion > 0; });
+  EXPECT_EQ(cut[0].answer.text, expected[0].answer.text);
+  EXPECT_EQ(cut[1].answer.finish_reason, "cancelled");
+  EXPECT_EQ(cut[1].completion_tokens, 0);
 }
 
 TEST(EngineTarget, ACancelledAnswerLeavesTheOthersAlone) {
