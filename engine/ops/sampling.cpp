@@ -44,13 +44,16 @@ size_t argmax(std::span<const Number> values) {
   return best;
 }
 
-// Steps 1-4 of draw_token.
+// Step 1 of draw_token.
+double widened(float logit) {
+  return std::isnan(logit) ? -kInfinity : static_cast<double>(logit);
+}
+
+// Steps 1-4, where there is something to adjust.
 std::vector<double> adjusted(std::span<const float> logits, const SamplingSettings& settings,
                              const TokenHistory& history) {
   std::vector<double> z(logits.size());
-  for (size_t i = 0; i < z.size(); ++i) {
-    z[i] = std::isnan(logits[i]) ? -kInfinity : static_cast<double>(logits[i]);
-  }
+  std::transform(logits.begin(), logits.end(), z.begin(), widened);
   const TokenChanges changes = token_changes(settings, history, std::ssize(logits));
   const Penalties penalties = penalties_of(settings);
   for (const TokenChange& change : changes.tokens) {
@@ -228,19 +231,21 @@ uint64_t least_weight(double min_p) {
 TokenId draw_token(std::span<const float> logits, int64_t position,
                    const SamplingSettings& settings, const TokenHistory& history) {
   const bool greedy = settings.temperature == 0;
-  const auto token = [&](size_t best) {
-    return best < logits.size() ? static_cast<TokenId>(best) : kNoToken;
-  };
-  if (greedy && !adjusts(settings)) return token(argmax(logits));
-  const std::vector<double> z = adjusted(logits, settings, history);
-  const size_t best = argmax(std::span<const double>(z));
-  if (greedy || best == z.size()) return token(best);
-  std::vector<uint64_t> w(z.size());
-  for (size_t i = 0; i < w.size(); ++i) w[i] = weight_of(z[i], z[best], settings.temperature);
+  const bool plain = !adjusts(settings);
+  const std::vector<double> changed_z =
+      plain ? std::vector<double>() : adjusted(logits, settings, history);
+  const size_t best = plain ? argmax(logits) : argmax(std::span<const double>(changed_z));
+  if (best == logits.size()) return kNoToken;
+  if (greedy) return static_cast<TokenId>(best);
+  const auto z = [&](size_t i) { return plain ? widened(logits[i]) : changed_z[i]; };
+  DS4_CHECK(logits.size() < size_t{1} << (64 - kWeightBits), "sums of weights must fit");
+  std::vector<uint64_t> w(logits.size());
+  for (size_t i = 0; i < w.size(); ++i) w[i] = weight_of(z(i), z(best), settings.temperature);
   cut_top_k(w, settings.top_k);
   cut_min_p(w, settings.min_p);
   cut_top_p(w, settings.top_p);
-  return token(pick_weighted(w, random_at(settings.seed, settings.sequence, position)));
+  const uint64_t random = random_at(settings.seed, settings.sequence, position);
+  return static_cast<TokenId>(pick_weighted(w, random));
 }
 
 TokenId require_token(TokenId token, int64_t position) {
