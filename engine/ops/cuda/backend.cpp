@@ -182,7 +182,7 @@ void CudaBackend::project_wide(const weights::Matrix& w, int n, Values x, Floats
 }
 
 void CudaBackend::project_each(std::span<const Projection> products, int n, Values x) {
-  begin();
+  const Operation at = begin();
   Columns columns;
   columns.columns = n;
   // FP8 matrices share what arrange() makes of x.
@@ -209,9 +209,9 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
     }
   }
   if (together.size() == 1) {
-    few_columns_product(at_, together[0]);
+    few_columns_product(at, together[0]);
   } else if (!together.empty()) {
-    few_columns_set(at_, together);
+    few_columns_set(at, together);
   }
   check_launches();
 }

@@ -80,7 +80,7 @@ class CudaBackend final : public Backend {
     device::Range range;
   };
   /// Starts the operation that calls: scratch of the one before is free again.
-  Operation begin(const char* name = __builtin_FUNCTION());
+  [[nodiscard]] Operation begin(const char* name = __builtin_FUNCTION());
   std::byte* take_values(int64_t count) { return arena_.take<std::byte>(count * value_bytes()); }
   /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
   void multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,

@@ -41,7 +41,7 @@ DrawRow CudaBackend::draw_row(const Draw& draw) {
 void CudaBackend::sample(std::span<const Draw> draws, std::span<TokenId> tokens) {
   while (!draws.empty()) {
     const size_t count = std::min<size_t>(draws.size(), kDrawRows);
-    const Launch at = begin();
+    const Operation at = begin();
     DrawTask task;
     task.rows = static_cast<int>(count);
     task.vocab = draws.front().logits.cols;

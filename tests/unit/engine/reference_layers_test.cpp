@@ -56,6 +56,93 @@ TEST_F(Float64Layers, Projections) {
   }
 }
 
+// Several matrices on one x, as attention has them: against float64, and to the bit as each alone.
+TEST_F(Float64Layers, ProjectionsOfOneInput) {
+  struct Shape {
+    Format format;
+    int64_t rows;
+    bool wide;
+  };
+  struct Set {
+    const char* name;
+    int64_t cols;
+    std::vector<Shape> shapes;
+  };
+  using enum Format;
+  for (const Set& set :
+       {Set{"wq_a, wkv, compressors, weights",
+            4096,
+            {{kFp8, 1024, false},
+             {kFp8, 512, false},
+             {kBf16, 1024, true},
+             {kBf16, 1024, true},
+             {kBf16, 256, true},
+             {kBf16, 256, true},
+             {kBf16, 64, false}}},
+        {"wq_b, indexer wq_b", 1024, {{kFp8, 32768, false}, {kFp8, 8192, false}}},
+        {"odd",
+         200,
+         {{kFp8, 131, false}, {kBf16, 33, true}, {kFp4, 67, false}, {kF32, 12, true}}}}) {
+    std::vector<RandomMatrix> w;
+    int64_t width = 0;
+    for (const Shape& s : set.shapes) {
+      w.push_back(random_matrix(random_, s.format, s.rows, set.cols));
+      width += s.rows;
+    }
+    const std::vector<float> x = rows(set.cols, 2);
+    const auto run = [&](OpBench& bench, int n, bool together) {
+      const ops::Values in = bench.values(first_rows(x, n, set.cols), set.cols);
+      std::vector<ops::Projection> products;
+      for (size_t i = 0; i < w.size(); ++i) {
+        const int64_t cols = set.shapes[i].rows;
+        if (set.shapes[i].wide) {
+          products.push_back({&w[i].matrix, bench.poisoned_floats(n, cols)});
+        } else {
+          products.push_back({&w[i].matrix, bench.poisoned_values(n, cols)});
+        }
+      }
+      if (together) {
+        bench->project_each(products, n, in);
+      } else {
+        for (const ops::Projection& product : products) bench->project_each({&product, 1}, n, in);
+      }
+      std::vector<std::vector<float>> parts;
+      for (const ops::Projection& product : products) {
+        parts.push_back(std::visit(
+            [&](const auto& y) { return bench.read(y, n * product.w->rows); }, product.y));
+      }
+      std::vector<float> out;  // results of a row side by side
+      for (int i = 0; i < n; ++i) {
+        for (size_t p = 0; p < parts.size(); ++p) {
+          const auto at = parts[p].begin() + i * set.shapes[p].rows;
+          out.insert(out.end(), at, at + set.shapes[p].rows);
+        }
+      }
+      return out;
+    };
+    check(
+        std::string("project_each ") + set.name,
+        [&](OpBench& bench, int n) { return run(bench, n, true); },
+        [&](const Arithmetic& a, std::span<const int> chosen) {
+          Rows in, out(chosen.size());
+          for (const int i : chosen) in.push_back(row_of(x, set.cols, i));
+          for (size_t p = 0; p < w.size(); ++p) {
+            const Rows y = set.shapes[p].wide ? product(a, w[p].matrix, in, false)
+                                              : linear(a, w[p].matrix, in);
+            for (size_t i = 0; i < out.size(); ++i) {
+              out[i].insert(out[i].end(), y[i].begin(), y[i].end());
+            }
+          }
+          return out;
+        },
+        {1e-3, 1});
+    for (const int n : {1, 2, 4, 8, 9, kManyRows}) {
+      OpBench bench;
+      EXPECT_EQ(run(bench, n, true), run(bench, n, false)) << set.name << ", " << n << " rows";
+    }
+  }
+}
+
 TEST_F(Float64Layers, WideProjections) {
   struct Shape {
     const char* name;
