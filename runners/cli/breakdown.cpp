@@ -54,10 +54,13 @@ void print_step(const char* title, const StepBreakdown& step, const Ceilings& ce
         static_cast<long long>(step.launches), step.submit_seconds * 1e3, step.gpu_seconds * 1e3,
         step.host_bound() ? "at most " : "", 100 * step.gpu_busy());
   }
-  std::printf("%-28s %6s %10s %6s %10s %9s %9s %7s\n", "operation", "calls", "ms", "share", "MB",
-              "GB/s", "GFLOP/s", "floor");
+  size_t longest = 0;
+  for (const OperationCost& cost : step.operations) longest = std::max(longest, cost.name.size());
+  const auto width = static_cast<int>(longest);
+  std::printf("%-*s %6s %10s %6s %10s %9s %9s %7s\n", width, "operation", "calls", "ms", "share",
+              "MB", "GB/s", "GFLOP/s", "floor");
   const auto line = [&](const OperationCost& cost) {
-    std::printf("%-28s %6lld %10.3f %5.1f%% %10.3f %9.1f %9.1f %6.1f%%\n", cost.name.c_str(),
+    std::printf("%-*s %6lld %10.3f %5.1f%% %10.3f %9.1f %9.1f %6.1f%%\n", width, cost.name.c_str(),
                 static_cast<long long>(cost.calls), cost.seconds * 1e3,
                 100 * cost.seconds / all.seconds, cost.bytes / 1e6, cost.bytes / cost.seconds / 1e9,
                 cost.flops / cost.seconds / 1e9, 100 * floor_s(cost, ceilings) / cost.seconds);
