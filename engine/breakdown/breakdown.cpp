@@ -49,20 +49,23 @@ class Steps {
   // Tokens [first, first + n) and the logits of the last, as a session computes them.
   Times run(int64_t first, int64_t n) {
     const double start = monotonic_seconds();
-    const ops::Floats logits = submit(first, n);
+    submit(first, n);
     const double submitted = monotonic_seconds();
-    last_logits_ = backend_.read_floats(logits, logits.cols);
+    backend_.read_floats(logits_, logits_.cols);
     return {submitted - start, monotonic_seconds() - start};
   }
 
-  // Seconds of decoding `count` tokens from the last logits on, which are those of `first` - 1.
+  // Seconds of decoding `count` tokens, drawn where the logits are, behind the last run, which
+  // ended at `first`.
   double generate(int64_t first, int64_t count) {
+    const SamplingSettings greedy;
     const double start = monotonic_seconds();
-    for (int64_t i = 0; i < count; ++i) {
-      tokens_[static_cast<size_t>(first + i)] = static_cast<TokenId>(
-          std::max_element(last_logits_.begin(), last_logits_.end()) - last_logits_.begin());
-      run(first + i, 1);
+    for (int64_t at = first; at < first + count; ++at) {
+      const ops::Draw draw{logits_, at, &greedy, {}};
+      backend_.sample({&draw, 1}, tokens_.subspan(static_cast<size_t>(at), 1));
+      submit(at, 1);
     }
+    backend_.read_floats(logits_, 1);  // waits
     return monotonic_seconds() - start;
   }
 
@@ -76,16 +79,16 @@ class Steps {
   }
 
  private:
-  ops::Floats submit(int64_t first, int64_t n) {
+  void submit(int64_t first, int64_t n) {
     const model::SequenceRows rows{
         tokens_.subspan(static_cast<size_t>(first), static_cast<size_t>(n)), first, &cache_};
     forward_.run({&rows, 1});
-    return forward_.compute_logits(static_cast<int>(n) - 1, 1);
+    logits_ = forward_.compute_logits(static_cast<int>(n) - 1, 1);
   }
 
   ops::Backend& backend_;
   std::span<TokenId> tokens_;
-  std::span<const float> last_logits_;
+  ops::Floats logits_;  // of the last run
   model::Forward forward_;
   cache::KvCache cache_;
 };
