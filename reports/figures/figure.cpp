@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "probes/metric.h"
+#include "reports/stats/bootstrap.h"
 
 namespace ds4::reports {
 namespace {

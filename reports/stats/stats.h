@@ -8,7 +8,7 @@
 
 namespace ds4::reports {
 
-/// A two-sided 95 % interval.
+/// A two-sided interval of confidence 1 - alpha; 95 % where no alpha is asked for.
 struct Interval {
   double lo = 0, hi = 0;
 };
@@ -16,23 +16,32 @@ struct Interval {
 /// The median; of an even count the mean of the two middle values. Nothing of nothing.
 std::optional<double> median(std::span<const double> values);
 
+/// The same of values that may be reordered and are at least one.
+double median_in_place(std::span<double> values);
+
 /// Wilson's score interval for a proportion (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927, 209-212).
 /// `total` is the number of successes, or the sum of n values in [0, 1]: then the interval is
 /// conservative, because no such values vary more than 0/1 values of equal mean. Nothing when n =
 /// 0.
-std::optional<Interval> wilson_interval(double total, int64_t n);
-
-/// Percentile bootstrap interval of the median (B. Efron, Ann. Statist. 7, 1979, 1-26): the 2.5th
-/// and 97.5th percentile of the medians of resamples drawn with a fixed seed, so that the same
-/// values give the same interval. Nothing when n < 2: one value says nothing about spread.
-std::optional<Interval> bootstrap_median_interval(std::span<const double> values);
+std::optional<Interval> wilson_interval(double total, int64_t n, double alpha = 0.05);
 
 /// Interval for the mean of n paired differences in [-1, 1], from their sum and their sum of
 /// squares: the adjusted Wald interval for matched proportions (A. Agresti, Y. Min, Stat. Med. 24,
 /// 2005, 729-740), which counts half a case more in each of the four outcomes and so states an
 /// interval even when no case differs. For values other than 0 and 1 the same formula on their
 /// squares. n >= 1.
-Interval paired_difference_interval(double sum, double sum_of_squares, int64_t n);
+Interval paired_difference_interval(double sum, double sum_of_squares, int64_t n,
+                                    double alpha = 0.05);
+
+/// Whether the mean of paired differences is shown to be no lower than -margin: a one-sided test at
+/// level alpha, which asks whether the lower end of the interval of confidence 1 - 2 alpha lies
+/// above -margin. A difference that no test can separate is no proof of equality; this is.
+struct NonInferiority {
+  double lower_bound = -1;  // one-sided, confidence 1 - alpha
+  bool shown = false;
+};
+NonInferiority paired_non_inferiority(double sum, double sum_of_squares, int64_t n, double margin,
+                                      double alpha = 0.05);
 
 /// Two gradings of the same items compared (Q. McNemar, Psychometrika 12, 1947, 153-157; mid-p:
 /// M. W. Fagerland et al., BMC Med. Res. Methodol. 13:91, 2013). `only_first` and `only_second`

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 namespace ds4::reports {
@@ -51,36 +50,6 @@ TEST(Wilson, StaysWithinZeroAndOneAndHasNothingForNothing) {
   EXPECT_NO_FATAL_FAILURE(wilson_interval(1.0 / 3 + 1.0 / 3 + 1.0 / 3, 1));
 }
 
-TEST(Bootstrap, NeedsTwoValues) {
-  EXPECT_FALSE(bootstrap_median_interval({}).has_value());
-  EXPECT_FALSE(bootstrap_median_interval(std::vector<double>{1}).has_value());
-  const Interval two = *bootstrap_median_interval(std::vector<double>{1, 2});
-  EXPECT_EQ(two.lo, 1);
-  EXPECT_EQ(two.hi, 2);
-  const Interval equal = *bootstrap_median_interval(std::vector<double>(9, 4.5));
-  EXPECT_EQ(equal.lo, 4.5);
-  EXPECT_EQ(equal.hi, 4.5);
-}
-
-TEST(Bootstrap, AgreesWithTheIntervalByOrderStatistics) {
-  // For 1..101 the binomial ranks give [41, 61]; the bootstrap must come within a rank or two.
-  std::vector<double> values(101);
-  std::iota(values.begin(), values.end(), 1.0);
-  const Interval interval = *bootstrap_median_interval(values);
-  EXPECT_NEAR(interval.lo, 41, 2);
-  EXPECT_NEAR(interval.hi, 61, 2);
-}
-
-TEST(Bootstrap, IsTheSameEveryTimeAndInAnyOrder) {
-  std::vector<double> values(37);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = std::sin(static_cast<double>(i) * 3.7);
-  const Interval first = *bootstrap_median_interval(values);
-  std::reverse(values.begin(), values.end());
-  const Interval second = *bootstrap_median_interval(values);
-  EXPECT_EQ(first.lo, second.lo);
-  EXPECT_EQ(first.hi, second.hi);
-}
-
 TEST(PairedDifference, AgreesWithTheFormulaByHand) {
   // 20 pairs, 5 lost, 1 gained: centre -4/22, variance 7/22 - (4/22)^2, half 1.96 sqrt(var / 22).
   const Interval some = paired_difference_interval(-4, 6, 20);
@@ -90,6 +59,16 @@ TEST(PairedDifference, AgreesWithTheFormulaByHand) {
   EXPECT_NEAR(none.hi, 1.959964 / 26, 1e-6);
   EXPECT_EQ(none.lo, -none.hi);
   EXPECT_EQ(paired_difference_interval(-1, 1, 1).lo, -1) << "never beyond what is possible";
+}
+
+TEST(NonInferiority, IsTheLowerEndOfTheOneSidedInterval) {
+  // 1,000 pairs, 12 lost and 10 gained: centre -2/1002, variance 23/1002 - centre^2, 1.645 of it.
+  const NonInferiority loose = paired_non_inferiority(-2, 22, 1000, 0.01);
+  EXPECT_NEAR(loose.lower_bound, -0.0098680, 1e-6);
+  EXPECT_TRUE(loose.shown);
+  EXPECT_FALSE(paired_non_inferiority(-2, 22, 1000, 0.0098).shown);
+  EXPECT_FALSE(paired_non_inferiority(0, 0, 20, 0.02).shown) << "twenty equal cases prove little";
+  EXPECT_TRUE(paired_non_inferiority(0, 0, 200, 0.02).shown);
 }
 
 // The truth must lie inside in about 95 of 100 experiments: correlated pairs of 24, true change
