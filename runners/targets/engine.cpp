@@ -13,10 +13,6 @@
 namespace ds4::runners {
 namespace {
 
-// Prompt tokens computed in one pass with the rounds of answers that are being written: enough that
-// reading weights does not dominate, and each of those waits a fraction of a second.
-constexpr int64_t kMostBesideOthers = 512;
-
 class EngineTarget final : public Target {
  public:
   explicit EngineTarget(const profiles::Profile& profile) : profile_(profile) {}
@@ -121,9 +117,10 @@ class EngineTarget final : public Target {
     for (EngineAnswer* answer : writing) rounds.push_back(answer->round());
     std::vector<Engine::Addition> part;
     if (!reading.empty()) {
+      // As much as fits: a mixture of experts reads nearly all its weights for a small part too, so
+      // that small parts would keep the others waiting longer in all.
       const int64_t rows = std::ssize(rounds) * (1 + engine_->settings().draft_tokens);
-      const int64_t most = rounds.empty() ? engine_->max_rows() : kMostBesideOthers;
-      part.push_back(reading.front()->part(std::min(most, engine_->max_rows() - rows)));
+      part.push_back(reading.front()->part(engine_->max_rows() - rows));
     }
     engine_->pass(rounds, part);
     for (size_t i = 0; i < writing.size(); ++i) writing[i]->take(rounds[i]);

@@ -35,6 +35,10 @@ void print(const char* title, const std::vector<OperationCost>& costs) {
 }
 
 int run(int experts, int prompt, int chunk, int sets, int begin_at) {
+  if (begin_at >= prompt) {
+    std::fprintf(stderr, "the first position must lie before the prompt's end\n");
+    return 2;
+  }
   auto begin = Clock::now();
   const FullShape model = make_full_shape(experts, sets);
   const weights::ModelWeights& w = model.weights;
