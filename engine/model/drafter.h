@@ -36,8 +36,23 @@ struct DraftMemory {
   void forget() { begin = end = paired = 0; }
 };
 
-/// Draws from a row of logits the token that shall stand at `position`.
-using Draw = std::function<TokenId(ops::Floats logits, int64_t row, int64_t position)>;
+/// A sequence that wants guesses about what follows `drawn`, which stands behind the computed
+/// `timeline`.
+struct Proposal {
+  std::span<const TokenId> timeline;
+  TokenId drawn = 0;
+  int count = 0;
+  DraftMemory* memory = nullptr;
+};
+
+/// A guess to be drawn: of which proposal, from which logits [vocab], and where it shall stand.
+struct Guess {
+  size_t proposal = 0;
+  ops::Floats logits;
+  int64_t position = 0;
+};
+/// Draws guesses of different proposals.
+using Draw = std::function<std::vector<TokenId>(std::span<const Guess>)>;
 
 /// One per engine; borrows weights and back end. The workspace comes with each pass.
 class Drafter {
@@ -49,11 +64,9 @@ class Drafter {
   virtual void after_layer(const Pass& pass, int layer) = 0;
   /// Called after a backbone pass for each sequence of the batch; leaves h as it is.
   virtual void observe(const Pass& pass, const ops::Segment& segment, DraftMemory& memory) = 0;
-  /// Guesses the `count` tokens behind `drawn`, which stands behind the computed `timeline`; none
-  /// when the memory has no row of the timeline's last token. Uses up the workspace.
-  virtual std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline,
-                                       TokenId drawn, int count, const Draw& draw,
-                                       DraftMemory& memory) = 0;
+  /// Guesses, by calls of `draw` in the order of positions, the tokens that each proposal wants;
+  /// none for one whose memory has no row of its timeline's last token. Uses up the workspace.
+  virtual void propose(const Pass& pass, std::span<const Proposal> proposals, const Draw& draw) = 0;
 };
 
 /// Null when the settings ask for no drafts. `capacity`: the rows of the workspace, at least the

@@ -50,25 +50,25 @@ class DsparkDrafter final : public Drafter {
     }
   }
 
-  std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline, TokenId drawn,
-                               int count, const Draw& draw, DraftMemory& memory) override {
-    const auto n = static_cast<int64_t>(timeline.size());
-    memory.go_back(n);
-    if (memory.end != n || memory.begin == n) return {};
+  void propose(const Pass& pass, std::span<const Proposal> proposals, const Draw& draw) override {
+    for (size_t i = 0; i < proposals.size(); ++i) {
+      const Proposal& p = proposals[i];
+      const auto n = std::ssize(p.timeline);
+      p.memory->go_back(n);
+      if (p.memory->end != n || p.memory->begin == n) continue;
 
-    std::vector<TokenId> block(static_cast<size_t>(config().dspark_block_size),
-                               static_cast<TokenId>(config().dspark_noise_token_id));
-    block.front() = drawn;
-    run_blocks(pass, block, n, memory);
+      std::vector<TokenId> block(static_cast<size_t>(config().dspark_block_size),
+                                 static_cast<TokenId>(config().dspark_noise_token_id));
+      block.front() = p.drawn;
+      run_blocks(pass, block, n, *p.memory);
 
-    std::vector<TokenId> drafts;
-    TokenId previous = drawn;
-    for (int i = 0; i < count; ++i) {
-      ops_.add_markov_bias(dspark_.markov_w1, dspark_.markov_w2, previous, i, pass.at.logits);
-      previous = draw(pass.at.logits, i, n + 1 + i);
-      drafts.push_back(previous);
+      TokenId previous = p.drawn;
+      for (int row = 0; row < p.count; ++row) {
+        ops_.add_markov_bias(dspark_.markov_w1, dspark_.markov_w2, previous, row, pass.at.logits);
+        const Guess guess{i, ops::row_of(pass.at.logits, row), n + 1 + row};
+        previous = draw({&guess, 1}).front();
+      }
     }
-    return drafts;
   }
 
  private:

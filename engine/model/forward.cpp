@@ -77,9 +77,8 @@ void Forward::run_layers(const Pass& pass, std::span<const SequenceRows> batch) 
   }
 }
 
-std::vector<TokenId> Forward::propose(std::span<const TokenId> timeline, TokenId drawn, int count,
-                                      const Draw& draw, DraftMemory& memory) {
-  return drafter_->propose(pass(), timeline, drawn, count, draw, memory);
+void Forward::propose(std::span<const Proposal> proposals, const Draw& draw) {
+  drafter_->propose(pass(), proposals, draw);
 }
 
 ops::Floats Forward::compute_logits(int row, int count) {

@@ -46,8 +46,7 @@ class Forward {
   /// Null without drafts.
   Drafter* drafter() { return drafter_.get(); }
   /// Drafter::propose over this workspace; what the last run left there is lost.
-  std::vector<TokenId> propose(std::span<const TokenId> timeline, TokenId drawn, int count,
-                               const Draw& draw, DraftMemory& memory);
+  void propose(std::span<const Proposal> proposals, const Draw& draw);
 
  private:
   Pass pass();

@@ -31,48 +31,99 @@ class ClassicDrafter final : public Drafter {
               memory.slots, chunk.end() - keep, keep);
   }
 
-  std::vector<TokenId> propose(const Pass& pass, std::span<const TokenId> timeline, TokenId drawn,
-                               int count, const Draw& draw, DraftMemory& memory) override {
-    const auto n = static_cast<int64_t>(timeline.size());
-    memory.go_back(n);
-    if (memory.end != n || memory.begin == n) return {};
-
-    // The last pair reads the rows of one window; those the block has not seen are made first.
-    int64_t first = std::max({memory.paired, memory.begin, n - pass.config.sliding_window});
-    std::vector<TokenId> following(timeline.begin() + first + 1, timeline.end());
-    following.push_back(drawn);
-    std::span<const TokenId> tokens = following;
-    int rows = 0;
-    for (; first < n; first += rows) {
-      rows = static_cast<int>(std::min<int64_t>(n - first, pass.at.capacity));
-      copy_rows(ops_, Direction::kFromRing, pass.at.h, 0, memory.states, memory.slots, first, rows);
-      make_rows(pass, tokens.first(static_cast<size_t>(rows)), first, memory);
-      tokens = tokens.subspan(static_cast<size_t>(rows));
+  void propose(const Pass& pass, std::span<const Proposal> proposals, const Draw& draw) override {
+    std::vector<size_t> ready;
+    for (size_t i = 0; i < proposals.size(); ++i) {
+      const Proposal& p = proposals[i];
+      p.memory->go_back(last(p) + 1);
+      if (p.memory->end == last(p) + 1 && p.memory->begin <= last(p)) ready.push_back(i);
     }
-    memory.paired = n;
-
-    std::vector<TokenId> drafts;
-    for (int64_t position = n - 1;; ++position) {
-      predict(pass, position, rows - 1, memory);
-      drafts.push_back(draw(pass.at.logits, 0, position + 2));
-      if (static_cast<int>(drafts.size()) == count) return drafts;
-      if (rows > 1) {
-        const int64_t bytes = pass.at.h.cols * ops_.value_bytes();
-        const ops::Copy copy{pass.at.h.data + (rows - 1) * bytes, pass.at.h.data, bytes};
-        ops_.copy({&copy, 1});
-      }
-      rows = 1;
-      make_rows(pass, {&drafts.back(), 1}, position + 1, memory);
+    // One pass reads windows of one size, and the head takes so many rows.
+    const auto window = [&](size_t i) {
+      return window_at(last(proposals[i]), *proposals[i].memory);
+    };
+    std::stable_sort(ready.begin(), ready.end(),
+                     [&](size_t a, size_t b) { return window(a) < window(b); });
+    const auto most = static_cast<size_t>(std::min(pass.at.capacity, Workspace::kLogitRows));
+    for (size_t begin = 0, end = 0; begin < ready.size(); begin = end) {
+      while (end < ready.size() && end - begin < most && window(ready[end]) == window(ready[begin]))
+        ++end;
+      propose_together(pass, proposals, std::span(ready).subspan(begin, end - begin), draw);
     }
   }
 
  private:
-  // h holds the states of positions first..; pairs them with `tokens`, the ones that follow, and
+  // The position of the last token of the timeline, whose pair gives the first guess.
+  static int64_t last(const Proposal& p) { return std::ssize(p.timeline) - 1; }
+  int window_at(int64_t position, const DraftMemory& memory) const {
+    return static_cast<int>(
+        std::min<int64_t>(weights_.config.sliding_window, position + 1 - memory.begin));
+  }
+
+  // A guess of each of `which` at a time: row i of the pass is that of which[i].
+  void propose_together(const Pass& pass, std::span<const Proposal> proposals,
+                        std::span<const size_t> which, const Draw& draw) {
+    std::vector<ops::RowStore> stores;
+    std::vector<TokenId> tokens;
+    int most = 0;
+    for (const size_t i : which) {
+      const Proposal& p = proposals[i];
+      catch_up(pass, p);
+      stores.push_back(p.memory->raw.front());
+      tokens.push_back(p.drawn);
+      most = std::max(most, p.count);
+    }
+    for (size_t row = 0; row < which.size(); ++row) {
+      const Proposal& p = proposals[which[row]];
+      copy_rows(ops_, Direction::kFromRing, pass.at.h, static_cast<int>(row), p.memory->states,
+                p.memory->slots, last(p), 1);
+      p.memory->paired = last(p) + 1;
+    }
+    // Rows that want no more guesses run along; what they leave lies ahead of their timeline.
+    for (int depth = 0; depth < most; ++depth) {
+      std::vector<ops::Segment> segments;
+      std::vector<Guess> guesses;
+      for (size_t row = 0; row < which.size(); ++row) {
+        const Proposal& p = proposals[which[row]];
+        const int64_t position = last(p) + depth;
+        segments.push_back({static_cast<int>(row), {position, 1}});
+        if (depth < p.count) {
+          guesses.push_back(
+              {which[row], ops::row_of(pass.at.logits, static_cast<int64_t>(row)), position + 2});
+        }
+      }
+      const Pass rows = with_rows(pass, pass.at, segments);
+      make_rows(rows, tokens, stores);
+      predict(rows, stores,
+              window_at(segments.front().chunk.first, *proposals[which.front()].memory));
+      const std::vector<TokenId> drawn = draw(guesses);
+      for (size_t row = 0, next = 0; row < which.size(); ++row) {
+        if (depth < proposals[which[row]].count) tokens[row] = drawn[next++];
+      }
+    }
+  }
+
+  // The last pair reads the rows of one window; those before it that the block has not seen are
+  // made here.
+  void catch_up(const Pass& pass, const Proposal& p) {
+    const DraftMemory& memory = *p.memory;
+    int64_t first =
+        std::max({memory.paired, memory.begin, last(p) + 1 - weights_.config.sliding_window});
+    while (first < last(p)) {
+      const auto n = static_cast<int>(std::min<int64_t>(last(p) - first, pass.at.capacity));
+      copy_rows(ops_, Direction::kFromRing, pass.at.h, 0, memory.states, memory.slots, first, n);
+      const ops::Segment segment{0, {first, n}};
+      make_rows(with_rows(pass, pass.at, {&segment, 1}),
+                p.timeline.subspan(static_cast<size_t>(first) + 1, static_cast<size_t>(n)),
+                memory.raw);
+      first += n;
+    }
+  }
+
+  // h holds states of the rows' positions; pairs them with `tokens`, the ones that follow, and
   // writes their KV rows. Leaves h, mix and x as the attention needs them.
-  void make_rows(const Pass& pass, std::span<const TokenId> tokens, int64_t first,
-                 const DraftMemory& memory) {
-    const ops::Segment segment{0, {first, static_cast<int>(tokens.size())}};
-    const Pass rows = with_rows(pass, pass.at, {&segment, 1});
+  void make_rows(const Pass& rows, std::span<const TokenId> tokens,
+                 std::span<const ops::RowStore> stores) {
     const Workspace& at = rows.at;
     ops_.write_ids(tokens, at.tokens);
     ops_.rotation(rows.plain_frequencies, rows.segments, at.plain_angles);
@@ -80,25 +131,21 @@ class ClassicDrafter final : public Drafter {
     ops_.mtp_input(mtp_, rows.eps(), rows.n(), at.x, at.h);
     enter_sublayer(rows, mtp_.block.hc_attn, mtp_.block.attn_norm);
     ops_.project(mtp_.block.attn.wkv, rows.n(), at.x, at.kv);
-    store_raw_rows(rows, mtp_.block, memory.raw);
+    store_raw_rows(rows, mtp_.block, stores);
   }
 
-  // Runs the block for the one position in row `row`, which make_rows() has prepared, to logits in
-  // row 0. Its output state replaces the row of h.
-  void predict(const Pass& pass, int64_t position, int row, const DraftMemory& memory) {
-    Workspace at = from_row(pass.at, row, ops_.value_bytes());
-    const ops::Segment segment{0, {position, 1}};
-    const Pass last = with_rows(pass, at, {&segment, 1});
+  // Runs the block for the rows, which make_rows() has prepared, to logits. Its output states
+  // replace those in h.
+  void predict(const Pass& rows, std::span<const ops::RowStore> stores, int window) {
     ops::KeySet keys;
-    keys.raw = memory.raw;
-    keys.window = static_cast<int>(
-        std::min<int64_t>(pass.config.sliding_window, position + 1 - memory.begin));
-    ops_.project(mtp_.block.attn.wq_a, 1, at.x, at.qr);
-    make_queries(last, mtp_.block);
-    read_rows(last, mtp_.block, keys);
-    leave_sublayer(last);
-    feed_forward(last, mtp_.block);
-    head(last, mtp_.hc_head, mtp_.norm, weights_.head, 0, 1);
+    keys.raw = stores;
+    keys.window = window;
+    ops_.project(mtp_.block.attn.wq_a, rows.n(), rows.at.x, rows.at.qr);
+    make_queries(rows, mtp_.block);
+    read_rows(rows, mtp_.block, keys);
+    leave_sublayer(rows);
+    feed_forward(rows, mtp_.block);
+    head(rows, mtp_.hc_head, mtp_.norm, weights_.head, 0, rows.n());
   }
 
   const weights::ModelWeights& weights_;

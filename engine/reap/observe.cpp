@@ -112,10 +112,11 @@ class ObservedModel {
   // The draft blocks at the last positions before `end`, backwards: going back is free, and the
   // true next token is what a block is paired with. What they guess does not matter.
   void draft(std::span<const TokenId> sequence, size_t end) {
-    const auto any_token = [](ops::Floats, int64_t, int64_t) { return TokenId{0}; };
+    const auto any_token = [](std::span<const model::Guess>) { return std::vector{TokenId{0}}; };
     size_t length = std::min(end, sequence.size() - 1);
     for (int i = 0; i < kDraftsPerChunk && length > 0; ++i, --length) {
-      forward_.propose(sequence.first(length), sequence[length], 1, any_token, drafts_);
+      const model::Proposal proposal{sequence.first(length), sequence[length], 1, &drafts_};
+      forward_.propose({&proposal, 1}, any_token);
     }
   }
 

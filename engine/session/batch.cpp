@@ -50,19 +50,47 @@ std::vector<Member> begin_rounds(ops::Backend& backend, std::span<Engine::Round>
   return members;
 }
 
-/// Guesses behind the drawn token, cut behind the first stop token.
-void look_ahead(const EngineSettings& settings, const Member& member) {
-  Engine::Round& round = *member.round;
-  const auto is_stop = [&](TokenId token) {
+/// Guesses behind the drawn tokens, cut behind the first stop token. Each is drawn with the random
+/// number of its position: where draft and model agree about the distribution they then agree about
+/// the token.
+void look_ahead(const EngineSettings& settings, ops::Backend& backend, model::Forward& forward,
+                std::span<const Member> members) {
+  const auto is_stop = [](const Engine::Round& round, TokenId token) {
     return std::find(round.stops.begin(), round.stops.end(), token) != round.stops.end();
   };
-  const int64_t left = settings.context_length - member.session->length();
-  const int64_t count =
-      std::min<int64_t>(settings.draft_tokens, std::min(round.max_tokens, left) - 1);
-  if (count < 1 || is_stop(round.tokens.front())) return;
-  member.session->guess(*round.sampling, count, round.tokens);
-  const auto stop = std::find_if(round.tokens.begin(), round.tokens.end(), is_stop);
-  if (stop != round.tokens.end()) round.tokens.erase(stop + 1, round.tokens.end());
+  std::vector<model::Proposal> proposals;
+  std::vector<const Member*> owners;
+  for (const Member& member : members) {
+    const Engine::Round& round = *member.round;
+    const int64_t left = settings.context_length - member.session->length();
+    const int64_t count =
+        std::min<int64_t>(settings.draft_tokens, std::min(round.max_tokens, left) - 1);
+    if (count < 1 || is_stop(round, round.tokens.front())) continue;
+    proposals.push_back(member.session->proposal(round.tokens.front(), count));
+    owners.push_back(&member);
+  }
+  if (proposals.empty()) return;
+  forward.propose(proposals, [&](std::span<const model::Guess> guesses) {
+    std::vector<ops::Draw> draws;
+    for (const model::Guess& guess : guesses) {
+      const Member& owner = *owners[guess.proposal];
+      draws.push_back(
+          owner.session->draw(*owner.round->sampling, guess.logits, owner.round->tokens));
+    }
+    std::vector<TokenId> drawn(draws.size());
+    backend.sample(draws, drawn);
+    for (size_t i = 0; i < guesses.size(); ++i) {
+      owners[guesses[i].proposal]->round->tokens.push_back(
+          ops::require_token(drawn[i], draws[i].position));
+    }
+    return drawn;
+  });
+  for (const Member* owner : owners) {
+    std::vector<TokenId>& tokens = owner->round->tokens;
+    const auto stop = std::find_if(tokens.begin(), tokens.end(),
+                                   [&](TokenId token) { return is_stop(*owner->round, token); });
+    if (stop != tokens.end()) tokens.erase(stop + 1, tokens.end());
+  }
 }
 
 /// Ends the pass for some members, the rows of whose wanted logits lie end to end. The first token
@@ -144,10 +172,9 @@ void LoadedEngine::pass(std::span<Round> rounds, std::span<const Addition> addit
            "Leave some sessions for the next call.");
   }
 
-  for (const Member& member : begin_rounds(*backend_, rounds, sessions)) {
-    look_ahead(settings_, member);
-    members.push_back(member);
-  }
+  const std::vector<Member> decoding = begin_rounds(*backend_, rounds, sessions);
+  look_ahead(settings_, *backend_, *forward_, decoding);
+  members.insert(members.end(), decoding.begin(), decoding.end());
   if (members.empty()) return;
   std::vector<model::SequenceRows> batch;
   for (const Member& member : members) batch.push_back(member.session->begin(member.tokens()));

@@ -78,8 +78,10 @@ class TimelineSession final : public Session {
                  std::span<const TokenId> ahead) const;
   /// Those of the last token. Throws Error(kUsage) when they are not known.
   ops::Floats last_logits() const;
-  /// Appends up to `count` guesses to `ahead`, a drawn token that is not computed yet.
-  void guess(const SamplingSettings& sampling, int64_t count, std::vector<TokenId>& ahead);
+  /// Asks for guesses behind a drawn token that is not computed yet.
+  model::Proposal proposal(TokenId drawn, int64_t count) {
+    return {tokens_, drawn, static_cast<int>(count), &drafts_};
+  }
   /// A round's end: of the computed tokens `ahead` the first `kept` become part of the timeline;
   /// `logits` belong to the last of these.
   void settle(std::span<const TokenId> ahead, size_t kept, ops::Floats logits);

@@ -108,12 +108,13 @@ class Experiment {
     run(prompt, timeline, cache, memory);
     for (size_t i = 0; i + kDepth < answer.size(); ++i) {
       std::vector<std::vector<double>> q;
-      const auto draw = [&](ops::Floats from, int64_t row, int64_t) {
-        const ops::Floats at{from.data + row * from.cols * 4, from.cols};
-        q.push_back(distribution(backend_->read_floats(at, from.cols), temperature));
-        return answer[i + q.size()];
+      const auto draw = [&](std::span<const model::Guess> guesses) {
+        const ops::Floats logits = guesses.front().logits;
+        q.push_back(distribution(backend_->read_floats(logits, logits.cols), temperature));
+        return std::vector{answer[i + q.size()]};
       };
-      forward_->propose(timeline, answer[i], kDepth, draw, memory);
+      const model::Proposal proposal{timeline, answer[i], kDepth, &memory};
+      forward_->propose({&proposal, 1}, draw);
       add(p, q, i, tally);
       run({&answer[i], 1}, timeline, cache, memory);
     }

@@ -57,16 +57,16 @@ class DraftTimeline {
                              std::span<const int64_t> chosen) {
     std::vector<float> logits;
     size_t drawn = 0;
-    const auto draw = [&](ops::Floats from, int64_t row, int64_t position) {
-      EXPECT_EQ(position, static_cast<int64_t>(timeline.size() + 1 + drawn));
-      const ops::Floats at{from.data + row * from.cols * 4, from.cols};
-      const auto values = backend_->read_floats(at, from.cols);
+    const auto draw = [&](std::span<const model::Guess> guesses) {
+      EXPECT_EQ(guesses.size(), 1u);
+      EXPECT_EQ(guesses[0].position, static_cast<int64_t>(timeline.size() + 1 + drawn));
+      const auto values = backend_->read_floats(guesses[0].logits, guesses[0].logits.cols);
       logits.insert(logits.end(), values.begin(), values.end());
-      return static_cast<TokenId>(chosen[drawn++]);
+      return std::vector{static_cast<TokenId>(chosen[drawn++])};
     };
-    const auto drafts =
-        forward_.propose(timeline, newest, static_cast<int>(chosen.size()), draw, memory_);
-    EXPECT_EQ(drafts.size(), chosen.size());
+    const model::Proposal proposal{timeline, newest, static_cast<int>(chosen.size()), &memory_};
+    forward_.propose({&proposal, 1}, draw);
+    EXPECT_EQ(drawn, chosen.size());
     return logits;
   }
 

@@ -43,7 +43,7 @@ struct Answer {
   std::unique_ptr<Session> session;
   Tokens prompt = {};
   SamplingSettings sampling = {};
-  size_t wanted = 0;
+  size_t wanted = 0;  // tokens that are still to come
   Tokens tokens = {};
 
   bool reading() const { return session->length() < std::ssize(prompt); }
@@ -57,6 +57,7 @@ TEST_P(Rounds, EqualDecodingAlone) {
   for (const int depth : {0, reference->info().most_drafts}) {
     SCOPED_TRACE(depth);
     const auto engine = load(GetParam(), 5, depth);
+    const auto guessing = load(GetParam(), 1, depth);
     Rng rng(21);
     std::vector<Answer> answers;
     for (int i = 0; i < 5; ++i) answers.push_back({.session = engine->new_session()});
@@ -105,6 +106,14 @@ TEST_P(Rounds, EqualDecodingAlone) {
           alone->append(want);
         }
         ASSERT_EQ(logits_of(*answer.session), logits_of(*alone)) << "answer " << finished;
+        // The guesses, too, are those of a sequence alone.
+        const auto guesser = guessing->new_session();
+        guesser->extend_to(answer.prompt);
+        for (size_t left = answer.tokens.size(); left > 0;) {
+          left -= guesser->decode(answer.sampling, static_cast<int64_t>(left)).size();
+        }
+        EXPECT_EQ(answer.session->draft_counts().drafted, guesser->draft_counts().drafted);
+        EXPECT_EQ(answer.session->draft_counts().accepted, guesser->draft_counts().accepted);
       }
     }
     EXPECT_GT(mixed, 10);
