@@ -18,17 +18,21 @@ enum class Device { kCpu, kCuda };
 enum class KvDtype { kFp8, kBf16 };     // kFp8: packed rows, exactly the reference (model.md 4.3)
 enum class IndexDtype { kFp4, kBf16 };  // indexer keys and queries on the FP4 grid, or BF16
 enum class Precision { kReference, kF32 };  // kF32 (CPU): no rounding point and no simulation
+/// Where the weights of the GPU live: in its own memory, or in memory that it shares with the
+/// processors and that the driver moves (of use where both are the same).
+enum class Residency { kDevice, kManaged };
 
 struct EngineSettings {
   Device device = Device::kCpu;
   KvDtype kv_dtype = KvDtype::kFp8;
   IndexDtype index_dtype = IndexDtype::kFp4;
   Precision precision = Precision::kReference;
-  int64_t context_length = 8192;  // tokens a session can hold
-  int prefill_chunk = 512;        // tokens computed at once while reading a prompt
-  int sequences = 1;              // sessions that exist at a time
-  int threads = 0;                // CPU threads; 0 = all this process may use
-  int draft_tokens = 0;           // guesses checked beside a token, up to ModelInfo::most_drafts
+  int64_t context_length = 8192;             // tokens a session can hold
+  int prefill_chunk = 512;                   // tokens computed at once while reading a prompt
+  int sequences = 1;                         // sessions that exist at a time
+  int threads = 0;                           // CPU threads; 0 = all this process may use
+  Residency residency = Residency::kDevice;  // of Device::kCuda
+  int draft_tokens = 0;  // guesses checked beside a token, up to ModelInfo::most_drafts
 };
 
 /// What a checkpoint is, from config.json and tensor headers.
@@ -48,13 +52,16 @@ struct ModelInfo {
 struct MemoryEstimate {
   struct Part {
     /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "logits",
-    /// "drafter", "activations"
+    /// "drafter", "activations"; of the GPU also "CUDA context and graphs"
     std::string owner;
     int64_t bytes = 0;
   };
   std::vector<Part> parts;
   int64_t total_bytes() const;
 };
+
+/// Sees how far loading is: bytes of the weights that are in place, and of all.
+using LoadProgress = std::function<void(int64_t done, int64_t total)>;
 
 /// What is added to a token's logit before anything else.
 struct LogitBias {
@@ -171,6 +178,10 @@ class Engine {
   /// Error(kMachine) when the device is missing or the estimate exceeds the free memory.
   static std::unique_ptr<Engine> load(const std::filesystem::path& checkpoint,
                                       const EngineSettings& settings);
+  /// The same, telling `progress` where loading moves the weights (to the GPU); the CPU maps them.
+  static std::unique_ptr<Engine> load_watched(const std::filesystem::path& checkpoint,
+                                              const EngineSettings& settings,
+                                              const LoadProgress& progress);
   virtual ~Engine() = default;
 
   virtual const ModelInfo& info() const = 0;
@@ -204,6 +215,9 @@ class Engine {
 
 /// What the GPU behind Device::kCuda calls itself. Throws Error(kMachine) saying why there is none.
 std::string gpu_name();
+
+/// Bytes of that GPU's memory that are in use, by whomever; 0 without a GPU.
+int64_t gpu_memory_in_use();
 
 /// What `Engine::load` would take, from headers alone.
 MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,

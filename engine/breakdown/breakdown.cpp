@@ -10,13 +10,14 @@
 #include "engine/cache/kv_cache.h"
 #include "engine/model/forward.h"
 #include "engine/ops/cuda/estimate.h"
+#include "engine/weights/structure.h"
 
 namespace ds4 {
 namespace {
 
 std::unique_ptr<ops::Backend> make_backend(const EngineSettings& settings) {
   return settings.device == Device::kCuda
-             ? ops::make_cuda_backend(settings.precision)
+             ? ops::make_cuda_backend(settings.precision, settings.residency)
              : ops::make_cpu_backend(settings.threads, settings.precision);
 }
 
@@ -146,7 +147,6 @@ Breakdown break_down(const BreakdownOptions& options,
     throw Error(ErrorCode::kUsage, "context and repeats must be at least 1, the rest at least 0",
                 "8192 and 5 are a good start.");
   }
-  const weights::ModelWeights weights = weights::load_weights(options.checkpoint);
   EngineSettings settings = options.settings;
   settings.context_length = options.context + 1 + options.generated;
   settings.draft_tokens = 0;
@@ -155,18 +155,21 @@ Breakdown break_down(const BreakdownOptions& options,
   const int64_t chunk = settings.prefill_chunk;
   const int64_t chunk_at = options.context - chunk;  // the watched chunk
   const bool stretched = options.computed > 0 && options.computed < chunk_at;
-  if (stretched) check_stretch(weights.config, options.computed, chunk_at);
+  weights::OpenedModel opened = weights::open_model(options.checkpoint);
+  if (stretched) check_stretch(opened.config, options.computed, chunk_at);
+  std::unique_ptr<ops::Backend> device = make_backend(settings);
+  const weights::ModelWeights weights = device->load(std::move(opened), /*drafts=*/false, nullptr);
   std::vector<TokenId> tokens(static_cast<size_t>(settings.context_length));
   std::mt19937 random(3);
   for (TokenId& token : tokens) {
     token = static_cast<TokenId>(random() % static_cast<uint64_t>(weights.config.vocab_size));
   }
 
-  breakdown::WatchingBackend backend(make_backend(settings), weights);
+  breakdown::WatchingBackend backend(std::move(device), weights);
   Steps steps(weights, backend, settings, tokens);
   Breakdown result;
   result.settings = settings;
-  steps.run(0, 1);  // brings the weights to where they are used
+  steps.run(0, 1);  // the first touch of what was loaded
   result.prompt_tokens = stretched ? options.computed : options.context;
   for (int64_t at = 0; at < result.prompt_tokens; at += chunk) {
     const int64_t n = std::min(chunk, result.prompt_tokens - at);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/base/check.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 #include "engine/device/error.h"
@@ -11,6 +12,17 @@ namespace {
 
 // Every piece begins on a boundary that serves any vector load.
 constexpr int64_t kAlign = 256;
+
+[[noreturn]] void refuse(int64_t bytes) {
+  size_t free = 0;
+  size_t total = 0;
+  DS4_CUDA(cudaMemGetInfo(&free, &total));
+  throw Error(ErrorCode::kMachine,
+              "the GPU cannot give " + format_bytes(bytes) + ": " +
+                  format_bytes(static_cast<int64_t>(free)) + " of " +
+                  format_bytes(static_cast<int64_t>(total)) + " are free",
+              "Lower the context length or the prefill chunk, or free the GPU.");
+}
 
 }  // namespace
 
@@ -32,18 +44,41 @@ Memory::Memory(int64_t bytes) {
   const cudaError_t status = cudaMalloc(&data, static_cast<size_t>(bytes));
   if (status == cudaErrorMemoryAllocation) {
     static_cast<void>(cudaGetLastError());  // not sticky; the caller may go on with less
-    size_t free = 0;
-    size_t total = 0;
-    DS4_CUDA(cudaMemGetInfo(&free, &total));
-    throw Error(ErrorCode::kMachine,
-                "the GPU cannot give " + format_bytes(bytes) + ": " +
-                    format_bytes(static_cast<int64_t>(free)) + " of " +
-                    format_bytes(static_cast<int64_t>(total)) + " are free",
-                "Lower the context length or the prefill chunk, or free the GPU.");
+    refuse(bytes);
   }
   DS4_CUDA(status);
   data_ = static_cast<std::byte*>(data);
   bytes_ = bytes;
+}
+
+Memory Memory::managed(int64_t bytes, cudaStream_t stream) {
+  int together = 0;
+  DS4_CUDA(cudaDeviceGetAttribute(&together, cudaDevAttrConcurrentManagedAccess, 0));
+  if (!together) {
+    throw Error(ErrorCode::kMachine, "this GPU cannot use managed memory beside the processors",
+                "Use the residency device.");
+  }
+  size_t free = 0;
+  size_t total = 0;
+  DS4_CUDA(cudaMemGetInfo(&free, &total));
+  if (static_cast<size_t>(bytes) > free) refuse(bytes);
+  Memory memory;
+  if (bytes == 0) return memory;
+  void* data = nullptr;
+  DS4_CUDA(cudaMallocManaged(&data, static_cast<size_t>(bytes)));
+  memory.data_ = static_cast<std::byte*>(data);
+  memory.bytes_ = bytes;
+#if CUDART_VERSION >= 13000
+  cudaMemLocation here{};
+  here.type = cudaMemLocationTypeDevice;
+  DS4_CUDA(
+      cudaMemAdvise(data, static_cast<size_t>(bytes), cudaMemAdviseSetPreferredLocation, here));
+  DS4_CUDA(cudaMemPrefetchAsync(data, static_cast<size_t>(bytes), here, 0, stream));
+#else
+  DS4_CUDA(cudaMemAdvise(data, static_cast<size_t>(bytes), cudaMemAdviseSetPreferredLocation, 0));
+  DS4_CUDA(cudaMemPrefetchAsync(data, static_cast<size_t>(bytes), 0, stream));
+#endif
+  return memory;
 }
 
 Memory::~Memory() {
@@ -65,8 +100,31 @@ HostMemory::~HostMemory() {
   cudaFreeHost(data_);
 }
 
+Event::Event() {
+  // Who waits sleeps: the readers' threads are needed for other things.
+  DS4_CUDA(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming | cudaEventBlockingSync));
+}
+
+Event::~Event() {
+  cudaEventDestroy(event_);
+}
+
+void Event::record(cudaStream_t stream) const {
+  DS4_CUDA(cudaEventRecord(event_, stream));
+}
+
+void Event::wait() const {
+  DS4_CUDA(cudaEventSynchronize(event_));
+}
+
 std::byte* Arena::bytes(int64_t count) {
   const int64_t size = (count + kAlign - 1) / kAlign * kAlign;
+  if (fixed_) {
+    DS4_CHECK(used_ + size <= fixed_bytes_, "an operation needs more scratch memory than planned");
+    std::byte* piece = fixed_.get() + used_;
+    used_ += size;
+    return piece;
+  }
   wanted_ += size;
   if (used_ + size <= block_.bytes()) {
     std::byte* piece = block_.data() + used_;
@@ -75,6 +133,14 @@ std::byte* Arena::bytes(int64_t count) {
   }
   overflow_.emplace_back(size);
   return overflow_.back().data();
+}
+
+void Arena::fix(std::shared_ptr<std::byte> memory, int64_t bytes) {
+  DS4_CHECK(used_ == 0 && overflow_.empty());
+  block_ = Memory();
+  fixed_ = std::move(memory);
+  fixed_bytes_ = bytes;
+  ++generation_;
 }
 
 void Arena::clear() {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace ds4::device {
@@ -28,6 +29,10 @@ class Memory {
  public:
   Memory() = default;
   explicit Memory(int64_t bytes);
+  /// Managed memory that the driver is told to keep on the device and brings there now. Refused
+  /// like too much of the other kind, although the driver would take it, and where the device
+  /// cannot use managed memory together with the processors.
+  static Memory managed(int64_t bytes, cudaStream_t stream);
   ~Memory();
   Memory(Memory&& other) noexcept { swap(other); }
   Memory& operator=(Memory&& other) noexcept {
@@ -57,9 +62,24 @@ class HostMemory {
   std::byte* data_ = nullptr;
 };
 
+/// A point in a stream's work that the host can wait for; before record() there is nothing to wait
+/// for.
+class Event {
+ public:
+  Event();
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  void record(cudaStream_t stream) const;
+  void wait() const;
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 /// Scratch of one operation at a time: pieces are handed out until clear(), which frees all of them
-/// at once. Grows to the largest operation and stays there; safe because operations of one stream
-/// run in order.
+/// at once. Grows to the largest operation and stays there, unless its memory is fixed; safe
+/// because operations of one stream run in order.
 class Arena {
  public:
   template <class T>
@@ -67,6 +87,8 @@ class Arena {
     return reinterpret_cast<T*>(bytes(count * static_cast<int64_t>(sizeof(T))));
   }
   void clear();
+  /// From now on this memory, and no other: wanting more is a bug. Nothing may be handed out yet.
+  void fix(std::shared_ptr<std::byte> memory, int64_t bytes);
   /// Changes whenever the memory handed out moves.
   int64_t generation() const { return generation_; }
 
@@ -74,6 +96,8 @@ class Arena {
   std::byte* bytes(int64_t count);
 
   Memory block_;
+  std::shared_ptr<std::byte> fixed_;  // instead of the block
+  int64_t fixed_bytes_ = 0;
   int64_t used_ = 0;
   int64_t generation_ = 0;
   int64_t wanted_ = 0;            // of this operation, over all blocks

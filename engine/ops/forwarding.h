@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/ops/ops.h"
+#include "engine/weights/structure.h"
 
 namespace ds4::ops {
 
@@ -16,6 +17,11 @@ class ForwardingBackend : public Backend {
   explicit ForwardingBackend(std::unique_ptr<Backend> inner) : inner_(std::move(inner)) {}
 
   int value_bytes() const override { return inner_->value_bytes(); }
+  weights::ModelWeights load(weights::OpenedModel opened, bool drafts,
+                             const LoadProgress& progress) override {
+    return inner_->load(std::move(opened), drafts, progress);
+  }
+  void reserve(int64_t pieces, int64_t scratch) override { inner_->reserve(pieces, scratch); }
   Buffer allocate(int64_t bytes) override { return inner_->allocate(bytes); }
   void write_ids(std::span<const int32_t> from, Ids to) override { inner_->write_ids(from, to); }
   std::span<const float> read_floats(Floats from, int64_t count) override {

@@ -71,7 +71,22 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
+  // --- the model ------------------------------------------------------------------------------
+
+  /// Brings the parameters of a checkpoint to where the operations read them; what comes back names
+  /// them in every call and must stay where it is while the back end is used. Whether matrices may
+  /// be read through it depends on the back end: the GPU has the only copy. `drafts`: also the MTP
+  /// blocks. Parameters that come from elsewhere are taken from host memory at their first use.
+  /// Throws Error(kCheckpoint), Error(kIo), Error(kMachine).
+  virtual weights::ModelWeights load(weights::OpenedModel opened, bool drafts,
+                                     const LoadProgress& progress) = 0;
+
   // --- memory ---------------------------------------------------------------------------------
+
+  /// Takes all memory that allocate() will hand out and that the operations need besides
+  /// (cuda/estimate.h), once: wanting more is a bug from then on. Without this call memory is taken
+  /// as it is needed. A back end whose memory is the process's own has nothing to reserve.
+  virtual void reserve(int64_t /*pieces*/, int64_t /*scratch*/) {}
 
   /// Bytes one element of Values takes.
   virtual int value_bytes() const = 0;
@@ -210,7 +225,8 @@ class Backend {
 /// The CUDA back end (cuda/) on the first GPU. It keeps copies of the parameters it is given, so
 /// these must not move or change while it lives. Throws Error(kMachine) when this build or this
 /// machine has none.
-std::unique_ptr<Backend> make_cuda_backend(Precision precision);
+std::unique_ptr<Backend> make_cuda_backend(Precision precision,
+                                           Residency residency = Residency::kDevice);
 
 /// The CPU back end (cpu/): `threads` 0 = all this process may use.
 std::unique_ptr<Backend> make_cpu_backend(int threads, Precision precision);

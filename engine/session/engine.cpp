@@ -11,19 +11,33 @@ namespace ds4 {
 
 std::unique_ptr<Engine> Engine::load(const std::filesystem::path& checkpoint,
                                      const EngineSettings& settings) {
+  return load_watched(checkpoint, settings, nullptr);
+}
+
+std::unique_ptr<Engine> Engine::load_watched(const std::filesystem::path& checkpoint,
+                                             const EngineSettings& settings,
+                                             const LoadProgress& progress) {
   weights::OpenedModel opened = weights::open_model(checkpoint);
   ModelInfo info = weights::model_info(opened);
   session::check_settings(settings, info);
   auto backend = settings.device == Device::kCuda
-                     ? ops::make_cuda_backend(settings.precision)
+                     ? ops::make_cuda_backend(settings.precision, settings.residency)
                      : ops::make_cpu_backend(settings.threads, settings.precision);
-  session::check_free_memory(session::estimate(opened, settings), settings.device);
-  return std::make_unique<session::LoadedEngine>(weights::load_weights(std::move(opened)),
-                                                 std::move(info), settings, std::move(backend));
+  const session::MemoryPlan plan = session::plan_memory(opened, settings);
+  session::check_free_memory(plan.estimate, settings.device);
+  backend->reserve(plan.pieces, plan.scratch);
+  weights::ModelWeights weights =
+      backend->load(std::move(opened), settings.draft_tokens > 0, progress);
+  return std::make_unique<session::LoadedEngine>(std::move(weights), std::move(info), settings,
+                                                 std::move(backend));
 }
 
 std::string gpu_name() {
   return ops::cuda_device_name();
+}
+
+int64_t gpu_memory_in_use() {
+  return ops::cuda_used_bytes();
 }
 
 namespace session {
@@ -54,6 +68,10 @@ void check_settings(const EngineSettings& settings, const ModelInfo& info) {
     refuse("draft_tokens is " + std::to_string(settings.draft_tokens) + "; 0 to " +
                std::to_string(info.most_drafts) + " work with this checkpoint",
            "0 decodes without guesses.");
+  }
+  if (settings.residency != Residency::kDevice && settings.device != Device::kCuda) {
+    refuse("residency is about the memory of a GPU; the device is cpu",
+           "Leave it at device, or choose the device cuda.");
   }
   if (settings.threads < 0 || settings.threads > 1024) {
     refuse("threads is " + std::to_string(settings.threads) + "; 1 to 1024 work, 0 means all",

@@ -14,6 +14,7 @@
 #include "engine/model/workspace.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/ops/ops.h"
+#include "engine/weights/weights.h"
 
 namespace ds4 {
 
@@ -24,46 +25,90 @@ int64_t MemoryEstimate::total_bytes() const {
 
 MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,
                                const EngineSettings& settings) {
-  return session::estimate(weights::open_model(checkpoint), settings);
-}
-
-MemoryEstimate session::estimate(const weights::OpenedModel& opened,
-                                 const EngineSettings& settings) {
-  const weights::ModelConfig& config = opened.config;
-  const weights::Structure& structure = opened.structure;
-  int64_t weight_bytes = 0;
-  for (const weights::TensorRef& tensor : opened.checkpoint.tensors())
-    weight_bytes += tensor.bytes();
-
-  int experts = 0;
-  for (const auto& counts : {structure.experts_per_layer, structure.experts_per_mtp_block}) {
-    for (const int count : counts) experts = std::max(experts, count);
-  }
-  const int rows = batch_rows(settings);
-  const cache::CachePlan plan = cache::plan_cache(config, settings);
-  const bool cuda = settings.device == Device::kCuda;
-  const int value_bytes = cuda ? ops::cuda_value_bytes(settings.precision) : ops::kCpuValueBytes;
-  const int64_t scratch =
-      cuda ? ops::cuda_scratch_bytes(config, rows, settings.precision)
-           : ops::cpu_scratch_bytes(config, rows, settings.context_length, settings.threads);
-  const int64_t activations = model::workspace_bytes(config, experts, rows, value_bytes) + scratch;
-  const int64_t n = settings.sequences;
-  const model::DraftBytes drafter =
-      model::drafter_bytes(config, static_cast<int>(structure.experts_per_mtp_block.size()),
-                           settings, rows, value_bytes);
-  return {{{"weights", weight_bytes},
-           {"raw KV", n * plan.raw_bytes},
-           {"compressed KV", n * plan.compressed_bytes},
-           {"indexer keys", n * plan.key_bytes},
-           {"tails", n * plan.tail_bytes},
-           {"marks", n * cache::marks_bytes(plan, config.vocab_size)},
-           {"logits", n * config.vocab_size * 4},
-           {"drafter", drafter.engine + n * drafter.sequence},
-           {"activations", activations}}};
+  return session::plan_memory(weights::open_model(checkpoint), settings).estimate;
 }
 
 namespace session {
 namespace {
+
+// What both back ends allocate: the pieces of one sequence, and those of the engine.
+struct Pieces {
+  cache::CachePlan cache;
+  model::DraftBytes drafter;
+  int experts = 0;
+  int64_t workspace = 0;
+};
+
+Pieces pieces_of(const weights::OpenedModel& opened, const EngineSettings& settings,
+                 int value_bytes) {
+  const weights::Structure& structure = opened.structure;
+  Pieces pieces;
+  pieces.cache = cache::plan_cache(opened.config, settings);
+  pieces.drafter =
+      model::drafter_bytes(opened.config, static_cast<int>(structure.experts_per_mtp_block.size()),
+                           settings, batch_rows(settings), value_bytes);
+  for (const auto& counts : {structure.experts_per_layer, structure.experts_per_mtp_block}) {
+    for (const int count : counts) pieces.experts = std::max(pieces.experts, count);
+  }
+  pieces.workspace =
+      model::workspace_bytes(opened.config, pieces.experts, batch_rows(settings), value_bytes);
+  return pieces;
+}
+
+MemoryPlan plan_host(const weights::OpenedModel& opened, const EngineSettings& settings) {
+  const Pieces pieces = pieces_of(opened, settings, ops::kCpuValueBytes);
+  const cache::CachePlan& cache = pieces.cache;
+  const int64_t n = settings.sequences;
+  int64_t weight_bytes = 0;
+  for (const weights::TensorRef& tensor : opened.checkpoint.tensors())
+    weight_bytes += tensor.bytes();
+  const int64_t scratch = ops::cpu_scratch_bytes(opened.config, batch_rows(settings),
+                                                 settings.context_length, settings.threads);
+  return {.estimate = {{{"weights", weight_bytes},
+                        {"raw KV", n * cache.raw_bytes},
+                        {"compressed KV", n * cache.compressed_bytes},
+                        {"indexer keys", n * cache.key_bytes},
+                        {"tails", n * cache.tail_bytes},
+                        {"marks", n * cache::marks_bytes(cache, opened.config.vocab_size)},
+                        {"logits", n * opened.config.vocab_size * 4},
+                        {"drafter", pieces.drafter.engine + n * pieces.drafter.sequence},
+                        {"activations", pieces.workspace + scratch}}}};
+}
+
+// Every piece as the back end rounds it, so that the sum is what it takes.
+MemoryPlan plan_device(const weights::OpenedModel& opened, const EngineSettings& settings) {
+  const auto rounded = [](int64_t bytes) { return ops::cuda_piece_bytes(bytes); };
+  const auto if_any = [&](int64_t bytes) { return bytes ? rounded(bytes) : 0; };
+  const Pieces pieces = pieces_of(opened, settings, ops::cuda_value_bytes(settings.precision));
+  const cache::CachePlan& cache = pieces.cache;
+  const int64_t n = settings.sequences;
+  weights::ModelWeights shapes = weights::model_shapes(opened);
+  if (settings.draft_tokens == 0) {
+    shapes.mtp.reset();
+    shapes.dspark.reset();
+  }
+  const int64_t scratch =
+      ops::cuda_scratch_bytes(opened.config, pieces.experts, batch_rows(settings),
+                              settings.context_length, settings.precision);
+  const int64_t frequencies = 2 * rounded(opened.config.qk_rope_head_dim / 2 * 4);
+  MemoryPlan plan{
+      .estimate = {{{"raw KV", n * rounded(cache.raw_bytes)},
+                    {"compressed KV", n * rounded(cache.compressed_bytes)},
+                    {"indexer keys", n * rounded(cache.key_bytes)},
+                    {"tails", n * rounded(cache.tail_bytes)},
+                    {"marks", n * rounded(cache::marks_bytes(cache, opened.config.vocab_size))},
+                    {"logits", n * rounded(opened.config.vocab_size * 4)},
+                    {"drafter",
+                     if_any(pieces.drafter.engine) + n * if_any(pieces.drafter.sequence)},
+                    {"activations", rounded(pieces.workspace) + frequencies + rounded(scratch)}}},
+      .pieces = 0,
+      .scratch = scratch};
+  plan.pieces = plan.estimate.total_bytes() - rounded(scratch);
+  auto& parts = plan.estimate.parts;
+  parts.insert(parts.begin(), {"weights", ops::cuda_weight_bytes(shapes, settings.precision)});
+  parts.push_back({"CUDA context and graphs", ops::kCudaContextBytes});
+  return plan;
+}
 
 // What the system says it can still give; no limit where it does not say.
 int64_t free_host_bytes() {
@@ -79,13 +124,20 @@ int64_t free_host_bytes() {
 
 }  // namespace
 
+MemoryPlan plan_memory(const weights::OpenedModel& opened, const EngineSettings& settings) {
+  return settings.device == Device::kCuda ? plan_device(opened, settings)
+                                          : plan_host(opened, settings);
+}
+
 int batch_rows(const EngineSettings& settings) {
   const int64_t chunk = std::min<int64_t>(settings.prefill_chunk, settings.context_length);
   return static_cast<int>(std::max<int64_t>(chunk, settings.sequences * cache::kDraftRows));
 }
 
 void check_free_memory(const MemoryEstimate& estimate, Device device) {
-  const int64_t available = device == Device::kCuda ? ops::cuda_free_bytes() : free_host_bytes();
+  // The context exists by now and is no longer free.
+  const int64_t available =
+      device == Device::kCuda ? ops::cuda_free_bytes() + ops::kCudaContextBytes : free_host_bytes();
   if (estimate.total_bytes() <= available) return;
   std::string what = "the engine needs " + format_bytes(estimate.total_bytes()) + ", " +
                      format_bytes(available) + " are free" +

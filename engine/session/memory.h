@@ -10,8 +10,15 @@ namespace ds4::session {
 /// drafts of every sequence.
 int batch_rows(const EngineSettings& settings);
 
+struct MemoryPlan {
+  MemoryEstimate estimate;
+  // For Backend::reserve(): what allocate() will be asked for, and for the operations.
+  int64_t pieces = 0;
+  int64_t scratch = 0;
+};
+
 /// What an engine of an opened checkpoint takes.
-MemoryEstimate estimate(const weights::OpenedModel& opened, const EngineSettings& settings);
+MemoryPlan plan_memory(const weights::OpenedModel& opened, const EngineSettings& settings);
 
 /// Throws Error(kMachine) when the estimate exceeds what the device can still give.
 void check_free_memory(const MemoryEstimate& estimate, Device device);

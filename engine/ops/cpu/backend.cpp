@@ -14,6 +14,7 @@
 #include "engine/base/units.h"
 #include "engine/ops/cpu/mixing.h"
 #include "engine/ops/sampling.h"
+#include "engine/weights/structure.h"
 
 namespace ds4::ops {
 
@@ -27,6 +28,12 @@ CpuBackend::CpuBackend(int threads, Precision precision)
     : pool_(threads),
       strict_(precision == Precision::kReference),
       scratch_(static_cast<size_t>(pool_.threads())) {}
+
+// Matrices are read where they are mapped, page by page as they are needed.
+weights::ModelWeights CpuBackend::load(weights::OpenedModel opened, bool /*drafts*/,
+                                       const LoadProgress& /*progress*/) {
+  return weights::load_weights(std::move(opened));
+}
 
 Buffer CpuBackend::allocate(int64_t bytes) {
   DS4_CHECK(bytes >= 0);

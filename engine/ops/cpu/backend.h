@@ -42,6 +42,8 @@ class CpuBackend final : public Backend {
   CpuBackend(int threads, Precision precision);
 
   int value_bytes() const override { return kCpuValueBytes; }
+  weights::ModelWeights load(weights::OpenedModel opened, bool drafts,
+                             const LoadProgress& progress) override;
   Buffer allocate(int64_t bytes) override;
   void write_ids(std::span<const int32_t> from, Ids to) override;
   std::span<const float> read_floats(Floats from, int64_t count) override;

@@ -13,7 +13,7 @@ namespace {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cuda_backend(Precision /*precision*/) {
+std::unique_ptr<Backend> make_cuda_backend(Precision /*precision*/, Residency /*residency*/) {
   refuse();
 }
 

@@ -2,10 +2,14 @@
 #include "engine/ops/cuda/backend.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "engine/base/check.h"
 #include "engine/base/error.h"
 #include "engine/device/error.h"
+#include "engine/ops/cuda/pool.h"
+#include "engine/weights/byte_feed.h"
+#include "engine/weights/structure.h"
 
 namespace ds4::ops {
 namespace {
@@ -40,9 +44,9 @@ std::string cuda_device_name() {
   return properties.name;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(Precision precision) {
+std::unique_ptr<Backend> make_cuda_backend(Precision precision, Residency residency) {
   cuda_device_name();  // without one, its error says why
-  return std::make_unique<cuda::CudaBackend>(precision);
+  return std::make_unique<cuda::CudaBackend>(precision, residency);
 }
 
 int64_t cuda_free_bytes() {
@@ -67,9 +71,10 @@ void check_launches() {
   DS4_CUDA(cudaGetLastError());
 }
 
-CudaBackend::CudaBackend(Precision precision)
+CudaBackend::CudaBackend(Precision precision, Residency residency)
     : at_{stream_, precision == Precision::kReference, capability() >= 90},
-      weights_(stream_, at_.strict, multiplies_e4m3(capability())),
+      weights_(stream_, at_.strict, multiplies_e4m3(capability()), residency,
+               [this](int64_t bytes) { return allocate(bytes); }),
       recordings_(stream_, arena_),
       drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {}
 
@@ -78,11 +83,45 @@ CudaBackend::Operation CudaBackend::begin(const char* name) {
   return {at_, device::Range(name)};
 }
 
+weights::ModelWeights CudaBackend::load(weights::OpenedModel opened, bool drafts,
+                                        const LoadProgress& progress) {
+  const weights::ByteFeed feed(opened.checkpoint);
+  weights::ModelWeights model = weights::load_vectors(opened, feed);
+  if (!drafts) {
+    model.mtp.reset();
+    model.dspark.reset();
+  }
+  weights_.load(model, feed, progress);
+  return model;
+}
+
+struct CudaBackend::Reserved {
+  explicit Reserved(int64_t bytes) : block(bytes), pool(bytes) {}
+  device::Memory block;
+  Pool pool;
+};
+
+void CudaBackend::reserve(int64_t pieces, int64_t scratch) {
+  DS4_CHECK(!reserved_, "reserve() is called once");
+  reserved_ = std::make_shared<Reserved>(pieces + Pool::rounded(scratch));
+  const Buffer fixed = allocate(scratch);
+  arena_.fix(fixed.data, scratch);
+}
+
 Buffer CudaBackend::allocate(int64_t bytes) {
   DS4_CHECK(bytes >= 0);
-  auto memory = std::make_shared<device::Memory>(std::max<int64_t>(bytes, 1));
-  DS4_CUDA(cudaMemsetAsync(memory->data(), 0, static_cast<size_t>(memory->bytes()), stream_));
-  return {std::shared_ptr<std::byte>(memory, memory->data()), bytes};
+  std::shared_ptr<std::byte> data;
+  if (reserved_) {
+    const std::optional<int64_t> at = reserved_->pool.take(bytes);
+    DS4_CHECK(at.has_value(), "more memory is wanted than was planned");
+    data = {reserved_->block.data() + *at,
+            [reserved = reserved_, at = *at](std::byte*) { reserved->pool.give_back(at); }};
+  } else {
+    const auto memory = std::make_shared<device::Memory>(std::max<int64_t>(bytes, 1));
+    data = {memory, memory->data()};
+  }
+  DS4_CUDA(cudaMemsetAsync(data.get(), 0, static_cast<size_t>(bytes), stream_));
+  return {std::move(data), bytes};
 }
 
 void CudaBackend::write_ids(std::span<const int32_t> from, Ids to) {

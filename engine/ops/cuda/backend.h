@@ -1,10 +1,11 @@
 // The CUDA back end: every operation is one or a few kernels (kernels.h) on one stream. Values are
-// BF16 in the reference precision, f32 otherwise. Parameters are copied to the GPU at their first
-// use and must not change or move afterwards.
+// BF16 in the reference precision, f32 otherwise. Parameters are on the GPU after load(), others
+// from their first use on, and must not change or move afterwards.
 #pragma once
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "engine/device/memory.h"
@@ -20,11 +21,14 @@ namespace ds4::ops::cuda {
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(Precision precision);
+  CudaBackend(Precision precision, Residency residency);
 
   int value_bytes() const override {
     return cuda_value_bytes(strict() ? Precision::kReference : Precision::kF32);
   }
+  weights::ModelWeights load(weights::OpenedModel opened, bool drafts,
+                             const LoadProgress& progress) override;
+  void reserve(int64_t pieces, int64_t scratch) override;
   Buffer allocate(int64_t bytes) override;
   void write_ids(std::span<const int32_t> from, Ids to) override;
   std::span<const float> read_floats(Floats from, int64_t count) override;
@@ -119,8 +123,12 @@ class CudaBackend final : public Backend {
   /// While a step is prepared, recorded or replayed: where the device finds its positions.
   const int64_t* origins() const { return recordings_.positions(); }
 
+  /// What reserve() took and its pieces; Buffers keep it alive.
+  struct Reserved;
+
   device::Stream stream_;
   Launch at_;
+  std::shared_ptr<Reserved> reserved_;
   device::Arena arena_;
   WeightStore weights_;
   device::Stamps stamps_;

@@ -6,6 +6,7 @@
 
 #include "engine/api/session.h"
 #include "engine/weights/config.h"
+#include "engine/weights/weights.h"
 
 namespace ds4::ops {
 
@@ -15,8 +16,17 @@ inline constexpr int cuda_value_bytes(Precision precision) {
 }
 /// Attention and indexer scores are computed in portions of this size.
 inline constexpr int64_t kCudaScoreBytes = int64_t{64} << 20;
-/// The scratch memory its operations grow to with chunks of `rows` tokens.
-int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int rows, Precision precision);
+/// What Backend::allocate(bytes) takes of what was reserved.
+int64_t cuda_piece_bytes(int64_t bytes);
+/// What the parameters take, whose values do not matter (weights::model_shapes).
+int64_t cuda_weight_bytes(const weights::ModelWeights& shapes, Precision precision);
+/// The scratch memory that its operations need for chunks of `rows` tokens. `experts`: the most
+/// that any layer has.
+int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int experts, int rows,
+                           int64_t context_length, Precision precision);
+/// What the CUDA context with its kernels and a few recorded steps take, as measured on one H200
+/// (docs/perf/gpu.md, "Loading and memory"): another GPU's context may differ by some hundred MiB.
+inline constexpr int64_t kCudaContextBytes = int64_t{540} << 20;
 /// The name of the first GPU; throws Error(kMachine) where no GPU can be used.
 std::string cuda_device_name();
 /// Bytes the first GPU can still give; 0 without one.

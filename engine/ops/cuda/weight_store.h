@@ -1,16 +1,22 @@
-// The model's parameters on the device, copied and repacked once, found again by the address they
-// have in host memory. Host code only.
+// The model's parameters on the device, found by the address that names them (weights/matrix.h). A
+// whole model comes through load(), into one block; single ones that no plan knew of come from host
+// memory at their first use. Host code only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
+#include <set>
 #include <span>
-#include <tuple>
 #include <vector>
 
+#include "engine/api/session.h"
 #include "engine/device/memory.h"
 #include "engine/ops/cuda/kernels.h"
+#include "engine/ops/cuda/weight_plan.h"
+#include "engine/ops/views.h"
+#include "engine/weights/byte_feed.h"
 #include "engine/weights/weights.h"
 
 namespace ds4::ops::cuda {
@@ -22,7 +28,6 @@ struct Product {
   bool quantise = false;       // x passes Q8 first
   Tiles tiles;
   const PlainMatrix* table = nullptr;  // plain: one per matrix, in device memory
-  std::vector<device::Memory> memory;
 };
 
 /// The gated experts of a layer, or its shared expert as a stack of one.
@@ -34,9 +39,16 @@ struct ExpertStack {
 
 class WeightStore {
  public:
+  using Allocate = std::function<Buffer(int64_t bytes)>;
   /// `e4m3`: the GPU multiplies FP8 operands. `strict`: the reference precision; otherwise nothing
-  /// is tiled.
-  WeightStore(cudaStream_t stream, bool strict, bool e4m3);
+  /// is tiled. `residency`: of what load() brings. `allocate`: where other parameters go.
+  WeightStore(cudaStream_t stream, bool strict, bool e4m3, Residency residency, Allocate allocate);
+
+  /// Brings a whole model into one block (weight_load.cpp). Staging takes at most 256 MiB, half of
+  /// it pinned, half on the device. Throws Error(kMachine) when the block does not fit, and what
+  /// the feed throws.
+  void load(const weights::ModelWeights& model, const weights::ByteFeed& feed,
+            const LoadProgress& progress);
 
   /// Parameters must keep their address and content while the store lives.
   const float* vector(std::span<const float> values);
@@ -49,29 +61,36 @@ class WeightStore {
   const ExpertStack& shared(const weights::Expert& expert);
 
  private:
-  using Matrices = std::vector<const weights::Matrix*>;
-
   template <class T>
   const T* copy(std::span<const T> values);
-  device::Memory upload(const void* from, int64_t bytes);
-  PlainMatrix upload_plain(const weights::Matrix& w, std::vector<device::Memory>& memory);
-  /// How stacks of these matrices can be tiled; false when they cannot.
-  bool tileable(const Matrices& matrices, bool quantise, Feed& feed) const;
-  /// Stack i is the matrices i * per_stack .. laid over each other.
-  Product make_tiled(const Matrices& matrices, int per_stack, int groups, Feed feed);
-  Product make_plain(const Matrices& matrices, int groups);
-  Product make(const Matrices& matrices, bool quantise);
-  ExpertStack make_experts(std::span<const weights::Expert> experts);
-  void pack(const weights::Matrix& w, Feed feed, uint8_t* tiles, uint8_t* scales);
+  const ExpertStack& stack(std::span<const weights::Expert> experts);
+  /// Plans and uploads what `add` adds to a plan.
+  template <class Add>
+  void take_loose(const Add& add);
+  /// The pieces into `block`. Pieces whose scales turn out not to be ordinary go into `odd`.
+  void fill(const WeightPlan& plan, const weights::ByteFeed& feed, uint8_t* block,
+            const LoadProgress& progress, std::set<const std::byte*>& odd);
+  /// Bytes [first, first + bytes) of a piece from host memory, through `staging` where they are
+  /// repacked. Stream-ordered.
+  void upload(const WeightPiece& piece, int64_t first, int64_t bytes, const std::byte* from,
+              uint8_t* staging, uint8_t* block);
+  /// From now on the plan's parameters are found.
+  void adopt(const WeightPlan& plan, uint8_t* block);
+  PlainMatrix resolve(const PlannedMatrix& planned, const uint8_t* block) const;
+  Product resolve(const PlannedProduct& planned, uint8_t* block);
+  Feed feed_of(const PlannedProduct& planned) const;
 
   cudaStream_t stream_;
   const bool strict_;
   const bool e4m3_;
-  device::Memory staging_;
-  std::map<std::pair<const void*, size_t>, device::Memory> vectors_;
-  std::map<const void*, std::pair<PlainMatrix, std::vector<device::Memory>>> plain_;
-  std::map<std::tuple<const void*, int, bool>, Product> products_;
-  std::map<const void*, ExpertStack> experts_;
+  const Residency residency_;
+  const Allocate allocate_;
+  device::Memory block_;       // of load()
+  std::vector<Buffer> loose_;  // of the others
+  std::map<WeightPlan::VectorKey, const uint8_t*> vectors_;
+  std::map<const void*, PlainMatrix> plain_;
+  std::map<WeightPlan::ProductKey, Product> products_;
+  std::map<const void*, ExpertStack> stacks_;
 };
 
 }  // namespace ds4::ops::cuda
