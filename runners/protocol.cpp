@@ -100,7 +100,7 @@ reports::ScoreRow score_from(const json& j) {
 
 std::optional<Message> message_from(const json& j) {
   const std::string type = j.at("type");
-  if (type == "phase") return PhaseMessage{j.at("phase")};
+  if (type == "phase") return PhaseMessage{j.at("phase"), j.at("detail")};
   if (type == "ready") return ReadyMessage{j.at("description"), j.at("cases")};
   if (type == "case") return CaseMessage{j.at("suite"), j.at("case")};
   if (type == "progress") return ProgressMessage{j.at("prompt"), j.at("completion")};
@@ -121,7 +121,7 @@ std::string encode(const Message& message) {
   const json j = std::visit(
       Overloaded{
           [](const PhaseMessage& m) {
-            return json{{"type", "phase"}, {"phase", m.phase}};
+            return json{{"type", "phase"}, {"phase", m.phase}, {"detail", m.detail}};
           },
           [](const ReadyMessage& m) {
             return json{{"type", "ready"}, {"description", m.description}, {"cases", m.cases}};

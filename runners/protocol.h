@@ -23,7 +23,8 @@ struct Assignment {
 };
 
 struct PhaseMessage {
-  std::string phase;  // "load", "warm-up", "cases"
+  std::string phase;   // "load", "warm-up", "cases"
+  std::string detail;  // how far it is, as people read it; "" unless it tells
 };
 struct ReadyMessage {
   std::string description;  // Capabilities::description

@@ -105,6 +105,7 @@ class Launch {
   void take(const Message& message) {
     if (const auto* m = std::get_if<PhaseMessage>(&message)) {
       state_.phase = m->phase;
+      state_.phase_detail = m->detail;
     } else if (const auto* ready = std::get_if<ReadyMessage>(&message)) {
       state_.n_cases = ready->cases;
       case_start_ = monotonic_seconds();

@@ -26,14 +26,16 @@ class Worker final : public Work {
     const double start = monotonic_seconds();
     target_ = make_target(profile_);
     const Capabilities capabilities =
-        target_->open([&](const std::string& phase) { send(PhaseMessage{phase}); });
+        target_->open([&](const std::string& phase, const std::string& detail) {
+          send(PhaseMessage{phase, detail});
+        });
     const double load_s = monotonic_seconds() - start;
     missing_ = missing_cases();
     counter_ = {[&](const Conversation& c) { return target_->count_tokens(c); },
                 capabilities.exact_token_counts};
     send(ReadyMessage{capabilities.description, static_cast<int>(missing_.size())});
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
-    send(PhaseMessage{"cases"});
+    send(PhaseMessage{"cases", ""});
     const double cases_start = monotonic_seconds();
     target_->run(*this);
     const double cases_s = monotonic_seconds() - cases_start;

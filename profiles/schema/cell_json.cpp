@@ -17,6 +17,7 @@ json engine_json(const EngineSection& engine) {
   return {{"device", engine.device},
           {"kv_dtype", engine.kv_dtype},
           {"index_dtype", engine.index_dtype},
+          {"residency", engine.residency},
           {"context_length", engine.context_length},
           {"prefill_chunk", engine.prefill_chunk},
           {"draft_tokens", engine.draft_tokens},
@@ -34,6 +35,7 @@ EngineSection engine_from(const json& j) {
   j.at("prefill_chunk").get_to(engine.prefill_chunk);
   engine.draft_tokens = j.value("draft_tokens", engine.draft_tokens);  // absent before it existed
   engine.sequences = j.value("sequences", engine.sequences);           // like this one
+  engine.residency = j.value("residency", engine.residency);           // and this
   j.at("threads").get_to(engine.threads);
   j.at("seed").get_to(engine.seed);
   return engine;

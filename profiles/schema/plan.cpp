@@ -25,6 +25,7 @@ std::string canonical_semantics(const Profile& profile) {
   // Left out at its default, so that keys of cells from before it existed still hold.
   if (profile.engine.draft_tokens) engine["draft_tokens"] = profile.engine.draft_tokens;
   if (profile.engine.sequences != 1) engine["sequences"] = profile.engine.sequences;
+  if (profile.engine.residency != "device") engine["residency"] = profile.engine.residency;
   engine["threads"] = profile.engine.threads;
   engine["seed"] = profile.engine.seed;
   // An object by name: the order of suites in the file does not change what is measured.

@@ -36,7 +36,7 @@ std::string choice(const toml::node& node, const TomlSource& source, const char*
   return source.one_of(node, key, valid);
 }
 
-const std::array<EngineKey, 9> kEngineKeys{{
+const std::array<EngineKey, 10> kEngineKeys{{
     {"device",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.device = choice<2>(node, source, "engine.device", {"cpu", "cuda"});
@@ -48,6 +48,10 @@ const std::array<EngineKey, 9> kEngineKeys{{
     {"index_dtype",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.index_dtype = choice<2>(node, source, "engine.index_dtype", {"fp4", "bf16"});
+     }},
+    {"residency",
+     [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
+       engine.residency = choice<2>(node, source, "engine.residency", {"device", "managed"});
      }},
     {"context_length",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {

@@ -1,5 +1,6 @@
 // Sections of numbers: speed, memory, long context and quality.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "engine/base/checkpoint_name.h"
@@ -239,20 +240,40 @@ Section speed_section(PageContext& context) {
   return section;
 }
 
-// The plan is held to what the process took: a plan that is broken by more than 3 % and 256 MiB
-// must not be trusted to say what fits. (Less than planned is no fault: caches fill as they are
-// used.)
+// A plan and what was taken in its stead.
+struct PlannedMemory {
+  const char* planned;
+  const char* taken;
+  double share;    // that may be wrong,
+  double bytes;    // or so many bytes
+  bool both_ways;  // less than planned is a fault as well
+  const char* whose;
+  const char* bounds;
+};
+
+// A process fills its caches as it uses them; of the GPU everything planned is taken at once.
+constexpr PlannedMemory kPlans[] = {{"planned_memory", "peak_memory", 0.03, 256.0 * 1024 * 1024,
+                                     false, "the process", "3 % and 256 MiB"},
+                                    {"planned_device_memory", "device_memory", 0.02,
+                                     256.0 * 1024 * 1024, true, "the GPU", "2 % and 256 MiB"}};
+
+// The plan is held to what was taken: a plan that is broken must not be trusted to say what fits.
 void add_plan_warning(PageContext& context, const CellRow& cell, Section& section) {
-  const Figure* planned = context.figure({cell.key, "", {}}, "planned_memory");
-  const Figure* peak = context.figure({cell.key, "", {}}, "peak_memory");
-  if (!planned || !peak) return;
-  const double plan = (*planned)->value.value_or(0);
-  const double excess = (*peak)->value.value_or(0) - plan;
-  if (excess <= std::max(0.03 * plan, 256.0 * 1024 * 1024)) return;
-  section.paragraphs.push_back("Warning: the process of cell " + cell.label + " took " +
-                               format_bytes(static_cast<int64_t>(excess)) +
-                               " more than planned, beyond 3 % and 256 MiB. Do not rely on this "
-                               "plan, and please report it with `ds4-sweep plan --json`.");
+  for (const PlannedMemory& plan : kPlans) {
+    const Figure* planned = context.figure({cell.key, "", {}}, plan.planned);
+    const Figure* taken = context.figure({cell.key, "", {}}, plan.taken);
+    if (!planned || !taken) continue;
+    const double expected = (*planned)->value.value_or(0);
+    const double excess = (*taken)->value.value_or(0) - expected;
+    const double wrong = plan.both_ways ? std::abs(excess) : excess;
+    if (wrong <= std::max(plan.share * expected, plan.bytes)) continue;
+    section.paragraphs.push_back(std::string("Warning: ") + plan.whose + " of cell " + cell.label +
+                                 " took " + format_bytes(static_cast<int64_t>(wrong)) +
+                                 (excess > 0 ? " more" : " less") + " than planned, beyond " +
+                                 plan.bounds +
+                                 ". Do not rely on this plan, and please report it with "
+                                 "`ds4-sweep plan --json`.");
+  }
 }
 
 Section memory_section(PageContext& context) {

@@ -69,6 +69,7 @@ void Progress::live_line(const runners::RunState& state) {
     line += eta(state);
   } else {
     line += state.phase;
+    if (!state.phase_detail.empty()) line += " " + state.phase_detail;
   }
   line += " (" + format_seconds(state.elapsed_s) + ")";
   if (const size_t width = terminal_width(); line.size() >= width) line.resize(width - 1);

@@ -5,9 +5,11 @@
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "runners/engine_settings.h"
 #include "runners/targets/engine_answer.h"
+#include "runners/targets/load_watch.h"
 #include "runners/targets/registry.h"
 
 namespace ds4::runners {
@@ -17,23 +19,26 @@ class EngineTarget final : public Target {
  public:
   explicit EngineTarget(const profiles::Profile& profile) : profile_(profile) {}
 
-  Capabilities open(const std::function<void(const std::string&)>& on_phase) override {
+  Capabilities open(const OnPhase& on_phase) override {
     if (profile_.checkpoint.empty()) {
       throw Error(ErrorCode::kProfile,
                   profile_.path.string() + ": no `checkpoint` for target `engine`",
                   "Add `checkpoint = \"DIR\"`.");
     }
-    on_phase("load");
+    on_phase("load", "");
     const EngineSettings settings = engine_settings(profile_.engine);
     const std::filesystem::path checkpoint = resolve_checkpoint(profile_.checkpoint);
     tokenizer_ = Tokenizer::load(checkpoint);
     release_ = release_of_checkpoint(checkpoint).value_or(Release::kApril);
     planned_bytes_ = estimate_memory(checkpoint, settings).total_bytes();
-    engine_ = Engine::load(checkpoint, settings);
+    engine_ = Engine::load_watched(checkpoint, settings, [&](int64_t done, int64_t total) {
+      const std::string detail = load_.told(done, total, monotonic_seconds());
+      if (!detail.empty()) on_phase("load", detail);
+    });
     for (int64_t i = 0; i < profile_.engine.sequences; ++i) {
       sessions_.push_back(engine_->new_session());
     }
-    on_phase("warm-up");  // first touch of the weights; not part of any case
+    on_phase("warm-up", "");  // first touch of the weights; not part of any case
     const TokenId warm_up[] = {std::max<TokenId>(0, tokenizer_->bos())};
     for (const auto& session : sessions_) session->extend_to(warm_up);
     return {.exact_token_counts = true,
@@ -67,8 +72,11 @@ class EngineTarget final : public Target {
 
   std::vector<probes::Sample> observe() override {
     const bool cuda = profile_.engine.device == "cuda";
-    return {{cuda ? "planned_device_memory" : "planned_memory", static_cast<double>(planned_bytes_),
-             0, ""}};
+    std::vector<probes::Sample> samples = {{cuda ? "planned_device_memory" : "planned_memory",
+                                            static_cast<double>(planned_bytes_), 0, ""}};
+    if (cuda) samples.push_back({"device_memory", static_cast<double>(gpu_memory_in_use()), 0, ""});
+    if (load_.rate() > 0) samples.push_back({"load_rate", load_.rate(), 0, "load"});
+    return samples;
   }
 
   void close() override {
@@ -133,6 +141,7 @@ class EngineTarget final : public Target {
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Session>> sessions_;  // engine.sequences of them
   int64_t planned_bytes_ = 0;
+  LoadWatch load_;
 };
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 
 class NullTarget final : public OneAtATime {
  public:
-  Capabilities open(const std::function<void(const std::string&)>&) override {
+  Capabilities open(const OnPhase&) override {
     return {.exact_token_counts = true,
             .tools = true,
             .thinking = true,

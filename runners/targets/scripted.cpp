@@ -36,13 +36,13 @@ class ScriptedTarget final : public OneAtATime {
   explicit ScriptedTarget(const profiles::Profile& profile)
       : path_(profile.script), seed_(profile.engine.seed) {}
 
-  Capabilities open(const std::function<void(const std::string&)>& on_phase) override {
+  Capabilities open(const OnPhase& on_phase) override {
     try {
       script_ = json::parse(read_file(path_));
     } catch (const json::exception& e) {
       throw Error(ErrorCode::kProfile, path_ + ": " + e.what(), "The script must be valid JSON.");
     }
-    on_phase("load");
+    on_phase("load", "");
     const json open = script_.value("open", json::object());
     sleep_ms(open.value("delay_ms", 0));
     if (open.contains("print")) std::fputs(open["print"].get<std::string>().c_str(), stderr);

@@ -65,8 +65,10 @@ class Work {
 class Target {
  public:
   virtual ~Target() = default;
-  /// Loads or connects; reports progress as phases ("load", "warm-up"). Throws ds4::Error.
-  virtual Capabilities open(const std::function<void(const std::string& phase)>& on_phase) = 0;
+  /// Receives phases ("load", "warm-up") and how far one is, as people read it.
+  using OnPhase = std::function<void(const std::string& phase, const std::string& detail)>;
+  /// Loads or connects. Throws ds4::Error.
+  virtual Capabilities open(const OnPhase& on_phase) = 0;
   virtual int64_t count_tokens(const Conversation& conversation) = 0;
   /// Answers requests, as many at a time as it is set to, until there are no more.
   virtual void run(Work& work) = 0;

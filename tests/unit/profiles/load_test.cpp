@@ -16,6 +16,7 @@ checkpoint = "../weights"
 device = "cpu"
 kv_dtype = "bf16"
 index_dtype = "bf16"
+residency = "managed"
 context_length = 4096
 prefill_chunk = 64
 threads = 2
@@ -72,6 +73,7 @@ TEST(LoadProfile, ReadsEverySection) {
   EXPECT_EQ(profile.target, "engine");
   EXPECT_EQ(profile.engine.kv_dtype, "bf16");
   EXPECT_EQ(profile.engine.index_dtype, "bf16");
+  EXPECT_EQ(profile.engine.residency, "managed");
   EXPECT_EQ(profile.engine.context_length, 4096);
   EXPECT_EQ(profile.engine.prefill_chunk, 64);
   EXPECT_EQ(profile.engine.threads, 2);
@@ -95,7 +97,7 @@ TEST(LoadProfile, ReadsEverySection) {
   EXPECT_EQ(profile.gates[0].min_n, 64);
   EXPECT_TRUE(profile.gates[0].has_min);
   EXPECT_FALSE(profile.gates[0].has_max);
-  EXPECT_EQ(profile.gates[0].source, loader.path().string() + ":34");
+  EXPECT_EQ(profile.gates[0].source, loader.path().string() + ":35");
   EXPECT_DOUBLE_EQ(profile.gates[1].max, 0.5);
   EXPECT_DOUBLE_EQ(profile.gates[2].max, 2147483648.0);
 

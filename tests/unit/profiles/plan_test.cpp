@@ -111,6 +111,7 @@ TEST(CellKey, ChangesWithEverythingThatIsMeasured) {
                              "engine.threads=5",
                              "engine.seed=9",
                              "engine.device=cuda",
+                             "engine.residency=managed",
                              "needle.lengths=[512]",
                              "needle.lengths=[2048, 512]",
                              "needle.depths=[0.0]",
@@ -207,9 +208,11 @@ Cell random_cell(uint32_t seed) {
   p.checkpoint = random.text();
   p.target = random.text();
   p.script = random.text();
-  p.engine = {random.text(),    random.text(),    random.text(),
-              random.integer(), random.integer(), random.integer(),
-              random.integer(), random.integer(), UINT64_MAX - static_cast<uint64_t>(seed)};
+  p.engine = {random.text(),    random.text(),
+              random.text(),    random.text(),
+              random.integer(), random.integer(),
+              random.integer(), random.integer(),
+              random.integer(), UINT64_MAX - static_cast<uint64_t>(seed)};
   p.sampling = {random.real(), random.integer(),
                 random.real(), random.real(),
                 random.real(), random.real(),
@@ -254,6 +257,7 @@ void expect_equal(const Cell& a, const Cell& b) {
   EXPECT_EQ(p.engine.device, q.engine.device);
   EXPECT_EQ(p.engine.kv_dtype, q.engine.kv_dtype);
   EXPECT_EQ(p.engine.index_dtype, q.engine.index_dtype);
+  EXPECT_EQ(p.engine.residency, q.engine.residency);
   EXPECT_EQ(p.engine.context_length, q.engine.context_length);
   EXPECT_EQ(p.engine.prefill_chunk, q.engine.prefill_chunk);
   EXPECT_EQ(p.engine.draft_tokens, q.engine.draft_tokens);

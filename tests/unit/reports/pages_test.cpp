@@ -73,6 +73,22 @@ TEST_F(PagesTest, WarnsOfMemoryBeyondThePlan) {
   EXPECT_THAT(warnings(10000 * kMiB, 100 * kMiB), testing::IsEmpty());
 }
 
+TEST_F(PagesTest, WarnsOfGpuMemoryOffThePlan) {
+  const auto warnings = [&](double planned, double taken) {
+    run_.data.launch_samples.clear();
+    run_.launch("ok").sample("planned_device_memory", planned).sample("device_memory", taken);
+    return build().sections[3].paragraphs;
+  };
+  constexpr double kMiB = 1024 * 1024;
+  EXPECT_THAT(warnings(100000 * kMiB, 101990 * kMiB), testing::IsEmpty());
+  EXPECT_THAT(warnings(100000 * kMiB, 98010 * kMiB), testing::IsEmpty());
+  EXPECT_THAT(warnings(100000 * kMiB, 102010 * kMiB),
+              testing::ElementsAre(HasSubstr("the GPU of cell")));
+  EXPECT_THAT(warnings(100000 * kMiB, 97990 * kMiB),
+              testing::ElementsAre(HasSubstr("less than planned, beyond 2 %")));
+  EXPECT_THAT(warnings(1000 * kMiB, 1250 * kMiB), testing::IsEmpty()) << "other contexts";
+}
+
 TEST_F(PagesTest, SpeculationHasATableWhereThereAreDrafts) {
   const auto tables = [&] { return build().sections[2].tables; };
   ASSERT_EQ(tables().size(), 1u);

@@ -19,7 +19,7 @@ std::unique_ptr<Target> engine(int64_t sequences, int64_t draft_tokens) {
   profile.engine.sequences = sequences;
   profile.engine.draft_tokens = draft_tokens;
   auto target = make_target(profile);
-  target->open([](const std::string&) {});
+  target->open([](const std::string&, const std::string&) {});
   return target;
 }
 

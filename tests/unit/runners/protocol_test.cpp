@@ -49,7 +49,7 @@ TEST(Protocol, InvalidUtf8IsReplacedNotFatal) {
 }
 
 TEST(Protocol, TornAndForeignLinesAreIgnored) {
-  const std::string line = encode(PhaseMessage{"load"});
+  const std::string line = encode(PhaseMessage{"load", "1 of 3"});
   for (size_t n = 0; n < line.size(); ++n) EXPECT_FALSE(decode(line.substr(0, n))) << n;
   EXPECT_FALSE(decode("hello"));
   EXPECT_FALSE(decode("{}"));

@@ -16,7 +16,7 @@ std::unique_ptr<Target> scripted(const ds4::test_support::TemporaryFolder& folde
   profile.script = folder / "script.json";
   write_file_atomic(profile.script, script);
   auto target = make_target(profile);
-  target->open([](const std::string&) {});
+  target->open([](const std::string&, const std::string&) {});
   return target;
 }
 

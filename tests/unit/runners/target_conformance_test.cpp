@@ -22,7 +22,8 @@ class TargetConformance : public testing::TestWithParam<const char*> {
                         R"({"rules": [{"text": "one two three", "tokens": 3, "delay_ms": 30}]})");
     }
     target_ = make_target(profile_);
-    capabilities_ = target_->open([&](const std::string& phase) { phases_.push_back(phase); });
+    capabilities_ = target_->open(
+        [&](const std::string& phase, const std::string&) { phases_.push_back(phase); });
   }
   void TearDown() override { target_->close(); }
 
