@@ -8,8 +8,9 @@
 #   tests/gpu/run.sh            everything; builds what it runs
 #   DS4_GPU_PARTS="tests sanitizer selftest marks bench gemv"   some of the six, or also "million":
 #                               a chunk and 256 tokens behind a million, of which most are copies
-#   DS4_GPU_TESTS=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE   ready test_engine_gpu, ds4-sweep and
-#                               bench_cuda, where the libraries to build them are missing
+#   DS4_GPU_TESTS=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE DS4_GPU_LOAD=FILE   ready test_engine_gpu,
+#                               ds4-sweep, bench_cuda and bench_load, where the libraries to build them are
+#                               missing
 #   DS4_GPU_CHECKPOINT=NAME     the full-shape model instead of the one that fits (synthetic:k160 or k96)
 #   DS4_GPU_ARCH=121 ...        builds for another compute capability than the first GPU's
 set -euo pipefail
@@ -106,7 +107,11 @@ if has marks; then
       "$program" breakdown --checkpoint "$model" --device cuda --context "$context" --chunk 4096 \
         --repeats 3 --generate 256 --json >"$out/breakdown.$context.json" || failed=1
     done
-    python3 "$here/marks.py" "$gpu" "$out/breakdown.8192.json" "$out/breakdown.186000.json" |
+    load_bench=$(made "${DS4_GPU_LOAD:-}" bench_load tests/bench/bench_load)
+    say "loading $model:layers=2, 9 GB, from the disk of $build"
+    "$load_bench" "$model:layers=2" "$build/loaded" | tee "$out/load.log" || failed=1
+    rm -rf "$build/loaded"
+    python3 "$here/marks.py" "$gpu" "$out/breakdown.8192.json" "$out/breakdown.186000.json" "$out/load.log" |
       tee "$out/marks.txt" || failed=1
   fi
 fi
