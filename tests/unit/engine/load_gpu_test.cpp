@@ -219,14 +219,15 @@ TEST(LoadOnGpu, TakesWhatWasPlannedAndNothingLater) {
     for (int i = 0; i < 8; ++i) answer(*engine);
     const int64_t recorded = gpu_memory_in_use() - warm;
     EXPECT_LE(recorded, 32 << 20);
-    const int64_t whole = context + taken + recorded;
+    const int64_t whole = gpu_memory_in_use();
     const double off = 100.0 * static_cast<double>(planned - whole) / static_cast<double>(whole);
     std::printf(
-        "[  memory  ] planned %.1f MiB, taken %.1f (context %.1f, blocks %.1f, recorded "
-        "steps %.1f): %+.1f %%\n",
+        "[  memory  ] planned %.1f MiB, in use %.1f (context at first %.1f, blocks %.1f, "
+        "recorded steps %.1f): %+.1f %%\n",
         mib(planned), mib(whole), mib(context), mib(taken), mib(recorded), off);
-    // The context's share of the plan was measured on this kind.
-    if (gpu_name().find("H200") != std::string::npos) {
+    // The context's share of the plan was measured on this kind, in a process that did nothing
+    // before.
+    if (gpu_name().find("H200") != std::string::npos && context <= ops::kCudaContextBytes) {
       EXPECT_LE(std::abs(off), 2);
     }
   }
