@@ -133,7 +133,7 @@ fi
 say "build for sm_$arch"
 pids=()
 for file in mma_gemv fma_gemv data variants stage decode_gemv; do
-  nvcc -O3 -std=c++17 -lineinfo -I "$here/../.." -gencode "arch=compute_$arch,code=sm_$arch" -c "$source_dir/$file.cu" \
+  nvcc -O3 -std=c++20 -lineinfo -I "$here/../.." -gencode "arch=compute_$arch,code=sm_$arch" -c "$source_dir/$file.cu" \
     -o "$build/$file.o" & pids+=($!)
 done
 counts=()
@@ -141,7 +141,7 @@ for count_arch in 90 121; do
   for file in mma_gemv fma_gemv; do
     cubin=$build/$file.sm_$count_arch.cubin
     counts+=("$count_arch:$cubin")
-    nvcc -O3 -std=c++17 -I "$here/../.." -gencode "arch=compute_$count_arch,code=sm_$count_arch" -cubin \
+    nvcc -O3 -std=c++20 -I "$here/../.." -gencode "arch=compute_$count_arch,code=sm_$count_arch" -cubin \
       "$source_dir/$file.cu" -o "$cubin" & pids+=($!)
   done
 done
