@@ -109,8 +109,8 @@ class Experiment {
     for (size_t i = 0; i + kDepth < answer.size(); ++i) {
       std::vector<std::vector<double>> q;
       const auto draw = [&](std::span<const model::Guess> guesses) {
-        const ops::Floats logits = guesses.front().logits;
-        q.push_back(distribution(backend_->read_floats(logits, logits.cols), temperature));
+        const ops::Floats row = guesses.front().logits;
+        q.push_back(distribution(backend_->read_floats(row, row.cols), temperature));
         return std::vector{answer[i + q.size()]};
       };
       const model::Proposal proposal{timeline, answer[i], kDepth, &memory};
