@@ -1,10 +1,12 @@
-// What one setting changes: two cells compared case by case on one score. The cells must have asked
-// the same cases; which two are worth comparing is decided in pages/build_changes.cpp.
+// Two cells compared case by case on one score: of one run (pages/build_changes.cpp) or of two
+// (compare/). The cells must have asked the same cases; which two are worth comparing is decided
+// there.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "reports/figures/run_data.h"
 #include "reports/stats/stats.h"
@@ -18,15 +20,23 @@ struct Difference {
   int64_t n = 0;                    // cases with a verdict in both cells
   double reference = 0, value = 0;  // means over those cases
   double change = 0;                // value - reference
-  Interval interval;                // 95 %, paired
+  double sum_of_squares = 0;        // of the cases' differences
+  Interval interval;                // of the change, paired
   int64_t lost = 0;                 // cases whose score is lower than in the reference
   int64_t gained = 0;               // and higher
-  double p = 1;                     // McNemar, mid-p, of lost against gained
+  McNemar test;                     // of lost against gained
+  std::vector<std::string> only_reference, only_value;  // cases with a verdict in one cell alone
+};
+
+/// One cell of one run.
+struct CellOf {
+  const RunData& run;
+  std::string key;
 };
 
 /// Nothing when no case has a verdict in both cells. Repeats of a case are averaged first.
-std::optional<Difference> score_difference(const RunData& run, const std::string& reference_key,
-                                           const std::string& cell_key, const std::string& suite,
-                                           const std::string& score);
+std::optional<Difference> score_difference(const CellOf& reference, const CellOf& cell,
+                                           const std::string& suite, const std::string& score,
+                                           double alpha = 0.05);
 
 }  // namespace ds4::reports

@@ -37,13 +37,7 @@ void use_median(FigureData& data, const std::vector<double>& values) {
 
 std::optional<Figure> launch_figure(const RunData& run, const Selection& selection,
                                     FigureData data) {
-  // Several samples of one launch (a reading per phase) are one reading: the largest.
-  std::map<int, double> by_launch;
-  for (const LaunchSample& sample : run.launch_samples) {
-    if (sample.cell_key != selection.cell_key || sample.sample.metric != data.name) continue;
-    const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);
-    if (!first) place->second = std::max(place->second, sample.sample.value);
-  }
+  const std::map<int, double> by_launch = launch_values(run, selection.cell_key, data.name);
   if (by_launch.empty()) return std::nullopt;
   std::vector<double> values;
   for (const auto& [launch, value] : by_launch) {
@@ -66,6 +60,18 @@ Figure::Figure(FigureData data) : data_(std::move(data)) {
   DS4_CHECK(!data_.attempt_ids.empty() || !data_.launches.empty(),
             "figure `" + data_.name + "` has no rows behind it");
   DS4_CHECK(data_.value.has_value() == (data_.n > 0), data_.name);
+}
+
+std::map<int, double> launch_values(const RunData& run, const std::string& cell_key,
+                                    const std::string& metric) {
+  // Several samples of one launch (a reading per phase) are one reading.
+  std::map<int, double> by_launch;
+  for (const LaunchSample& sample : run.launch_samples) {
+    if (sample.cell_key != cell_key || sample.sample.metric != metric) continue;
+    const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);
+    if (!first) place->second = std::max(place->second, sample.sample.value);
+  }
+  return by_launch;
 }
 
 bool is_launch_metric(const std::string& metric) {

@@ -63,6 +63,10 @@ std::optional<Figure> make_figure(const RunData& run, const Selection& selection
 /// nothing where undefined.
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric);
 
+/// A worker's readings of a metric by the launch's number: the largest of each launch.
+std::map<int, double> launch_values(const RunData& run, const std::string& cell_key,
+                                    const std::string& metric);
+
 /// True for metrics that belong to a worker process rather than to an attempt.
 bool is_launch_metric(const std::string& metric);
 

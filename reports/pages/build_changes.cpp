@@ -35,7 +35,8 @@ void add_rows(PageContext& context, const Axis& axis, const CellRow& reference, 
   for (const std::string& suite : suites_of(context.run, cell.key)) {
     const std::vector<std::string> scores = context.scores_of(suite);
     if (scores.empty()) continue;
-    auto difference = score_difference(context.run, reference.key, cell.key, suite, scores.front());
+    auto difference = score_difference({context.run, reference.key}, {context.run, cell.key}, suite,
+                                       scores.front());
     if (!difference) continue;
     difference->axis = axis.key;
     // Listed among the page's figures, so that the attempts behind both means can be traced.
@@ -51,7 +52,7 @@ void add_rows(PageContext& context, const Axis& axis, const CellRow& reference, 
          {std::to_string(difference->n)},
          {std::to_string(difference->lost)},
          {std::to_string(difference->gained)},
-         {format_value("", difference->p)}});
+         {format_value("", difference->test.mid_p)}});
     context.page.differences.push_back(std::move(*difference));
   }
 }

@@ -82,7 +82,7 @@ ordered_json difference_json(const Difference& difference) {
           {"interval", {difference.interval.lo, difference.interval.hi}},
           {"lost", difference.lost},
           {"gained", difference.gained},
-          {"mcnemar_mid_p", difference.p}};
+          {"mcnemar_mid_p", difference.test.mid_p}};
 }
 
 // JSON kept as text in the store; a text that is none stays a string.

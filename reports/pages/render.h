@@ -15,4 +15,8 @@ std::string render_json(const Page& page);
 /// Aligned tables. Colour only on request; words and signs carry the meaning.
 std::string render_terminal(const Page& page, bool colour);
 
+/// One aligned table for a terminal, and one text in its tone: what render_terminal() is made of.
+std::string terminal_table(const Table& table, bool colour);
+std::string terminal_text(const std::string& text, Tone tone, bool colour);
+
 }  // namespace ds4::reports

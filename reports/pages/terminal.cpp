@@ -30,12 +30,20 @@ const char* colour_code(Tone tone) {
   return "";
 }
 
-std::string painted(const std::string& text, Tone tone, bool colour) {
+Tone verdict_tone(Decision decision) {
+  if (decision == Decision::kPass) return Tone::kGood;
+  return decision == Decision::kFail ? Tone::kBad : Tone::kUnsure;
+}
+
+}  // namespace
+
+std::string terminal_text(const std::string& text, Tone tone, bool colour) {
   if (!colour || tone == Tone::kPlain || text.empty()) return text;
   return colour_code(tone) + text + "\033[0m";
 }
 
-void append_table(std::string& out, const Table& table, bool colour) {
+std::string terminal_table(const Table& table, bool colour) {
+  std::string out;
   std::vector<size_t> shown, widths;
   for (size_t c = 0; c < table.columns.size(); ++c) {
     if (!table.columns[c].in_terminal) continue;
@@ -51,7 +59,7 @@ void append_table(std::string& out, const Table& table, bool colour) {
       const std::string padding(widths[i] - width(cell), ' ');
       const bool number = table.columns[shown[i]].number;
       const bool last = i + 1 == shown.size();
-      text += " " + (number ? padding : "") + painted(cell, tone_of(shown[i]), colour) +
+      text += " " + (number ? padding : "") + terminal_text(cell, tone_of(shown[i]), colour) +
               (number || last ? "" : padding) + (last ? "" : " ");
     }
     while (text.ends_with(' ')) text.pop_back();
@@ -61,14 +69,8 @@ void append_table(std::string& out, const Table& table, bool colour) {
   for (const auto& row : table.rows) {
     line([&](size_t c) { return row[c].text; }, [&](size_t c) { return row[c].tone; });
   }
+  return out;
 }
-
-Tone verdict_tone(Decision decision) {
-  if (decision == Decision::kPass) return Tone::kGood;
-  return decision == Decision::kFail ? Tone::kBad : Tone::kUnsure;
-}
-
-}  // namespace
 
 std::string render_terminal(const Page& page, bool colour) {
   std::string out;
@@ -83,14 +85,14 @@ std::string render_terminal(const Page& page, bool colour) {
       if (!table.in_terminal) continue;
       if (!first) out += "\n";
       first = false;
-      append_table(out, table, colour);
+      out += terminal_table(table, colour);
     }
   }
   // The verdict comes last: it is what the eye finds above the prompt.
   const Verdict& verdict = page.verdict;
   if (!out.empty()) out += "\n";
-  out += painted(std::string(sign(verdict.decision)) + " " + word(verdict.decision),
-                 verdict_tone(verdict.decision), colour);
+  out += terminal_text(std::string(sign(verdict.decision)) + " " + word(verdict.decision),
+                       verdict_tone(verdict.decision), colour);
   out += "  " + clean_line(page.run.profile_name) + ", run " +
          clean_line(page.run.id.substr(0, 8)) + ": " + clean_line(verdict.reason) + "\n";
   if (verdict.decision != Decision::kPass) out += "  " + clean_line(verdict.next_step) + "\n";

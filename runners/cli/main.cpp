@@ -18,10 +18,11 @@ constexpr const char* kFooter = R"(Examples:
   ds4-sweep plan profiles/tiny.toml         what would be measured, and the memory it needs
   ds4-sweep resume latest                   finish an interrupted run
   ds4-sweep report latest -o report         write report.html, report.md and report.json
+  ds4-sweep compare 3f2a latest             what got better or worse
   ds4-sweep show latest needle              prompts, answers and gradings of one suite
   ds4-sweep generate --checkpoint checkpoints/tiny "What is 12 + 30?"
 
-Exit codes: 0 measured, gates pass; 1 a gate failed; 2 usage or profile; 3 machine not fit;
+Exit codes: 0 measured, gates pass; 1 a gate failed or a run is worse; 2 usage or profile; 3 machine not fit;
 4 some cells have no measurement; 5 a bug of ours; 130 interrupted.)";
 
 std::string join_arguments(int argc, char** argv) {
@@ -58,6 +59,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_resume(app, common);
   ds4::cli::add_report(app, common);
   ds4::cli::add_show(app, common);
+  ds4::cli::add_compare(app, common);
   ds4::cli::add_rescore(app, common);
   ds4::cli::add_list(app, common);
   ds4::cli::add_inspect(app, common);

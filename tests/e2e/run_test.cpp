@@ -20,8 +20,8 @@ TEST(Run, HelpAndVersionAreHelpful) {
   EXPECT_THAT(help.out, HasSubstr("Exit codes:"));
   EXPECT_THAT(help.out, ::testing::Not(HasSubstr("worker")));
   EXPECT_THAT(run_command({DS4_SWEEP_BINARY, "--version"}).out, HasSubstr("ds4-sweep 0."));
-  for (const char* verb : {"run", "plan", "resume", "report", "show", "rescore", "list", "inspect",
-                           "logits", "generate"}) {
+  for (const char* verb : {"run", "plan", "resume", "report", "compare", "show", "rescore", "list",
+                           "inspect", "logits", "generate"}) {
     const CommandResult verb_help = run_command({DS4_SWEEP_BINARY, verb, "--help"});
     EXPECT_EQ(verb_help.exit_code, 0) << verb;
     EXPECT_THAT(verb_help.out, HasSubstr("Example")) << verb;

@@ -109,7 +109,7 @@ TEST(ScoreDifference, PairsTheCasesThatBothCellsAnswered) {
   in_second(2, "correct", 1);  // as before
   in_second(3, "invalid", 0);  // no verdict: no pair
   in_second(5, "wrong", 0);    // not in the first cell: no pair
-  const auto difference = score_difference(run.data, "k1", "k2", "needle", "exact");
+  const auto difference = score_difference({run.data, "k1"}, {run.data, "k2"}, "needle", "exact");
   ASSERT_TRUE(difference);
   EXPECT_EQ(difference->n, 3);
   EXPECT_DOUBLE_EQ(difference->reference, 2.5 / 3);
@@ -120,7 +120,7 @@ TEST(ScoreDifference, PairsTheCasesThatBothCellsAnswered) {
   const Interval expected = paired_difference_interval(-0.5, 1.25, 3);
   EXPECT_EQ(difference->interval.lo, expected.lo);
   EXPECT_EQ(difference->interval.hi, expected.hi);
-  EXPECT_FALSE(score_difference(run.data, "k1", "k3", "needle", "exact"));
+  EXPECT_FALSE(score_difference({run.data, "k1"}, {run.data, "k3"}, "needle", "exact"));
 }
 
 TEST(AttemptMetric, FollowsTheGlossary) {

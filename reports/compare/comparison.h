@@ -1,0 +1,78 @@
+// Two runs compared: what differs between them, and for every score, time and size whether it
+// improved, regressed or cannot be told apart. docs/method.md explains the statistics.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reports/compare/environment.h"
+#include "reports/figures/difference.h"
+#include "reports/store/store.h"
+
+namespace ds4::reports {
+
+struct CompareSettings {
+  double alpha = 0.05;   // chance that any of the comparison's regressions is a false alarm
+  double margin = 0.02;  // a loss that does not matter: share of a score, share of a time or size
+  double power = 0.8;    // with which the smallest detectable change would be found
+};
+
+enum class Change { kImprovement, kRegression, kNotSeparable };
+const char* word(Change change);  // "improvement", "regression", "not separable"
+
+/// What a line's test says within the whole comparison.
+struct TestResult {
+  double p = 1;                      // of this test alone
+  bool counted = false;              // some outcome of so many values could have been significant
+  double adjusted_p = 1;             // Holm, over the counted tests; 1 where not counted
+  std::optional<double> detectable;  // smallest change found with the stated power, if any is
+  Change change = Change::kNotSeparable;
+};
+
+/// A score over the cases that both runs have a verdict on.
+struct ScoreChange {
+  std::string cell;  // label
+  Difference difference;
+  /// The suite's first score. Others are described only: they sort the same answers
+  /// once more, and not all of them are better when higher.
+  bool headline = false;
+  NonInferiority no_worse;
+  TestResult test;  // exact McNemar
+};
+
+/// A metric by its raw samples: of the answers to cases that both runs answered, or of launches.
+struct SampleChange {
+  std::string cell, suite;  // suite "" = of the workers
+  std::string metric, unit;
+  std::vector<double> base_samples, now_samples;
+  double base = 0, now = 0;          // their medians
+  std::optional<double> change;      // now / base - 1, where base is above 0
+  std::optional<Interval> interval;  // of the change
+  TestResult test;                   // Mann-Whitney
+};
+
+struct Comparison {
+  CompareSettings settings;
+  RunRow base, now;
+  std::vector<EnvironmentDifference> environment;
+  std::vector<std::string> not_compared;  // cells, suites and cases, each with the reason
+  std::vector<ScoreChange> scores;
+  std::vector<SampleChange> samples;
+  int n_tests = 0;  // counted ones
+
+  int count(Change change) const;
+  /// 1 with a regression, else 0.
+  int exit_code() const { return count(Change::kRegression) > 0 ? 1 : 0; }
+};
+
+/// Compares two stored runs, which may lie in one database. Throws Error(kUsage) when there is no
+/// such run or the two share no case.
+Comparison compare_runs(Store& base_store, const std::string& base_id, Store& now_store,
+                        const std::string& now_id, const CompareSettings& settings);
+
+/// As text for a terminal, and as one object, `"format": "ds4-compare-1"` (docs/schema.md).
+std::string comparison_text(const Comparison& comparison, bool colour);
+std::string comparison_json(const Comparison& comparison);
+
+}  // namespace ds4::reports
