@@ -31,9 +31,9 @@ failed=0
 say() { echo "== $* (at $SECONDS s)"; }
 
 # Test filters that end in time under the tools.
-memcheck_tests='OpsGolden.*:*LinearGolden*:Float64Rows.*:*MatchesTheReference/one_*:*AFewReplayed*'
+memcheck_tests='OpsGolden.*:*LinearGolden*:Float64Rows.*:*MatchesTheReference/one_*:*AFewReplayed*:SampleOnTheGpu.AFew*'
 memcheck_tests+=':Models/Batch.EqualsRunningAlone/one_hca:Models/Decode.*/odd'
-racecheck_tests='OpsGolden.*:*LinearGolden*:Float64Rows.*:*AFewReplayed*/one_swa'
+racecheck_tests='OpsGolden.*:*LinearGolden*:Float64Rows.*:*AFewReplayed*/one_swa:SampleOnTheGpu.AFew*'
 
 has() { [[ " $parts " == *" $1 "* ]]; }
 
