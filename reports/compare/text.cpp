@@ -12,6 +12,7 @@
 namespace ds4::reports {
 namespace {
 
+constexpr size_t kMaxValue = 64;  // a sha256; JSON has all of what is longer
 constexpr size_t kMaxNamed = 20;  // cases named on a terminal; JSON has all
 
 std::string with_sign(const std::string& text, double value) {
@@ -62,7 +63,8 @@ Table environment_table(const Comparison& comparison) {
   Table table{"", {{"what"}, {"base"}, {"new"}}, {}};
   for (const EnvironmentDifference& difference : comparison.environment) {
     const auto value = [](const std::string& text) {
-      return text.empty() ? nothing() : TableCell{head_and_tail(text, 60)};
+      if (text.empty()) return nothing();
+      return TableCell{text.size() <= kMaxValue ? text : text.substr(0, kMaxValue) + "…"};
     };
     table.rows.push_back({{difference.what}, value(difference.base), value(difference.now)});
   }

@@ -156,6 +156,18 @@ TEST_F(CompareTest, NamesWhatDiffersInTheEnvironment) {
                                 "0123456789abcdef, modified"));
 }
 
+TEST_F(CompareTest, LongValuesAreShortInTheTextAndWholeInJson) {
+  answer(base_, 0);
+  answer(now_, 0);
+  now_.data.run.checkpoint_identity = std::string(64, 'a');
+  now_.data.run.machine = R"({"cpu":")" + std::string(70, 'c') + R"(","cores":2})";
+  const Comparison comparison = compare();
+  const std::string text = comparison_text(comparison, false);
+  EXPECT_THAT(text, HasSubstr(std::string(64, 'a') + "\n"));
+  EXPECT_THAT(text, HasSubstr(std::string(64, 'c') + "…\n"));
+  EXPECT_THAT(comparison_json(comparison), HasSubstr(std::string(70, 'c')));
+}
+
 TEST_F(CompareTest, NamesCasesWithoutACounterpart) {
   answer(base_, 0);
   answer(now_, 0);
