@@ -57,7 +57,10 @@ struct MemoryEstimate {
     int64_t bytes = 0;
   };
   std::vector<Part> parts;
-  int64_t total_bytes() const;
+  /// Beside them while the weights come to a GPU: "load staging", there and as much again in pinned
+  /// memory of the host.
+  std::vector<Part> loading = {};
+  int64_t total_bytes() const;  // of `parts`
 };
 
 /// Sees how far loading is: bytes of the weights that are in place, and of all.
@@ -218,6 +221,14 @@ std::string gpu_name();
 
 /// Bytes of that GPU's memory that are in use, by whomever; 0 without a GPU.
 int64_t gpu_memory_in_use();
+
+struct GpuMemory {
+  int64_t total_bytes = 0;
+  int64_t free_bytes = 0;  // what an engine of this process could take
+  bool shared = false;     // with the processors
+};
+/// Of that GPU, now. Throws as gpu_name().
+GpuMemory gpu_memory();
 
 /// What `Engine::load` would take, from headers alone.
 MemoryEstimate estimate_memory(const std::filesystem::path& checkpoint,

@@ -40,6 +40,12 @@ int64_t gpu_memory_in_use() {
   return ops::cuda_used_bytes();
 }
 
+GpuMemory gpu_memory() {
+  GpuMemory memory = ops::cuda_memory();
+  memory.free_bytes += ops::kCudaContextBytes;  // asking has made the context
+  return memory;
+}
+
 namespace session {
 
 void check_settings(const EngineSettings& settings, const ModelInfo& info) {

@@ -107,6 +107,7 @@ MemoryPlan plan_device(const weights::OpenedModel& opened, const EngineSettings&
   auto& parts = plan.estimate.parts;
   parts.insert(parts.begin(), {"weights", ops::cuda_weight_bytes(shapes, settings.precision)});
   parts.push_back({"CUDA context and graphs", ops::kCudaContextBytes});
+  plan.estimate.loading = {{"load staging", ops::kCudaStagingBytes}};
   return plan;
 }
 

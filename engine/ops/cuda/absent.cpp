@@ -21,6 +21,10 @@ std::string cuda_device_name() {
   refuse();
 }
 
+GpuMemory cuda_memory() {
+  refuse();
+}
+
 int64_t cuda_free_bytes() {
   return 0;
 }

@@ -49,6 +49,16 @@ std::unique_ptr<Backend> make_cuda_backend(Precision precision, Residency reside
   return std::make_unique<cuda::CudaBackend>(precision, residency);
 }
 
+GpuMemory cuda_memory() {
+  cuda_device_name();  // without one, its error says why
+  size_t free = 0;
+  size_t total = 0;
+  int shared = 0;
+  DS4_CUDA(cudaMemGetInfo(&free, &total));
+  DS4_CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrIntegrated, 0));
+  return {static_cast<int64_t>(total), static_cast<int64_t>(free), shared != 0};
+}
+
 int64_t cuda_free_bytes() {
   size_t free = 0;
   size_t total = 0;

@@ -27,8 +27,12 @@ int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int experts, int 
 /// What the CUDA context with its kernels and a few recorded steps take, as measured on one H200
 /// (docs/perf/gpu.md, "Loading and memory"): another GPU's context may differ by some hundred MiB.
 inline constexpr int64_t kCudaContextBytes = int64_t{540} << 20;
+/// What loading takes at most beside the weights, on the device and again in pinned memory.
+inline constexpr int64_t kCudaStagingBytes = int64_t{128} << 20;
 /// The name of the first GPU; throws Error(kMachine) where no GPU can be used.
 std::string cuda_device_name();
+/// Memory of the first GPU; throws Error(kMachine) where no GPU can be used.
+GpuMemory cuda_memory();
 /// Bytes the first GPU can still give; 0 without one.
 int64_t cuda_free_bytes();
 /// Bytes of the first GPU in use by anybody; 0 without one.

@@ -6,6 +6,7 @@
 
 #include "engine/base/check.h"
 #include "engine/device/error.h"
+#include "engine/ops/cuda/estimate.h"
 #include "engine/ops/cuda/weight_store.h"
 #include "engine/weights/read_ahead.h"
 
@@ -18,7 +19,7 @@ constexpr int64_t kRoomBytes = int64_t{8} << 20;
 constexpr int64_t kUsedBytes = kRoomBytes - kRoomBytes / 32;
 constexpr int64_t kPartAlign = 16;
 constexpr int64_t kMostRooms = 16;
-static_assert(2 * kMostRooms * kRoomBytes <= int64_t{256} << 20);
+static_assert(kMostRooms * kRoomBytes == kCudaStagingBytes);
 static_assert(kUsedBytes % weights::ByteFeed::kAlign == 0);
 
 // Readers wait for disks more than they compute, so there are a few even on small machines.
