@@ -134,13 +134,16 @@ class Loader {
     const toml::node* node = root_.get("limits");
     if (!node) return;
     const toml::table& table = source_.table(*node, "limits");
-    const std::string valid[] = {"cell_timeout", "case_timeout"};
+    const std::string valid[] = {"cell_timeout", "case_timeout", "memory_floor"};
     source_.require_known(table, valid);
     if (const auto* value = table.get("cell_timeout")) {
       profile_.cell_timeout_s = duration(*value, "limits.cell_timeout");
     }
     if (const auto* value = table.get("case_timeout")) {
       profile_.case_timeout_s = duration(*value, "limits.case_timeout");
+    }
+    if (const auto* value = table.get("memory_floor")) {
+      profile_.memory_floor = source_.bytes(*value, "limits.memory_floor");
     }
   }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,8 +66,11 @@ struct Profile {
   std::vector<SuiteSection> suites;
   std::vector<Axis> axes;  // `[sweep]`
   std::vector<Gate> gates;
-  double cell_timeout_s = 3600;        // `[limits] cell_timeout`
-  double case_timeout_s = 600;         // `[limits] case_timeout`
+  double cell_timeout_s = 3600;  // `[limits] cell_timeout`
+  double case_timeout_s = 600;   // `[limits] case_timeout`
+  /// `[limits] memory_floor`: what must stay free, in place of the machine's; `plan` alone reads
+  /// it.
+  std::optional<int64_t> memory_floor;
   std::vector<std::string> overrides;  // the --set pairs applied, as given
 };
 

@@ -1,9 +1,11 @@
 #include "profiles/schema/toml_source.h"
 
 #include <cmath>
+#include <limits>
 #include <sstream>
 
 #include "engine/base/error.h"
+#include "engine/base/units.h"
 #include "profiles/schema/nearest.h"
 
 namespace ds4::profiles {
@@ -76,6 +78,16 @@ double TomlSource::number(const toml::node& node, std::string_view key) const {
   }
   if (!std::isfinite(value)) fail(node, "`" + std::string(key) + "` must be a finite number");
   return value;
+}
+
+int64_t TomlSource::bytes(const toml::node& node, std::string_view key) const {
+  if (node.is_integer()) return integer(node, key, 0, std::numeric_limits<int64_t>::max());
+  if (!node.is_string()) wrong_type(*this, node, key, "a size, such as \"6GiB\"");
+  try {
+    return parse_bytes(string(node, key));
+  } catch (const Error& e) {
+    fail(node, "`" + std::string(key) + "`: " + e.what(), e.hint());
+  }
 }
 
 std::string TomlSource::one_of(const toml::node& node, std::string_view key,

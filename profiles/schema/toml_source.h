@@ -31,6 +31,7 @@ struct TomlSource {
   bool boolean(const toml::node& node, std::string_view key) const;
   int64_t integer(const toml::node& node, std::string_view key, int64_t min, int64_t max) const;
   double number(const toml::node& node, std::string_view key) const;  // finite; integers too
+  int64_t bytes(const toml::node& node, std::string_view key) const;  // 4096 or "6GiB"
   std::string one_of(const toml::node& node, std::string_view key,
                      std::span<const std::string> valid) const;
   const toml::array& array(const toml::node& node, std::string_view key) const;

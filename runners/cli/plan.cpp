@@ -1,14 +1,21 @@
-// `plan`: the cells of a profile, their cases and the memory they need; runs nothing.
+// `plan`: the cells of a profile, their cases, the memory they need and whether a machine has it;
+// runs nothing.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
+#include "engine/base/checkpoint_name.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
+#include "runners/cli/plan_fit.h"
 #include "runners/cli/verbs.h"
 #include "runners/engine_settings.h"
+#include "runners/fit/this_machine.h"
 #include "runners/run.h"
 
 namespace ds4::cli {
@@ -21,15 +28,24 @@ MemoryEstimate estimate(const profiles::Profile& profile) {
                          runners::engine_settings(profile.engine));
 }
 
+// Where the sizes of a cell's weights come from; no weight is read for them.
+const char* sizes_from(const profiles::Profile& profile) {
+  if (profile.target != "engine") return "";
+  return is_synthetic_name(profile.checkpoint.string()) ? "shapes of generated weights"
+                                                        : "headers of its files";
+}
+
 nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cases) {
   nlohmann::json cells = nlohmann::json::array();
   for (size_t i = 0; i < plan.cells.size(); ++i) {
-    const MemoryEstimate memory = estimate(plan.cells[i].profile);
+    const profiles::Profile& profile = plan.cells[i].profile;
+    const MemoryEstimate memory = estimate(profile);
     nlohmann::json parts = nlohmann::json::object();
     for (const MemoryEstimate::Part& part : memory.parts) parts[part.owner] = part.bytes;
     cells.push_back({{"key", plan.cells[i].key},
                      {"label", plan.cells[i].label},
-                     {"checkpoint", plan.cells[i].profile.checkpoint.string()},
+                     {"checkpoint", profile.checkpoint.string()},
+                     {"sizes_from", sizes_from(profile)},
                      {"cases", cases[i]},
                      {"planned_memory_bytes", memory.total_bytes()},
                      {"planned_memory", parts}});
@@ -37,36 +53,84 @@ nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cas
   return {{"format", "ds4-sweep plan 1"}, {"profile", plan.profile.name}, {"cells", cells}};
 }
 
+void print_plan(const profiles::Plan& plan, const std::vector<int>& cases) {
+  std::printf("%s: %zu cell%s, target %s\n\n", plan.profile.name.c_str(), plan.cells.size(),
+              plan.cells.size() == 1 ? "" : "s", plan.profile.target.c_str());
+  std::printf("%-16s  %6s  %10s  %s\n", "cell", "cases", "memory", "settings");
+  for (size_t i = 0; i < plan.cells.size(); ++i) {
+    const profiles::Cell& cell = plan.cells[i];
+    const MemoryEstimate memory = estimate(cell.profile);
+    std::printf("%-16s  %6d  %10s  %s\n", cell.key.c_str(), cases[i],
+                memory.parts.empty() ? "-" : format_bytes(memory.total_bytes()).c_str(),
+                cell.label.c_str());
+  }
+  std::set<std::string> checkpoints;
+  for (const profiles::Cell& cell : plan.cells) {
+    if (cell.profile.target != "engine") continue;
+    checkpoints.insert(cell.profile.checkpoint.filename().string() + ": " +
+                       sizes_from(cell.profile));
+  }
+  if (!checkpoints.empty()) std::puts("");
+  for (const std::string& line : checkpoints) std::printf("sizes of %s\n", line.c_str());
+}
+
+profiles::Machine machine_of(const std::string& name, const profiles::Plan& plan) {
+  if (name != "this") return profiles::load_machine(name);
+  return runners::fit::this_machine(
+      std::any_of(plan.cells.begin(), plan.cells.end(), [](const profiles::Cell& cell) {
+        return cell.profile.target == "engine" && cell.profile.engine.device == "cuda";
+      }));
+}
+
 }  // namespace
 
 void add_plan(CLI::App& app, Common& common) {
   auto path = std::make_shared<std::string>();
   auto set = std::make_shared<std::vector<std::string>>();
-  CLI::App* verb = app.add_subcommand("plan", "Print cells, cases and planned memory; run nothing");
+  auto machine_name = std::make_shared<std::string>();
+  CLI::App* verb =
+      app.add_subcommand("plan", "Print cells, cases, memory and whether it fits; run nothing");
   verb->footer(
-      "Examples:\n  ds4-sweep plan profiles/tiny.toml\n  ds4-sweep plan profiles/tiny.toml --json");
+      "Examples:\n"
+      "  ds4-sweep plan profiles/tiny.toml\n"
+      "  ds4-sweep plan profiles/k160-mtp2-200k.toml --machine spark\n"
+      "  ds4-sweep plan profiles/k160-mtp2-200k.toml --machine this --set checkpoint=DIR --json\n"
+      "With --machine: exit code 0 when every cell fits or is tight, 1 when one does not fit, 3 "
+      "when\n"
+      "the machine cannot be read. docs/machines.md says how it is predicted.");
   verb->add_option("PROFILE", *path, "Profile file (TOML)")->required();
+  verb->add_option(
+      "--machine", *machine_name,
+      "Say whether it fits: spark, rtx6000, h100, h200, this (measured), or FILE.toml");
   verb->add_option("--set", *set, "Override a key of the profile: key=value");
   verb->add_flag("--json", common.json, "Print as JSON");
-  verb->callback([path, set, &common] {
+  verb->callback([path, set, machine_name, &common] {
     const profiles::Plan plan = profiles::make_plan(profiles::load_profile(*path, *set));
     const std::vector<int> cases = runners::check_plan(plan);
+    std::optional<profiles::Machine> machine;
+    std::vector<CellFit> fits;
+    if (!machine_name->empty()) {
+      machine = machine_of(*machine_name, plan);
+      fits = judge_cells(plan, *machine);
+    }
+    const bool too_large = std::any_of(fits.begin(), fits.end(), [](const CellFit& cell) {
+      return cell.verdict.fit == runners::fit::Fit::kDoesNotFit;
+    });
+    common.exit_code = too_large ? 1 : 0;
     if (common.json) {
-      std::puts(plan_json(plan, cases).dump(2).c_str());
+      nlohmann::json json = plan_json(plan, cases);
+      if (machine) json["machine"] = machine_json(*machine);
+      for (size_t i = 0; i < fits.size(); ++i) json["cells"][i]["fit"] = fit_json(fits[i]);
+      std::puts(json.dump(2).c_str());
       return;
     }
-    std::printf("%s: %zu cell%s, target %s\n\n", plan.profile.name.c_str(), plan.cells.size(),
-                plan.cells.size() == 1 ? "" : "s", plan.profile.target.c_str());
-    std::printf("%-16s  %6s  %10s  %s\n", "cell", "cases", "memory", "settings");
-    for (size_t i = 0; i < plan.cells.size(); ++i) {
-      const profiles::Cell& cell = plan.cells[i];
-      const MemoryEstimate memory = estimate(cell.profile);
-      std::printf("%-16s  %6d  %10s  %s\n", cell.key.c_str(), cases[i],
-                  memory.parts.empty() ? "-" : format_bytes(memory.total_bytes()).c_str(),
-                  cell.label.c_str());
+    print_plan(plan, cases);
+    if (machine) {
+      print_fit(plan, fits, *machine);
+    } else {
+      std::printf("\nmemory now available on this machine: %s; --machine says whether it fits\n",
+                  format_bytes(probes::read_machine_memory().available_bytes).c_str());
     }
-    std::printf("\nmemory now available on this machine: %s\n",
-                format_bytes(probes::read_machine_memory().available_bytes).c_str());
   });
 }
 

@@ -32,9 +32,10 @@ TEST(ProfileDocs, NameEveryKey) {
   const ProfileLoader loader;
   const Plan plan = make_plan(
       loader.load("target=\"null\"\n[[suite]]\nname=\"smoke\"\n[sampling]\ntemperature=1\n"));
-  std::vector<std::string> keys = {"name",  "description", "target",       "checkpoint",  "script",
-                                   "score", "metric",      "suite",        "tags",        "min",
-                                   "max",   "min_n",       "cell_timeout", "case_timeout"};
+  std::vector<std::string> keys = {"name",         "description",  "target",      "checkpoint",
+                                   "script",       "score",        "metric",      "suite",
+                                   "tags",         "min",          "max",         "min_n",
+                                   "cell_timeout", "case_timeout", "memory_floor"};
   const auto semantics = nlohmann::json::parse(plan.cells[0].semantics);
   for (const auto& [key, value] : semantics.at("engine").items()) keys.push_back(key);
   for (const auto& [key, value] : semantics.at("sampling").items()) keys.push_back(key);

@@ -1,0 +1,91 @@
+// `plan --machine` through the binary: exit codes, JSON, and every shipped profile of the real
+// model.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/base/files.h"
+#include "tests/support/command.h"
+#include "tests/support/source_dir.h"
+
+namespace ds4::test_support {
+namespace {
+
+using ::testing::HasSubstr;
+
+CommandResult plan(const std::string& profile, const std::string& machine,
+                   std::vector<std::string> more = {}) {
+  std::vector<std::string> argv = {DS4_SWEEP_BINARY, "plan",
+                                   source_dir() / "profiles" / (profile + ".toml"), "--machine",
+                                   machine};
+  argv.insert(argv.end(), more.begin(), more.end());
+  return run_command(argv);
+}
+
+TEST(Plan, OfEveryLargeProfileOnASparkNeedsNoWeights) {
+  int profiles = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "profiles")) {
+    const std::string name = entry.path().stem();
+    if (entry.path().extension() != ".toml" || !name.starts_with("k1")) continue;
+    ++profiles;
+    const CommandResult result = plan(name, "spark", {"--json"});
+    ASSERT_THAT(result.exit_code, ::testing::AnyOf(0, 1)) << name << result.err;
+    const auto json = nlohmann::json::parse(result.out);
+    EXPECT_EQ(json["machine"]["name"], "spark");
+    bool all_fit = true;
+    for (const auto& cell : json["cells"]) {
+      EXPECT_EQ(cell["sizes_from"], "shapes of generated weights");
+      const auto& fit = cell["fit"];
+      all_fit = all_fit && fit["verdict"] != "does not fit";
+      EXPECT_EQ(fit["margin_bytes"],
+                fit["usable_bytes"].get<int64_t>() - fit["need_bytes"].get<int64_t>());
+      int64_t load = 0, decode = 0;
+      for (const auto& owner : fit["owners"]) {
+        load += owner["bytes"].get<int64_t>();
+        if (!owner["load_only"]) decode += owner["bytes"].get<int64_t>();
+      }
+      EXPECT_EQ(fit["need_bytes"], load);
+      const auto& last = fit["peak_bytes"]["decode"];
+      EXPECT_EQ(last["gpu"].get<int64_t>() + last["host"].get<int64_t>(), decode);
+    }
+    EXPECT_EQ(result.exit_code, all_fit ? 0 : 1) << name;
+  }
+  EXPECT_EQ(profiles, 6);
+}
+
+TEST(Plan, SaysInTextWhatFitsAndWhatToChange) {
+  const CommandResult fits = plan("k160-mtp2-200k", "spark");
+  EXPECT_EQ(fits.exit_code, 0) << fits.err;
+  EXPECT_THAT(fits.out, HasSubstr("shapes of generated weights"));
+  EXPECT_THAT(fits.out, HasSubstr("fits"));
+  EXPECT_THAT(fits.out, HasSubstr("MTP weights"));
+  const CommandResult too_large =
+      plan("k160-mtp2-200k", "spark", {"--set", "checkpoint=synthetic:k256"});
+  EXPECT_EQ(too_large.exit_code, 1);
+  EXPECT_THAT(too_large.out, HasSubstr("does not fit"));
+  EXPECT_THAT(too_large.out, HasSubstr("checkpoint = \"synthetic:k"));
+}
+
+TEST(Plan, TheProfilesFloorIsUsed) {
+  EXPECT_EQ(plan("k160-mtp2-200k", "spark", {"--set", "limits.memory_floor=60GiB"}).exit_code, 1);
+  const CommandResult wrong =
+      plan("k160-mtp2-200k", "spark", {"--set", "limits.memory_floor=lots"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("limits.memory_floor"));
+}
+
+TEST(Plan, ExitCodesOfMachines) {
+  EXPECT_EQ(plan("tiny", "this").exit_code, 0);
+  EXPECT_EQ(plan("k160-mtp2-200k", "no/such/machine.toml").exit_code, 3);
+  const CommandResult unknown = plan("k160-mtp2-200k", "sparc");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("`spark`"));
+  EXPECT_EQ(plan("tiny", "h200").exit_code, 2);  // runs on the CPU, of which the card says nothing
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "small.toml",
+                    "unified = true\n[memory]\ntotal = \"16MiB\"\nheld = 0\nfloor = 0\n");
+  EXPECT_EQ(plan("tiny", folder / "small.toml").exit_code, 1);
+}
+
+}  // namespace
+}  // namespace ds4::test_support
