@@ -51,6 +51,16 @@ class TailsNotRestored final : public Spoiled {
     inner().copy(kept);
   }
 
+  // Memory of a session that is gone may be anything in the next one.
+  Buffer allocate(int64_t bytes) override {
+    Buffer buffer = inner().allocate(bytes);
+    const std::byte* begin = buffer.data.get();
+    std::erase_if(tails_, [&](const auto& tail) {
+      return tail.first < begin + buffer.bytes && begin < tail.second;
+    });
+    return buffer;
+  }
+
  private:
   std::map<std::byte*, std::byte*> tails_;  // begin -> end
 };
