@@ -1,5 +1,5 @@
-// `plan`: the cells of a profile, their cases, the memory they need and whether a machine has it;
-// runs nothing.
+// `plan`: the cells of a profile, their cases, the memory they need, whether a machine has it and
+// what is known to go wrong; runs nothing.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -13,6 +13,7 @@
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
 #include "runners/cli/plan_fit.h"
+#include "runners/cli/plan_lint.h"
 #include "runners/cli/verbs.h"
 #include "runners/engine_settings.h"
 #include "runners/fit/this_machine.h"
@@ -97,7 +98,8 @@ void add_plan(CLI::App& app, Common& common) {
       "  ds4-sweep plan profiles/k160-mtp2-200k.toml --machine this --set checkpoint=DIR --json\n"
       "With --machine: exit code 0 when every cell fits or is tight, 1 when one does not fit, 3 "
       "when\n"
-      "the machine cannot be read. docs/machines.md says how it is predicted.");
+      "the machine cannot be read. docs/machines.md says how it is predicted.\n"
+      "Warnings of settings that went wrong elsewhere (docs/lint.md) do not change it.");
   verb->add_option("PROFILE", *path, "Profile file (TOML)")->required();
   verb->add_option(
       "--machine", *machine_name,
@@ -117,14 +119,19 @@ void add_plan(CLI::App& app, Common& common) {
       return cell.verdict.fit == runners::fit::Fit::kDoesNotFit;
     });
     common.exit_code = too_large ? 1 : 0;
+    const auto findings = lint_cells(plan, machine ? &*machine : nullptr, fits);
     if (common.json) {
       nlohmann::json json = plan_json(plan, cases);
       if (machine) json["machine"] = machine_json(*machine);
       for (size_t i = 0; i < fits.size(); ++i) json["cells"][i]["fit"] = fit_json(fits[i]);
+      for (size_t i = 0; i < findings.size(); ++i) {
+        json["cells"][i]["findings"] = findings_json(findings[i]);
+      }
       std::puts(json.dump(2).c_str());
       return;
     }
     print_plan(plan, cases);
+    print_findings(plan, findings);
     if (machine) {
       print_fit(plan, fits, *machine);
     } else {

@@ -66,6 +66,27 @@ TEST(Plan, SaysInTextWhatFitsAndWhatToChange) {
   EXPECT_THAT(too_large.out, HasSubstr("checkpoint = \"synthetic:k"));
 }
 
+TEST(Plan, WarningsChangeNoExitCode) {
+  const std::string profile = source_dir() / "profiles/k160-mtp2-200k.toml";
+  const std::vector<std::string> bare = {DS4_SWEEP_BINARY, "plan", profile};
+  const CommandResult text = run_command(bare);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("small-chunk: "));
+  EXPECT_THAT(text.out, HasSubstr("silent with engine.prefill_chunk = 8192; source: MiaAI-Lab/"));
+  const CommandResult both = plan("k160-mtp2-200k", "spark",
+                                  {"--json", "--set", "engine.residency=managed", "--set",
+                                   "sweep.engine.prefill_chunk=[4096, 8192]"});
+  ASSERT_EQ(both.exit_code, 0) << both.err;
+  const auto cells = nlohmann::json::parse(both.out)["cells"];
+  ASSERT_EQ(cells.size(), 2u);
+  EXPECT_EQ(cells[0]["findings"][0]["rule"], "small-chunk");
+  EXPECT_EQ(cells[0]["findings"][0]["key"], "engine.prefill_chunk");
+  EXPECT_EQ(cells[0]["findings"][0]["value"], "8192");
+  EXPECT_EQ(cells[1]["findings"][0]["rule"], "managed-weights");  // asks for the verdict
+  EXPECT_THAT(run_command({DS4_SWEEP_BINARY, "plan", source_dir() / "profiles/tiny.toml"}).out,
+              ::testing::Not(HasSubstr("warnings")));
+}
+
 TEST(Plan, TheProfilesFloorIsUsed) {
   EXPECT_EQ(plan("k160-mtp2-200k", "spark", {"--set", "limits.memory_floor=60GiB"}).exit_code, 1);
   const CommandResult wrong =
