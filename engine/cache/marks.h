@@ -26,9 +26,10 @@ class Marks {
   /// Throws Error(kMachine) when the memory is not there. Borrowed objects must outlive this one.
   Marks(ops::Backend& backend, const KvCache& cache, int64_t vocab);
 
-  /// Marks the present `length` of the sequence, whose last logits [vocab] are given. When all marks are
-  /// taken, half of them belong to turns, of which the one unused for longest goes; the other half
-  /// stays spread over the length: the waypoint whose neighbours are nearest to each other goes.
+  /// Marks the present `length` of the sequence, whose last logits [vocab] are given. When all
+  /// marks are taken, half of them belong to turns, of which the one unused for longest goes; the
+  /// other half stays spread over the length: the waypoint whose neighbours are nearest to each
+  /// other goes.
   void keep(int64_t length, ops::Floats logits, MarkKind kind);
 
   /// The longest marked length up to `limit`; 0: there is none.

@@ -1,5 +1,5 @@
-// A named span of the host's time for profilers that listen to NVTX, such as Nsight Systems. Without
-// one, opening and closing it costs the test of a pointer each.
+// A named span of the host's time for profilers that listen to NVTX, such as Nsight Systems.
+// Without one, opening and closing it costs the test of a pointer each.
 #pragma once
 
 namespace ds4::device {

@@ -35,7 +35,8 @@ struct Prediction {
 };
 
 /// What the process takes beside the memory of a GPU: code, headers, tokenizer, prompts and the
-/// driver's part. A bound: loading K160 took 154 MiB beside its pinned rooms (docs/perf/gpu.md, L2).
+/// driver's part. A bound: loading K160 took 154 MiB beside its pinned rooms (docs/perf/gpu.md,
+/// L2).
 inline constexpr int64_t kProcessBytes = int64_t{512} << 20;
 
 /// The prediction of one cell; nothing for targets without an engine. From headers or synthetic

@@ -1,8 +1,6 @@
 // Attention of many queries (prefill) in three kernels: scores, softmax, weighted sum. Where all
 // queries read every compressed row (ratio 128), two queries share the staging of rows: behind the
 // window the rows of neighbours are the same. The order of every sum is that of a query alone.
-#include <algorithm>
-
 #include "engine/ops/cuda/attend.cuh"
 
 namespace ds4::ops::cuda {

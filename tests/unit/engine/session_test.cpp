@@ -191,8 +191,9 @@ TEST(MemoryEstimateTest, NamesItsPartsAndFollowsTheContext) {
     owners.push_back(part.owner);
     sum += part.bytes;
   }
-  EXPECT_EQ(owners, (std::vector<std::string>{"weights", "raw KV", "compressed KV", "indexer keys",
-                                              "tails", "marks", "logits", "drafter", "activations"}));
+  EXPECT_EQ(owners,
+            (std::vector<std::string>{"weights", "raw KV", "compressed KV", "indexer keys", "tails",
+                                      "marks", "logits", "drafter", "activations"}));
   EXPECT_EQ(sum, small.total_bytes());
   EXPECT_EQ(small.parts[0].bytes, large.parts[0].bytes);
   EXPECT_GT(large.parts[2].bytes, 90 * small.parts[2].bytes);
