@@ -2,7 +2,6 @@
 
 #include <dnnl.h>
 #include <omp.h>
-#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/processors.h"
 #include "probes/host_memory.h"
 
 namespace ds4::probes {
@@ -82,11 +82,6 @@ uint64_t sum_of(const uint64_t* data, int64_t count) {
 
 }  // namespace
 
-int usable_cpus() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? std::max(1, CPU_COUNT(&set)) : 1;
-}
-
 ReadProbe::ReadProbe()
     : bytes_(far_beyond_caches()), data_(new uint64_t[static_cast<size_t>(bytes_ / 8)]) {
   // Every page must exist: untouched pages would all be read from the one page of zeros.
@@ -134,10 +129,10 @@ std::vector<Sample> measure_host_speed(double seconds) {
   const double start = monotonic_seconds();
   std::vector<Sample> samples;
   std::vector<int> counts{1};
-  if (usable_cpus() > 1) counts.push_back(usable_cpus());
+  if (usable_processors() > 1) counts.push_back(usable_processors());
   ReadProbe reads;
-  SgemmProbe products(usable_cpus());
-  products.run(usable_cpus());  // the library builds its kernel on first use
+  SgemmProbe products(usable_processors());
+  products.run(usable_processors());  // the library builds its kernel on first use
   const auto keep = [&](const char* metric, const char* share_metric, const Pass& pass) {
     const std::string phase =
         std::to_string(pass.threads) + (pass.threads == 1 ? " thread" : " threads");

@@ -48,9 +48,6 @@ class SgemmProbe {
   std::vector<std::vector<float>> matrices_;
 };
 
-/// The threads this process may use.
-int usable_cpus();
-
 /// Repeats all probes, with one thread and with all, taking turns, for about `seconds`. One sample
 /// per pass: metrics read_rate, sgemm_rate and cpu_share, phase "1 thread" or "N threads".
 std::vector<Sample> measure_host_speed(double seconds);

@@ -1,11 +1,11 @@
 #include "runners/machine.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/processors.h"
 #include "probes/host_memory.h"
 
 namespace ds4::runners {
@@ -24,11 +24,6 @@ std::string field(const char* file, const std::string& key, char separator) {
   return "";
 }
 
-int usable_threads() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
-}
-
 }  // namespace
 
 std::string describe_machine() {
@@ -37,7 +32,7 @@ std::string describe_machine() {
   std::string cpu = field("/proc/cpuinfo", "model name", ':');
   if (cpu.empty()) cpu = field("/proc/cpuinfo", "CPU part", ':');  // arm64 names parts, not models
   return nlohmann::json{{"cpu", cpu},
-                        {"threads", usable_threads()},
+                        {"threads", usable_processors()},
                         {"memory_bytes", probes::read_machine_memory().total_bytes},
                         {"kernel", system.release},
                         {"architecture", system.machine},

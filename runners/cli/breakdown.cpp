@@ -7,6 +7,7 @@
 
 #include "engine/api/breakdown.h"
 #include "engine/api/checkpoints.h"
+#include "engine/base/processors.h"
 #include "engine/base/units.h"
 #include "probes/device_speed.h"
 #include "probes/host_speed.h"
@@ -27,7 +28,7 @@ Ceilings measure_ceilings(const EngineSettings& settings) {
     const probes::DeviceSpeed speed = probes::measure_device_speed();
     return {speed.read_rate, speed.bf16_rate, "BF16 mma.sync"};
   }
-  const int threads = settings.threads ? settings.threads : probes::usable_cpus();
+  const int threads = settings.threads ? settings.threads : usable_processors();
   probes::ReadProbe reads;
   probes::SgemmProbe products(threads);
   Ceilings best{.product = "f32 sgemm"};

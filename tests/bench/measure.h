@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/processors.h"
 #include "engine/ops/ops.h"
 #include "probes/host_speed.h"
 
@@ -21,7 +22,7 @@ namespace ds4::bench {
 /// Threads of the engine and of the ceilings: DS4_BENCH_THREADS, or all this process may use.
 inline int threads() {
   const char* chosen = std::getenv("DS4_BENCH_THREADS");
-  return chosen ? std::atoi(chosen) : probes::usable_cpus();
+  return chosen ? std::atoi(chosen) : usable_processors();
 }
 
 /// The best of a few passes of each probe: other processes can only slow a pass down.

@@ -1,9 +1,8 @@
 #include "engine/ops/cpu/thread_pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <chrono>
+#include "engine/base/processors.h"
 
 namespace ds4::ops::cpu {
 namespace {
@@ -12,12 +11,6 @@ constexpr uint32_t kOpen = 1u << 31;
 // How long a helper looks for the next operation before it sleeps; operations of one token follow
 // each other within microseconds.
 constexpr auto kSpin = std::chrono::microseconds(50);
-
-int usable_cpus() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
-}
 
 void pause_briefly() {
 #if defined(__x86_64__)
@@ -30,7 +23,7 @@ void pause_briefly() {
 }  // namespace
 
 int ThreadPool::count(int threads) {
-  return threads > 0 ? threads : usable_cpus();
+  return threads > 0 ? threads : usable_processors();
 }
 
 ThreadPool::ThreadPool(int threads) {

@@ -1,10 +1,9 @@
 // Loading: a model's pieces through pinned rooms into the weight block. Readers fill the rooms in
 // the order of the files; one stream copies and repacks.
-#include <sched.h>
-
 #include <algorithm>
 
 #include "engine/base/check.h"
+#include "engine/base/processors.h"
 #include "engine/device/error.h"
 #include "engine/ops/cuda/estimate.h"
 #include "engine/ops/cuda/weight_store.h"
@@ -24,9 +23,7 @@ static_assert(kUsedBytes % weights::ByteFeed::kAlign == 0);
 
 // Readers wait for disks more than they compute, so there are a few even on small machines.
 int reader_count() {
-  cpu_set_t set;
-  const int cpus = ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-  return static_cast<int>(std::clamp<int64_t>(cpus, 4, kMostRooms));
+  return static_cast<int>(std::clamp<int64_t>(usable_processors(), 4, kMostRooms));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "engine/weights/synthetic/generate.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/error.h"
+#include "engine/base/processors.h"
 #include "engine/base/units.h"
 
 namespace ds4::weights::synthetic {
@@ -63,12 +63,6 @@ void generate_as(const Recipe& recipe, uint64_t first_word, std::span<std::byte>
     const uint64_t value = output_word<kFill>(recipe, first_word + whole);
     std::memcpy(out.data() + whole * kGrain, &value, rest);
   }
-}
-
-unsigned usable_threads() {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
 }
 
 [[noreturn]] void refuse(size_t bytes, const char* action) {
@@ -141,7 +135,7 @@ void Memory::fill() {
   };
   {
     std::vector<std::jthread> helpers;
-    for (unsigned i = 1; i < usable_threads(); ++i) helpers.emplace_back(work);
+    for (int i = 1; i < usable_processors(); ++i) helpers.emplace_back(work);
     work();
   }
   filled_ = true;
