@@ -58,6 +58,10 @@ std::vector<RunRow> SqliteStore::runs() {
 }
 
 RunRow SqliteStore::run(const std::string& id_or_prefix) {
+  constexpr std::string_view kBaseline = "baseline:";
+  if (id_or_prefix.starts_with(kBaseline)) {
+    return run(baseline(id_or_prefix.substr(kBaseline.size())).run_id);
+  }
   std::vector<RunRow> all = runs();
   if (all.empty()) {
     throw Error(ErrorCode::kUsage, database_.path().string() + ": holds no run",

@@ -27,7 +27,12 @@ class SqliteStore final : public Store {
   std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;
   void load_texts(StoredAttempt& attempt) override;
 
+  void set_baseline(const BaselineRow& baseline) override;
+  void remove_baseline(const std::string& name) override;
+  std::vector<BaselineRow> baselines() override;
+
  private:
+  BaselineRow baseline(const std::string& name);
   void insert_score(const ScoreRow& score, int64_t attempt_id);
   void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
 

@@ -98,6 +98,11 @@ struct LaunchSample {
   probes::Sample sample;
 };
 
+/// A name for a run that others are held against.
+struct BaselineRow {
+  std::string name, run_id, set_at;
+};
+
 class Store {
  public:
   /// Opens or creates; migrates older schemas; WAL. Throws Error(kIo), also for a newer schema.
@@ -115,7 +120,8 @@ class Store {
   virtual void add_score(const ScoreRow& score) = 0;
 
   virtual std::vector<RunRow> runs() = 0;  // newest first
-  /// A run by UUID, unique prefix or "latest". Throws Error(kUsage) when there is none.
+  /// A run by UUID, unique prefix, "latest" or "baseline:NAME". Throws Error(kUsage) when there is
+  /// none.
   virtual RunRow run(const std::string& id_or_prefix) = 0;
   virtual std::vector<CellRow> cells(const std::string& run_id) = 0;
   virtual std::vector<LaunchRow> launches(const std::string& run_id) = 0;
@@ -124,6 +130,13 @@ class Store {
   virtual std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) = 0;
   /// Fills in the texts of an attempt that was read without them.
   virtual void load_texts(StoredAttempt& attempt) = 0;
+
+  /// Names a run; a name that was taken now means this one. Throws Error(kUsage) for a name of
+  /// anything but letters, digits, `-`, `_` and `.`.
+  virtual void set_baseline(const BaselineRow& baseline) = 0;
+  /// Forgets a name, not the run. Throws Error(kUsage) when there is no such name.
+  virtual void remove_baseline(const std::string& name) = 0;
+  virtual std::vector<BaselineRow> baselines() = 0;  // by name
 };
 
 }  // namespace ds4::reports

@@ -109,6 +109,21 @@ TEST_F(StoreFilesTest, AFailedMigrationChangesNothing) {
   EXPECT_EQ(database.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'b'"), 0);
 }
 
+TEST_F(StoreFilesTest, ADatabaseOfTheFirstSchemaIsBroughtUpToThisOne) {
+  {
+    Database database(path_, Database::Mode::kCreate);
+    migrate(database, all_migrations().first(1));
+    database.execute(
+        "INSERT INTO runs VALUES ('old', 'p', '', '', '{}', '', 0, '', '{}', '', '', '', '', '')",
+        "prepare");
+  }
+  EXPECT_THROW(Store::open_read_only(path_), Error);
+  auto store = Store::open(path_);
+  EXPECT_EQ(store->run("latest").id, "old");
+  store->set_baseline({"green", "old", "2026-01-01T00:00:00Z"});
+  EXPECT_EQ(store->run("baseline:green").profile_name, "p");
+}
+
 TEST_F(StoreFilesTest, TheShippedMigrationsAreNumberedFromOne) {
   int expected = 1;
   for (const Migration& migration : all_migrations()) EXPECT_EQ(migration.version, expected++);

@@ -190,6 +190,33 @@ TEST_F(StoreTest, FindsRunsByPrefixAndLatest) {
   }
 }
 
+TEST_F(StoreTest, ABaselineIsANameForARun) {
+  auto store = Store::open(path_);
+  store->add_run(example_run("aaaa-1"), {});
+  store->add_run(example_run("bbbb-2"), {});
+  store->set_baseline({"green", "aaaa-1", "2026-01-01T00:00:00Z"});
+  EXPECT_EQ(store->run("baseline:green").id, "aaaa-1");
+  store->set_baseline({"green", "bbbb-2", "2026-01-02T00:00:00Z"});
+  store->set_baseline({"old", "aaaa-1", "2026-01-02T00:00:00Z"});
+  ASSERT_EQ(store->baselines().size(), 2u);
+  EXPECT_EQ(store->baselines()[0].run_id, "bbbb-2");
+  EXPECT_EQ(store->baselines()[0].set_at, "2026-01-02T00:00:00Z");
+  store->remove_baseline("green");
+  try {
+    store->run("baseline:green");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_NE(std::string(error.what()).find("which names old"), std::string::npos);
+  }
+  EXPECT_THROW(store->remove_baseline("green"), Error);
+  EXPECT_EQ(store->run("bbbb").id, "bbbb-2") << "the run stays";
+  for (const char* name : {"", "a b", "a:b", "../x", "gr\xc3\xbcn"}) {
+    EXPECT_THROW(store->set_baseline({name, "aaaa-1", ""}), Error) << name;
+  }
+  EXPECT_THROW(store->set_baseline({"x", "no-such-run", ""}), Error);
+}
+
 TEST_F(StoreTest, AReaderSeesWhatAWriterCommitted) {
   auto writer = Store::open(path_);
   writer->add_run(example_run("r"), {example_cell("k1", 0)});
