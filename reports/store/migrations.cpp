@@ -11,10 +11,11 @@ namespace ds4::reports {
 extern const std::string_view schema_sql;    // schema.sql, embedded at build time
 extern const std::string_view schema_2_sql;  // schema_2.sql
 extern const std::string_view schema_3_sql;
+extern const std::string_view schema_4_sql;
 
 std::span<const Migration> all_migrations() {
-  static const std::array<Migration, 3> migrations{
-      Migration{1, schema_sql}, Migration{2, schema_2_sql}, Migration{3, schema_3_sql}};
+  static const std::array migrations{Migration{1, schema_sql}, Migration{2, schema_2_sql},
+                                     Migration{3, schema_3_sql}, Migration{4, schema_4_sql}};
   return migrations;
 }
 

@@ -121,7 +121,7 @@ std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
 std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
   Statement rows(database_,
                  "SELECT cell_key, number, outcome, phase, exit_code, signal, message, log_tail, "
-                 "seconds, started_at FROM launches WHERE run_id = ? ORDER BY id");
+                 "seconds, started_at, guard FROM launches WHERE run_id = ? ORDER BY id");
   rows.bind(run_id);
   std::vector<LaunchRow> result;
   while (rows.step()) {
@@ -136,6 +136,7 @@ std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
     launch.log_tail = rows.text(7);
     launch.seconds = rows.real(8);
     launch.started_at = rows.text(9);
+    launch.guard = rows.text(10);
     result.push_back(std::move(launch));
   }
   return result;

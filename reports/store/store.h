@@ -54,6 +54,7 @@ struct LaunchRow {
   std::string log_tail;  // last lines of its stderr
   double seconds = 0;
   std::string started_at;
+  std::string guard;  // what the memory guard did, JSON (runners/guard/verdict.h); "" = nothing
 };
 
 struct EventRow {

@@ -85,12 +85,13 @@ void SqliteStore::add_launch(const std::string& run_id, const LaunchRow& launch,
   Transaction transaction(database_);
   Statement insert(database_,
                    "INSERT INTO launches (run_id, cell_key, number, outcome, phase, exit_code, "
-                   "signal, message, log_tail, seconds, started_at) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "signal, message, log_tail, seconds, started_at, guard) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    "store the launch");
   insert.bind(run_id).bind(launch.cell_key).bind(launch.number).bind(launch.outcome);
   insert.bind(launch.phase).bind(launch.exit_code).bind(launch.signal).bind(launch.message);
-  insert.bind(launch.log_tail).bind(launch.seconds).bind(launch.started_at).run();
+  insert.bind(launch.log_tail).bind(launch.seconds).bind(launch.started_at);
+  insert.bind(launch.guard).run();
   const int64_t id = database_.last_insert_id();
   Statement sample_insert(database_,
                           "INSERT INTO launch_samples (launch_id, seq, metric, value, time_s, "

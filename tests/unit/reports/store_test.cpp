@@ -157,12 +157,14 @@ TEST_F(StoreTest, KeepsLaunchesAndTheirSamples) {
   launch.message = "killed by SIGSEGV";
   launch.log_tail = "last line";
   launch.seconds = 2.5;
+  launch.guard = R"({"action":"hard"})";
   store->add_launch("r", launch, {{"peak_memory", 1e9, 2.0, ""}, {"load_time", 0.5, 0.5, "load"}});
   EXPECT_THROW(store->add_launch("r", launch, {}), Error);
   const auto launches = store->launches("r");
   ASSERT_EQ(launches.size(), 1u);
   EXPECT_EQ(launches[0].signal, 11);
   EXPECT_EQ(launches[0].log_tail, "last line");
+  EXPECT_EQ(launches[0].guard, launch.guard);
   const auto samples = store->launch_samples("r");
   ASSERT_EQ(samples.size(), 2u);
   EXPECT_EQ(samples[0].sample.metric, "peak_memory");
