@@ -127,6 +127,7 @@ class Launch {
       reports::AttemptRow row = attempt->attempt;
       row.cell_key = row_.cell_key;
       row.number = ++tries_[{row.suite, row.case_id}];
+      row.launch = row_.number;
       store_.add_attempt(run_id_, row, attempt->score);
       std::erase(in_flight_, row.suite + "/" + row.case_id);
       ++state_.cases_done;

@@ -118,6 +118,19 @@ std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
   return result;
 }
 
+std::vector<TurnRow> SqliteStore::queue(const std::string& run_id) {
+  Statement rows(database_,
+                 "SELECT ordinal, cell_key, need_bytes, again_of, state, reason FROM queue "
+                 "WHERE run_id = ? ORDER BY ordinal");
+  rows.bind(run_id);
+  std::vector<TurnRow> result;
+  while (rows.step()) {
+    result.push_back({static_cast<int>(rows.integer(0)), rows.text(1), rows.integer(2),
+                      static_cast<int>(rows.integer(3)), rows.text(4), rows.text(5)});
+  }
+  return result;
+}
+
 std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
   Statement rows(database_,
                  "SELECT cell_key, number, outcome, phase, exit_code, signal, message, log_tail, "
@@ -161,7 +174,8 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
     Statement rows(database_,
                    "SELECT id, cell_key, suite, suite_version, case_id, number, status, tags, "
                    "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
-                   "first_token_s, end_s, started_at FROM attempts WHERE run_id = ? ORDER BY id");
+                   "first_token_s, end_s, started_at, launch FROM attempts WHERE run_id = ? "
+                   "ORDER BY id");
     rows.bind(run_id);
     while (rows.step()) {
       StoredAttempt attempt;
@@ -181,6 +195,7 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
       attempt.first_token_s = rows.real(13);
       attempt.end_s = rows.real(14);
       attempt.started_at = rows.text(15);
+      attempt.launch = static_cast<int>(rows.integer(16));
       result.push_back(std::move(attempt));
     }
   }

@@ -11,8 +11,12 @@ class SqliteStore final : public Store {
  public:
   SqliteStore(const std::filesystem::path& path, Database::Mode mode);
 
-  void add_run(const RunRow& run, const std::vector<CellRow>& cells) override;
+  using Store::add_run;
+  void add_run(const RunRow& run, const std::vector<CellRow>& cells,
+               const std::vector<TurnRow>& queue) override;
   void finish_run(const std::string& run_id, const std::string& finished_at) override;
+  void set_turn(const std::string& run_id, const TurnRow& turn,
+                const std::optional<TurnRow>& appended) override;
   void add_launch(const std::string& run_id, const LaunchRow& launch,
                   const std::vector<probes::Sample>& samples) override;
   int64_t add_attempt(const std::string& run_id, const AttemptRow& attempt,
@@ -22,6 +26,7 @@ class SqliteStore final : public Store {
   std::vector<RunRow> runs() override;
   RunRow run(const std::string& id_or_prefix) override;
   std::vector<CellRow> cells(const std::string& run_id) override;
+  std::vector<TurnRow> queue(const std::string& run_id) override;
   std::vector<LaunchRow> launches(const std::string& run_id) override;
   std::vector<LaunchSample> launch_samples(const std::string& run_id) override;
   std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;
@@ -33,6 +38,7 @@ class SqliteStore final : public Store {
 
  private:
   BaselineRow baseline(const std::string& name);
+  void insert_turn(const std::string& run_id, const TurnRow& turn);
   void insert_score(const ScoreRow& score, int64_t attempt_id);
   void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
 

@@ -57,6 +57,17 @@ struct LaunchRow {
   std::string guard;  // what the memory guard did, JSON (runners/guard/verdict.h); "" = nothing
 };
 
+/// A place in a run's queue: one launch of a cell, or more when it is interrupted. A cell's k-th
+/// turn is over when each of its cases has k attempts that are ok.
+struct TurnRow {
+  int ordinal = 0;  // running order
+  std::string cell_key;
+  int64_t need_bytes = 0;         // predicted memory of all owners; 0 = not predicted
+  int again_of = -1;              // the ordinal of the turn it repeats; -1 = none
+  std::string state = "waiting";  // "done", "slow" (and repeated), "skipped", "refused"
+  std::string reason = {};        // of the last three
+};
+
 struct EventRow {
   double time_s = 0;
   int n_tokens = 1;
@@ -67,6 +78,7 @@ struct AttemptRow {
   std::string cell_key, suite, case_id;
   int suite_version = 0;
   int number = 1;                // 1, 2, ... per run, cell, suite and case
+  int launch = 0;                // LaunchRow::number; 0 in rows older than version 5
   std::string status;            // "ok", "error", "cancelled"
   std::string prompt, expected;  // stored once per sha256, compressed
   std::map<std::string, std::string> tags;
@@ -111,8 +123,16 @@ class Store {
   static std::unique_ptr<Store> open_read_only(const std::filesystem::path& path);
   virtual ~Store() = default;
 
-  virtual void add_run(const RunRow& run, const std::vector<CellRow>& cells) = 0;
+  /// Run, cells and queue in one transaction.
+  virtual void add_run(const RunRow& run, const std::vector<CellRow>& cells,
+                       const std::vector<TurnRow>& queue) = 0;
+  /// With every cell once, in their order.
+  void add_run(const RunRow& run, const std::vector<CellRow>& cells);
   virtual void finish_run(const std::string& run_id, const std::string& finished_at) = 0;
+  /// Writes down what became of a turn and, in the same transaction, appends the one that repeats
+  /// it, whose ordinal is chosen here.
+  virtual void set_turn(const std::string& run_id, const TurnRow& turn,
+                        const std::optional<TurnRow>& appended) = 0;
   virtual void add_launch(const std::string& run_id, const LaunchRow& launch,
                           const std::vector<probes::Sample>& samples) = 0;
   /// One transaction: attempt, events, samples and score. Returns the attempt's id.
@@ -125,6 +145,7 @@ class Store {
   /// none.
   virtual RunRow run(const std::string& id_or_prefix) = 0;
   virtual std::vector<CellRow> cells(const std::string& run_id) = 0;
+  virtual std::vector<TurnRow> queue(const std::string& run_id) = 0;  // by ordinal
   virtual std::vector<LaunchRow> launches(const std::string& run_id) = 0;
   virtual std::vector<LaunchSample> launch_samples(const std::string& run_id) = 0;
   /// Attempts in running order; prompts and outputs are loaded only when `with_texts`.

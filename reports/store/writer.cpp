@@ -39,7 +39,16 @@ std::unique_ptr<Store> Store::open_read_only(const std::filesystem::path& path) 
   return std::make_unique<SqliteStore>(path, Database::Mode::kReadOnly);
 }
 
-void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells) {
+void Store::add_run(const RunRow& run, const std::vector<CellRow>& cells) {
+  std::vector<TurnRow> queue;
+  for (const CellRow& cell : cells) {
+    queue.push_back({.ordinal = static_cast<int>(queue.size()), .cell_key = cell.key});
+  }
+  add_run(run, cells, queue);
+}
+
+void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells,
+                          const std::vector<TurnRow>& queue) {
   Transaction transaction(database_);
   Statement insert(database_,
                    "INSERT INTO runs (id, profile_name, profile_path, profile_text, "
@@ -69,6 +78,31 @@ void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells) 
       case_insert.bind(run.id).bind(cell.key).bind(ordinal++).bind(planned.suite);
       case_insert.bind(planned.case_id).bind(tags_to_json(planned.tags)).run();
     }
+  }
+  for (const TurnRow& turn : queue) insert_turn(run.id, turn);
+  transaction.commit();
+}
+
+void SqliteStore::insert_turn(const std::string& run_id, const TurnRow& turn) {
+  Statement insert(database_,
+                   "INSERT INTO queue (run_id, ordinal, cell_key, need_bytes, again_of, state, "
+                   "reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   "store the queue");
+  insert.bind(run_id).bind(turn.ordinal).bind(turn.cell_key).bind(turn.need_bytes);
+  insert.bind(turn.again_of).bind(turn.state).bind(turn.reason).run();
+}
+
+void SqliteStore::set_turn(const std::string& run_id, const TurnRow& turn,
+                           const std::optional<TurnRow>& appended) {
+  Transaction transaction(database_);
+  Statement update(database_,
+                   "UPDATE queue SET state = ?, reason = ? WHERE run_id = ? AND ordinal = ?",
+                   "store the queue");
+  update.bind(turn.state).bind(turn.reason).bind(run_id).bind(turn.ordinal).run();
+  if (appended) {
+    TurnRow last = *appended;
+    last.ordinal = queue(run_id).back().ordinal + 1;
+    insert_turn(run_id, last);
   }
   transaction.commit();
 }
@@ -107,13 +141,14 @@ int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& at
   const auto text = [this](const std::string& bytes) { return intern_text(database_, bytes); };
   Statement insert(database_,
                    "INSERT INTO attempts (run_id, cell_key, suite, suite_version, case_id, number, "
-                   "status, tags, prompt, expected, text, reasoning, content, tool_calls, "
+                   "launch, status, tags, prompt, expected, text, reasoning, content, tool_calls, "
                    "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
                    "first_token_s, end_s, started_at) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                   "?)",
                    "store the attempt");
   insert.bind(run_id).bind(attempt.cell_key).bind(attempt.suite).bind(attempt.suite_version);
-  insert.bind(attempt.case_id).bind(attempt.number).bind(attempt.status);
+  insert.bind(attempt.case_id).bind(attempt.number).bind(attempt.launch).bind(attempt.status);
   insert.bind(tags_to_json(attempt.tags)).bind(text(attempt.prompt)).bind(text(attempt.expected));
   insert.bind(text(attempt.text)).bind(text(attempt.reasoning)).bind(text(attempt.content));
   insert.bind(text(attempt.tool_calls)).bind(attempt.finish_reason).bind(attempt.error);

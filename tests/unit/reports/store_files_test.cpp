@@ -129,6 +129,25 @@ TEST_F(StoreFilesTest, TheShippedMigrationsAreNumberedFromOne) {
   for (const Migration& migration : all_migrations()) EXPECT_EQ(migration.version, expected++);
 }
 
+// Rows as a program of version 4 wrote them.
+TEST_F(StoreFilesTest, AnOlderRunGetsItsCellsAsItsQueue) {
+  {
+    Database database(path_, Database::Mode::kCreate);
+    migrate(database, all_migrations().first(4));
+    database.execute(
+        "INSERT INTO runs VALUES ('r','','','','{}','',0,'','{}','','','','2026-01-01','');"
+        "INSERT INTO cells (run_id, key, ordinal, label, semantics, settings) VALUES "
+        "('r','b',0,'','',''), ('r','a',1,'','','')",
+        "prepare");
+  }
+  const auto queue = Store::open(path_)->queue("r");
+  ASSERT_EQ(queue.size(), 2u);
+  EXPECT_EQ(queue[0].cell_key, "b");
+  EXPECT_EQ(queue[1].cell_key, "a");
+  EXPECT_EQ(queue[1].ordinal, 1);
+  EXPECT_EQ(queue[1].state, "waiting");
+}
+
 TEST_F(StoreFilesTest, AFullDiskIsNamedAndLosesNothing) {
   fill();
   {

@@ -104,8 +104,12 @@ TEST_F(StoreTest, RefusesTheSameAttemptTwice) {
   EXPECT_THROW(store->add_attempt("r", attempt, std::nullopt), Error);
   EXPECT_EQ(store->attempts("r", false).size(), 1u);
   attempt.number = 2;
+  attempt.launch = 7;
   store->add_attempt("r", attempt, std::nullopt);
-  EXPECT_EQ(store->attempts("r", false).size(), 2u);
+  const auto attempts = store->attempts("r", false);
+  ASSERT_EQ(attempts.size(), 2u);
+  EXPECT_EQ(attempts[0].launch, 0);
+  EXPECT_EQ(attempts[1].launch, 7);
 }
 
 TEST_F(StoreTest, LeavesNothingOfAnAttemptThatFails) {
@@ -169,6 +173,34 @@ TEST_F(StoreTest, KeepsLaunchesAndTheirSamples) {
   ASSERT_EQ(samples.size(), 2u);
   EXPECT_EQ(samples[0].sample.metric, "peak_memory");
   EXPECT_EQ(samples[1].sample.phase, "load");
+}
+
+TEST_F(StoreTest, KeepsTheQueueAndWhatBecameOfIt) {
+  auto store = Store::open(path_);
+  TurnRow first{.ordinal = 0, .cell_key = "k2", .need_bytes = int64_t{5} << 40};
+  TurnRow second{.ordinal = 1, .cell_key = "k1"};
+  store->add_run(example_run("r"), {example_cell("k1", 0), example_cell("k2", 1)}, {first, second});
+  second.state = "skipped";
+  second.reason = "it needs at least as much";
+  store->set_turn("r", second, std::nullopt);
+  first.state = "slow";
+  store->set_turn("r", first, TurnRow{.cell_key = "k2", .again_of = 0});
+  const auto queue = store->queue("r");
+  ASSERT_EQ(queue.size(), 3u);
+  EXPECT_EQ(queue[0].cell_key, "k2");
+  EXPECT_EQ(queue[0].need_bytes, int64_t{5} << 40);
+  EXPECT_EQ(queue[0].state, "slow");
+  EXPECT_EQ(queue[1].state, "skipped");
+  EXPECT_EQ(queue[1].reason, "it needs at least as much");
+  EXPECT_EQ(queue[2].ordinal, 2);
+  EXPECT_EQ(queue[2].again_of, 0);
+  EXPECT_EQ(queue[2].state, "waiting");
+  // A run without a queue of its own runs its cells as they stand.
+  store->add_run(example_run("s"), {example_cell("k1", 0), example_cell("k2", 1)});
+  ASSERT_EQ(store->queue("s").size(), 2u);
+  EXPECT_EQ(store->queue("s")[1].cell_key, "k2");
+  EXPECT_THROW(store->add_run(example_run("t"), {}, {first}), Error) << "a turn of no cell";
+  EXPECT_EQ(store->runs().size(), 2u);
 }
 
 TEST_F(StoreTest, FindsRunsByPrefixAndLatest) {
