@@ -1,5 +1,5 @@
 // Times the CUDA back end on a model of the real shapes with random weights: chunks of a prompt,
-// decode steps of 1 to 8 rows, and where each goes, operation by operation.
+// decode steps of 1 to 24 rows, and where each goes, operation by operation.
 //
 //   bench_cuda [experts 32] [prompt tokens 8192] [chunk 2048] [sets of weights per kind 2]
 //              [first position 0: what lies before it is never computed]
@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "engine/breakdown/watch.h"
@@ -18,6 +19,7 @@
 namespace ds4::bench {
 namespace {
 using Clock = std::chrono::steady_clock;
+constexpr int kLogits = 8;  // at most, of one call
 
 double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -81,29 +83,29 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   run_rows(at - chunk, chunk);
   print("last chunk again", backend.stop());
   std::printf("%lld launches so far\n", static_cast<long long>(ops::cuda_kernel_launches()));
-  for (const int rows : {1, 2, 4, 8}) {
+  for (const int rows : {1, 2, 4, 8, 12, 24}) {
     constexpr int kSteps = 24;
     std::vector<double> times;
     for (int i = 0; i < kSteps; ++i) {
       begin = Clock::now();
       run_rows(at + i * rows, rows);
-      forward.logits(0, rows);
+      forward.logits(0, std::min(rows, kLogits));
       times.push_back(since(begin));
     }
     std::sort(times.begin(), times.end());
     const int64_t before = ops::cuda_kernel_launches();
     run_rows(at, rows);
-    forward.logits(0, rows);
+    forward.logits(0, std::min(rows, kLogits));
     std::printf(
         "decode, %d rows at %lld: %.3f ms a step (median of %d), best %.3f; %lld launches\n", rows,
         static_cast<long long>(at), times[kSteps / 2] * 1e3, kSteps, times[0] * 1e3,
         static_cast<long long>(ops::cuda_kernel_launches() - before));
   }
-  for (const int rows : {1, 8}) {
+  for (const int rows : {1, 8, 24}) {
     backend.start();
-    run_rows(at + 256, rows);
-    forward.logits(0, rows);
-    print(rows == 1 ? "decode, 1 row" : "decode, 8 rows", backend.stop());
+    run_rows(at + 640, rows);
+    forward.logits(0, std::min(rows, kLogits));
+    print(("decode, rows " + std::to_string(rows)).c_str(), backend.stop());
   }
   return 0;
 }

@@ -8,8 +8,6 @@
 
 namespace ds4::ops::cuda {
 
-// Steps of a few tokens have kernels of their own (attend_few.cu), which give the same bits.
-inline constexpr int kFewQueries = 8;
 inline constexpr int kRowPad = 32;  // puts neighbouring rows in shared memory on other banks
 
 // The rows one query reads: the window, then compressed ones, `chosen` or all.

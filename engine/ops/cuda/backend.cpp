@@ -165,7 +165,7 @@ void CudaBackend::write(std::span<const std::byte> from, std::byte* to) {
 void CudaBackend::run_step(std::span<const int64_t> key, Segments segments,
                            const std::function<void()>& operations) {
   const device::Range range("step");
-  if (rows_of(segments) > kMostRecordedRows) return operations();
+  if (rows_of(segments) > kStepRows) return operations();
   recordings_.run(key, segments, operations);
 }
 
@@ -193,7 +193,7 @@ void CudaBackend::multiply(const Product& product, const Columns& columns, int64
     arrange_input(product.tiles, x_rows, x);
   }
   const Task task{product.tiles, columns, x, out, out_stride, values};
-  if (columns.columns <= kFewColumns) {
+  if (columns.columns <= kStepRows) {
     few_columns_product(at_, task);
   } else {
     many_columns_product(at_, task);

@@ -260,7 +260,9 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   a.scores = arena_.take<float>(rows * heads * a.stride);
   a.sums = arena_.take<float>(rows * heads);
-  for_groups(segments, origins(), rows, [&](const Group& group) {
+  const int64_t together =
+      rows_of(segments) <= kStepRows ? std::min<int64_t>(rows, kFewQueries) : rows;
+  for_groups(segments, origins(), together, [&](const Group& group) {
     a.places = group.places;
     a.raw = group.stores(keys.raw);
     a.compressed = group.stores(keys.compressed);

@@ -55,7 +55,7 @@ CudaBackend::StackRun CudaBackend::prepare_routed(const weights::Moe& moe, float
   if (route_weights) lists.weights = arena_.take<float>(pairs);
   lists.place = arena_.take<int32_t>(pairs);
   Columns columns;
-  columns.columns = n <= kHereColumns ? n : n <= 2 * kFewColumns ? kFewColumns : kManyColumns;
+  columns.columns = n <= kHereColumns ? n : n <= kStepRows ? kFewColumns : kManyColumns;
   columns.jobs = lists.jobs;
   columns.n_jobs = lists.n_jobs;
   columns.most_jobs = std::min(pairs, experts + pairs / columns.columns);

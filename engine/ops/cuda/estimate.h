@@ -15,7 +15,7 @@ inline constexpr int cuda_value_bytes(Precision precision) {
   return precision == Precision::kReference ? 2 : 4;
 }
 /// Attention and indexer scores are computed in portions of this size.
-inline constexpr int64_t kCudaScoreBytes = int64_t{64} << 20;
+inline constexpr int64_t kCudaScoreBytes = int64_t{256} << 20;
 /// What Backend::allocate(bytes) takes of what was reserved.
 int64_t cuda_piece_bytes(int64_t bytes);
 /// What the parameters take, whose values do not matter (weights::model_shapes).

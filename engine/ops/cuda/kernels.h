@@ -34,6 +34,10 @@ struct PlainMatrix {
   int64_t first_row = 0;  // where a group of its rows begins
 };
 
+/// Up to so many rows are a step of sequences (decoding, checking drafts), more a chunk of a
+/// prompt. A step is recorded, and takes the kernels for few rows, a few at a time.
+inline constexpr int kStepRows = 32;
+
 /// ops::RowLayout as kernels read it.
 struct RowShape {
   enum Format : int { kFp8, kFp4, kBf16, kF32 };
@@ -195,7 +199,7 @@ struct Task {
   int64_t out_stride = 0;
   bool values = true;  // BF16 results; else f32
 };
-/// At most kFewColumns columns (a job).
+/// At most kFewColumns columns a job; without jobs any number, kFewColumns at a time.
 void few_columns_product(Launch at, const Task& task);
 /// At most kMostTasks of them in one launch, of any feeds but kFp8Wide; x of all must be arranged
 /// unless arranges_here() for all.
@@ -289,6 +293,8 @@ void select_rows(Launch at, const Selection& selection);
 // --- attend.cu: attention over cache rows -------------------------------------------------------
 
 inline constexpr int kScoreStep = 128;
+/// Up to so many queries in a launch have kernels of their own (attend_few.cu), with the same bits.
+inline constexpr int kFewQueries = 8;
 struct Attention {
   int heads = 0, dim = 0, window = 0, ratio = 0;
   Places places;

@@ -16,7 +16,7 @@ constexpr size_t kMostRecordings = 16;
 }  // namespace
 
 Recordings::Recordings(cudaStream_t stream, device::Arena& arena)
-    : stream_(stream), arena_(arena), memory_(kMostRecordedRows * int64_t{sizeof(int64_t)}) {}
+    : stream_(stream), arena_(arena), memory_(kStepRows * int64_t{sizeof(int64_t)}) {}
 
 void Recordings::Graph::reset() {
   if (graph_) cudaGraphExecDestroy(std::exchange(graph_, nullptr));
@@ -59,7 +59,7 @@ Recordings::Recording* Recordings::find(std::span<const int64_t> key) {
 
 void Recordings::run(std::span<const int64_t> key, Segments segments,
                      const std::function<void()>& operations) {
-  DS4_CHECK(!positions_ && segments.size() <= kMostRecordedRows, "a step within a step");
+  DS4_CHECK(!positions_ && segments.size() <= kStepRows, "a step within a step");
   std::vector<int64_t> first;
   for (const Segment& segment : segments) first.push_back(segment.chunk.first);
   DS4_CUDA(cudaMemcpyAsync(memory_.data(), first.data(), first.size() * sizeof(int64_t),

@@ -16,9 +16,6 @@
 
 namespace ds4::ops::cuda {
 
-/// Steps of more rows are no decoding; their launches cost little beside their work.
-inline constexpr int kMostRecordedRows = 32;
-
 class Recordings {
  public:
   /// `arena`: the scratch memory of the operations.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kPlainThreads = 128;
 constexpr int kQueries = 16;    // that a block meets with its keys
-constexpr int kFewQueries = 8;  // up to these, more but smaller blocks
+constexpr int kFewSelections = 8;  // up to these, more but smaller blocks
 constexpr int kQueryPad = 32;   // puts neighbouring heads on other banks
 
 __device__ int64_t visible(const Selection& s, int row) {
@@ -348,7 +348,7 @@ void scores(const Launch& at, const Selection& s, int most) {
                 static_cast<unsigned>(s.places.count));
   };
   const size_t bytes = size_t{2} * static_cast<size_t>(s.heads) * ((kDim + kQueryPad) * 2 + 4);
-  if (most <= kFewQueries || s.dim != kDim || s.heads % 8 || bytes > size_t{48} << 10) {
+  if (most <= kFewSelections || s.dim != kDim || s.heads % 8 || bytes > size_t{48} << 10) {
     start(at, scores_kernel<kDim, 1, 4, false>, grid(64), 128, 0, s);
   } else {
     start(at, scores_kernel<kDim, 2, 8, true>, grid(256), 256, bytes, s);
@@ -376,7 +376,7 @@ void select_rows(Launch at, const Selection& s) {
       scores<128>(at, s, most);
     }
   }
-  if (rows <= kFewQueries) {
+  if (rows <= kFewSelections) {
     start(at, select_kernel<1024>, rows, 1024, 0, s);
   } else {
     start(at, select_kernel<512>, rows, 512, 0, s);
