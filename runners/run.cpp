@@ -69,7 +69,7 @@ std::vector<int> check_plan(const profiles::Plan& plan) {
 }
 
 std::string begin_run(reports::Store& store, const profiles::Plan& plan,
-                      const std::string& command_line) {
+                      const std::string& command_line, const Shard& shard) {
   reports::RunRow run;
   run.id = make_uuid();
   run.profile_name = plan.profile.name;
@@ -83,12 +83,27 @@ std::string begin_run(reports::Store& store, const profiles::Plan& plan,
   run.checkpoint_identity = checkpoint_identity(plan.profile.checkpoint);
   run.command_line = command_line;
   run.started_at = utc_now();
+  run.sweep = sweep_key(plan);
+  run.sweep_id = shard.sweep_id;
+  run.shard = shard.index;
+  run.shards = shard.count;
+  const std::vector<int> shards =
+      shard.index == 0 ? std::vector<int>(plan.cells.size(), 0) : shards_of(plan, shard.count);
   std::vector<reports::CellRow> cells;
   for (const profiles::Cell& cell : plan.cells) {
-    cells.push_back({cell.key, cell.label, cell.semantics, profiles::cell_to_json(cell),
-                     static_cast<int>(cells.size()),
-                     resolve_checkpoint(cell.profile.checkpoint).string(),
-                     checkpoint_identity(cell.profile.checkpoint), plan_cases(cell.profile)});
+    reports::CellRow row;
+    row.key = cell.key;
+    row.label = cell.label;
+    row.semantics = cell.semantics;
+    row.settings = profiles::cell_to_json(cell);
+    row.ordinal = static_cast<int>(cells.size());
+    row.cases = plan_cases(cell.profile);
+    row.shard = shards[cells.size()];
+    if (row.shard == shard.index) {  // another machine's checkpoint need not lie here
+      row.checkpoint_path = resolve_checkpoint(cell.profile.checkpoint).string();
+      row.checkpoint_identity = checkpoint_identity(cell.profile.checkpoint);
+    }
+    cells.push_back(std::move(row));
   }
   run.resolved_profile = profiles::cell_to_json(profiles::Cell{"", "", "", plan.profile});
   store.add_run(run, cells);

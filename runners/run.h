@@ -7,6 +7,7 @@
 
 #include "profiles/schema/plan.h"
 #include "reports/store/store.h"
+#include "runners/shard.h"
 #include "runners/supervisor.h"
 
 namespace ds4::runners {
@@ -15,9 +16,9 @@ namespace ds4::runners {
 /// Returns the number of cases of each cell. Throws ds4::Error.
 std::vector<int> check_plan(const profiles::Plan& plan);
 
-/// Writes the run and its cells. Returns the run's UUID.
+/// Writes the run and all cells of the sweep, a shard's as its own. Returns the run's UUID.
 std::string begin_run(reports::Store& store, const profiles::Plan& plan,
-                      const std::string& command_line);
+                      const std::string& command_line, const Shard& shard = {});
 
 /// Throws Error(kUsage) when the run was made by another commit or on another checkpoint than there
 /// is now, the run's or one of its cells', unless `force`.

@@ -11,8 +11,9 @@ namespace {
 
 constexpr char kRunColumns[] =
     "SELECT id, profile_name, profile_path, profile_text, resolved_profile, commit_hash, dirty, "
-    "version, machine, checkpoint_path, checkpoint_identity, command_line, started_at, finished_at "
-    "FROM runs ";
+    "version, machine, checkpoint_path, checkpoint_identity, command_line, started_at, "
+    "finished_at, "
+    "sweep, sweep_id, shard, shards FROM runs ";
 
 RunRow read_run(const Statement& row) {
   RunRow run;
@@ -30,6 +31,10 @@ RunRow read_run(const Statement& row) {
   run.command_line = row.text(11);
   run.started_at = row.text(12);
   run.finished_at = row.text(13);
+  run.sweep = row.text(14);
+  run.sweep_id = row.text(15);
+  run.shard = static_cast<int>(row.integer(16));
+  run.shards = static_cast<int>(row.integer(17));
   return run;
 }
 
@@ -93,7 +98,8 @@ RunRow SqliteStore::run(const std::string& id_or_prefix) {
 std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
   Statement rows(database_,
                  "SELECT key, label, semantics, settings, ordinal, checkpoint_path, "
-                 "checkpoint_identity FROM cells WHERE run_id = ? ORDER BY ordinal, key");
+                 "checkpoint_identity, shard FROM cells WHERE run_id = ?1 "
+                 "AND (SELECT shard FROM runs WHERE id = ?1) IN (0, shard) ORDER BY ordinal, key");
   rows.bind(run_id);
   Statement cases(database_,
                   "SELECT suite, case_id, tags FROM planned_cases WHERE run_id = ? AND "
@@ -108,6 +114,7 @@ std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
     cell.ordinal = static_cast<int>(rows.integer(4));
     cell.checkpoint_path = rows.text(5);
     cell.checkpoint_identity = rows.text(6);
+    cell.shard = static_cast<int>(rows.integer(7));
     cases.bind(run_id).bind(cell.key);
     while (cases.step()) {
       cell.cases.push_back({cases.text(0), cases.text(1), tags_from_json(cases.text(2))});
@@ -131,10 +138,24 @@ std::vector<TurnRow> SqliteStore::queue(const std::string& run_id) {
   return result;
 }
 
+std::vector<PartRow> SqliteStore::parts(const std::string& run_id) {
+  Statement rows(database_,
+                 "SELECT number, source_id, shard, machine, command_line, started_at, finished_at "
+                 "FROM parts WHERE run_id = ? ORDER BY shard, number");
+  rows.bind(run_id);
+  std::vector<PartRow> result;
+  while (rows.step()) {
+    result.push_back({static_cast<int>(rows.integer(0)), rows.text(1),
+                      static_cast<int>(rows.integer(2)), rows.text(3), rows.text(4), rows.text(5),
+                      rows.text(6)});
+  }
+  return result;
+}
+
 std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
   Statement rows(database_,
                  "SELECT cell_key, number, outcome, phase, exit_code, signal, message, log_tail, "
-                 "seconds, started_at, guard FROM launches WHERE run_id = ? ORDER BY id");
+                 "seconds, started_at, guard, part FROM launches WHERE run_id = ? ORDER BY id");
   rows.bind(run_id);
   std::vector<LaunchRow> result;
   while (rows.step()) {
@@ -150,6 +171,7 @@ std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
     launch.seconds = rows.real(8);
     launch.started_at = rows.text(9);
     launch.guard = rows.text(10);
+    launch.part = static_cast<int>(rows.integer(11));
     result.push_back(std::move(launch));
   }
   return result;

@@ -27,6 +27,7 @@ class SqliteStore final : public Store {
   RunRow run(const std::string& id_or_prefix) override;
   std::vector<CellRow> cells(const std::string& run_id) override;
   std::vector<TurnRow> queue(const std::string& run_id) override;
+  std::vector<PartRow> parts(const std::string& run_id) override;
   std::vector<LaunchRow> launches(const std::string& run_id) override;
   std::vector<LaunchSample> launch_samples(const std::string& run_id) override;
   std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;

@@ -26,6 +26,20 @@ struct RunRow {
   std::string checkpoint_identity;  // "" for targets without a checkpoint
   std::string command_line;
   std::string started_at, finished_at;  // ISO 8601 UTC; finished_at "" = interrupted
+  std::string sweep;     // hash of profile and cells: equal for every run of one sweep
+  std::string sweep_id;  // --sweep-id
+  int shard = 0;         // 1 .. shards: runs the cells of this shard only; 0 = every cell
+  int shards = 1;
+};
+
+/// A run that a joined run (merge.h) was made of.
+struct PartRow {
+  int number = 1;         // 1, 2, ...: LaunchRow::part
+  std::string source_id;  // UUID of the run it was
+  int shard = 0;
+  std::string machine;  // JSON
+  std::string command_line;
+  std::string started_at, finished_at;
 };
 
 /// A case a cell is to run; without an attempt that is ok it counts as not measured.
@@ -41,6 +55,7 @@ struct CellRow {
   std::string checkpoint_path;      // the folder that was loaded
   std::string checkpoint_identity;  // "" for targets without a checkpoint
   std::vector<PlannedCase> cases;   // in running order; empty = not known
+  int shard = 0;                    // whose cell it is; 0 = of a run without shards
 };
 
 /// A worker process and how it ended.
@@ -55,6 +70,7 @@ struct LaunchRow {
   double seconds = 0;
   std::string started_at;
   std::string guard;  // what the memory guard did, JSON (runners/guard/verdict.h); "" = nothing
+  int part = 0;       // PartRow::number it came from; 0 = made by the run itself
 };
 
 /// A place in a run's queue: one launch of a cell, or more when it is interrupted. A cell's k-th
@@ -126,7 +142,7 @@ class Store {
   /// Run, cells and queue in one transaction.
   virtual void add_run(const RunRow& run, const std::vector<CellRow>& cells,
                        const std::vector<TurnRow>& queue) = 0;
-  /// With every cell once, in their order.
+  /// With every cell that the run measures once, in their order.
   void add_run(const RunRow& run, const std::vector<CellRow>& cells);
   virtual void finish_run(const std::string& run_id, const std::string& finished_at) = 0;
   /// Writes down what became of a turn and, in the same transaction, appends the one that repeats
@@ -144,8 +160,11 @@ class Store {
   /// A run by UUID, unique prefix, "latest" or "baseline:NAME". Throws Error(kUsage) when there is
   /// none.
   virtual RunRow run(const std::string& id_or_prefix) = 0;
+  /// In sweep order; of a shard only its own.
   virtual std::vector<CellRow> cells(const std::string& run_id) = 0;
   virtual std::vector<TurnRow> queue(const std::string& run_id) = 0;  // by ordinal
+  /// What a joined run was made of; empty for others.
+  virtual std::vector<PartRow> parts(const std::string& run_id) = 0;
   virtual std::vector<LaunchRow> launches(const std::string& run_id) = 0;
   virtual std::vector<LaunchSample> launch_samples(const std::string& run_id) = 0;
   /// Attempts in running order; prompts and outputs are loaded only when `with_texts`.

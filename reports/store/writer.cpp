@@ -42,6 +42,7 @@ std::unique_ptr<Store> Store::open_read_only(const std::filesystem::path& path) 
 void Store::add_run(const RunRow& run, const std::vector<CellRow>& cells) {
   std::vector<TurnRow> queue;
   for (const CellRow& cell : cells) {
+    if (run.shard != 0 && cell.shard != run.shard) continue;
     queue.push_back({.ordinal = static_cast<int>(queue.size()), .cell_key = cell.key});
   }
   add_run(run, cells, queue);
@@ -53,17 +54,20 @@ void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells,
   Statement insert(database_,
                    "INSERT INTO runs (id, profile_name, profile_path, profile_text, "
                    "resolved_profile, commit_hash, dirty, version, machine, checkpoint_path, "
-                   "checkpoint_identity, command_line, started_at, finished_at) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "checkpoint_identity, command_line, started_at, finished_at, sweep, sweep_id, "
+                   "shard, shards) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    "store the run");
   insert.bind(run.id).bind(run.profile_name).bind(run.profile_path).bind(run.profile_text);
   insert.bind(run.resolved_profile).bind(run.commit).bind(run.dirty).bind(run.version);
   insert.bind(run.machine).bind(run.checkpoint_path).bind(run.checkpoint_identity);
-  insert.bind(run.command_line).bind(run.started_at).bind(run.finished_at).run();
+  insert.bind(run.command_line).bind(run.started_at).bind(run.finished_at);
+  insert.bind(run.sweep).bind(run.sweep_id).bind(run.shard).bind(run.shards).run();
 
   Statement cell_insert(database_,
                         "INSERT INTO cells (run_id, key, ordinal, label, semantics, settings, "
-                        "checkpoint_path, checkpoint_identity) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                        "checkpoint_path, checkpoint_identity, shard) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         "store the cells");
   Statement case_insert(database_,
                         "INSERT INTO planned_cases (run_id, cell_key, ordinal, suite, case_id, "
@@ -72,7 +76,7 @@ void SqliteStore::add_run(const RunRow& run, const std::vector<CellRow>& cells,
   for (const CellRow& cell : cells) {
     cell_insert.bind(run.id).bind(cell.key).bind(cell.ordinal).bind(cell.label);
     cell_insert.bind(cell.semantics).bind(cell.settings);
-    cell_insert.bind(cell.checkpoint_path).bind(cell.checkpoint_identity).run();
+    cell_insert.bind(cell.checkpoint_path).bind(cell.checkpoint_identity).bind(cell.shard).run();
     int64_t ordinal = 0;
     for (const PlannedCase& planned : cell.cases) {
       case_insert.bind(run.id).bind(cell.key).bind(ordinal++).bind(planned.suite);

@@ -20,7 +20,7 @@ constexpr int kInterruptedExit = 130;
 struct RunOptions {
   std::string profile, run;
   std::vector<std::string> set;
-  std::string output;
+  std::string output, shard, sweep_id;
   bool force = false;
 };
 
@@ -98,16 +98,23 @@ void add_run(CLI::App& app, Common& common) {
       "Examples:\n"
       "  ds4-sweep run profiles/tiny.toml\n"
       "  ds4-sweep run profiles/tiny.toml --set engine.kv_dtype=bf16 --json\n"
+      "  ds4-sweep run profiles/tiny-family.toml --shard 2/3 --sweep-id night-12\n"
       "Ctrl-C keeps everything measured; `ds4-sweep resume latest` finishes the run.");
   verb->add_option("PROFILE", options->profile, "Profile file (TOML)")->required();
   verb->add_option("--set", options->set, "Override a key of the profile: key=value (recorded)");
+  verb->add_option("--shard", options->shard,
+                   "Run the i-th of n parts of the sweep's cells: i/n (docs/fleet.md)");
+  verb->add_option("--sweep-id", options->sweep_id,
+                   "Name of this execution of the sweep, the same for all its shards")
+      ->envname("DS4_SWEEP_ID");
   add_run_flags(verb, *options, common);
   verb->callback([options, &common] {
     const profiles::Plan plan =
         profiles::make_plan(profiles::load_profile(options->profile, options->set));
-    runners::check_plan(plan);
+    const runners::Shard shard = runners::parse_shard(options->shard, options->sweep_id);
+    runners::check_plan(runners::own_cells(plan, shard));
     const auto store = open_store(common);
-    const std::string run_id = runners::begin_run(*store, plan, common.command_line);
+    const std::string run_id = runners::begin_run(*store, plan, common.command_line, shard);
     execute_and_report(*store, run_id, *options, common);
   });
 }
