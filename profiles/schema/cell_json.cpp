@@ -86,28 +86,87 @@ Gate gate_from(const json& j) {
   return gate;
 }
 
+// One key has a list of values; several have a list of lists, and `key` names them for people.
+json axis_json(const Axis& axis) {
+  json values = json::array();
+  for (const auto& row : axis.values) {
+    values.push_back(axis.keys.size() == 1 ? json(row.front()) : json(row));
+  }
+  json j = {{"key", axis.name()}, {"values", values}};
+  if (axis.keys.size() > 1) j["keys"] = axis.keys;
+  return j;
+}
+
+Axis axis_from(const json& j) {
+  Axis axis;
+  if (j.contains("keys")) {
+    j.at("keys").get_to(axis.keys);
+    j.at("values").get_to(axis.values);
+  } else {
+    axis.keys = {j.at("key").get<std::string>()};
+    for (const json& value : j.at("values")) axis.values.push_back({value.get<std::string>()});
+  }
+  return axis;
+}
+
+json sweep_json(const SweepSection& sweep) {
+  json exclude = json::array();
+  for (const Condition& condition : sweep.exclude) exclude.push_back(condition.text);
+  return {{"mode", sweep.mode},
+          {"exclude", exclude},
+          {"order", sweep.order},
+          {"seed", sweep.seed},
+          {"repeats", sweep.repeats},
+          {"skip_dominated", sweep.skip_dominated},
+          {"refuse_unfit", sweep.refuse_unfit},
+          {"settle_tolerance", sweep.settle_tolerance},
+          {"settle_timeout_s", sweep.settle_timeout_s},
+          {"sentinel", sweep.sentinel},
+          {"sentinel_bound", sweep.sentinel_bound}};
+}
+
+// The conditions come back as text alone: the cells they left out are not in the store.
+SweepSection sweep_from(const json& j) {
+  SweepSection sweep;
+  j.at("mode").get_to(sweep.mode);
+  for (const json& text : j.at("exclude")) {
+    sweep.exclude.push_back({text.get<std::string>(), {}});
+  }
+  j.at("order").get_to(sweep.order);
+  j.at("seed").get_to(sweep.seed);
+  j.at("repeats").get_to(sweep.repeats);
+  j.at("skip_dominated").get_to(sweep.skip_dominated);
+  j.at("refuse_unfit").get_to(sweep.refuse_unfit);
+  j.at("settle_tolerance").get_to(sweep.settle_tolerance);
+  j.at("settle_timeout_s").get_to(sweep.settle_timeout_s);
+  j.at("sentinel").get_to(sweep.sentinel);
+  j.at("sentinel_bound").get_to(sweep.sentinel_bound);
+  return sweep;
+}
+
 json profile_json(const Profile& profile) {
   json suites = json::array(), gates = json::array(), axes = json::array();
   for (const SuiteSection& suite : profile.suites) suites.push_back(suite_json(suite));
   for (const Gate& gate : profile.gates) gates.push_back(gate_json(gate));
-  for (const Axis& axis : profile.axes) {
-    axes.push_back({{"key", axis.key}, {"values", axis.values}});
-  }
-  return {{"name", profile.name},
-          {"description", profile.description},
-          {"path", profile.path.string()},
-          {"text", profile.text},
-          {"checkpoint", profile.checkpoint.string()},
-          {"target", profile.target},
-          {"script", profile.script},
-          {"engine", engine_json(profile.engine)},
-          {"sampling", sampling_json(profile.sampling)},
-          {"suites", suites},
-          {"axes", axes},
-          {"gates", gates},
-          {"cell_timeout_s", profile.cell_timeout_s},
-          {"case_timeout_s", profile.case_timeout_s},
-          {"overrides", profile.overrides}};
+  for (const Axis& axis : profile.axes) axes.push_back(axis_json(axis));
+  json j = {{"name", profile.name},
+            {"description", profile.description},
+            {"path", profile.path.string()},
+            {"text", profile.text},
+            {"checkpoint", profile.checkpoint.string()},
+            {"target", profile.target},
+            {"script", profile.script},
+            {"engine", engine_json(profile.engine)},
+            {"sampling", sampling_json(profile.sampling)},
+            {"suites", suites},
+            {"axes", axes},
+            {"gates", gates},
+            {"cell_timeout_s", profile.cell_timeout_s},
+            {"case_timeout_s", profile.case_timeout_s},
+            {"overrides", profile.overrides},
+            {"sweep", sweep_json(profile.sweep)}};
+  if (profile.memory_floor) j["memory_floor"] = *profile.memory_floor;
+  return j;
 }
 
 Profile profile_from(const json& j) {
@@ -123,10 +182,9 @@ Profile profile_from(const json& j) {
   // Cells stored before the section existed have none: greedy.
   if (j.contains("sampling")) profile.sampling = sampling_from_json(j.at("sampling"));
   for (const json& suite : j.at("suites")) profile.suites.push_back(suite_from(suite));
-  for (const json& axis : j.at("axes")) {
-    profile.axes.push_back(
-        {axis.at("key").get<std::string>(), axis.at("values").get<std::vector<std::string>>()});
-  }
+  for (const json& axis : j.at("axes")) profile.axes.push_back(axis_from(axis));
+  if (j.contains("sweep")) profile.sweep = sweep_from(j.at("sweep"));
+  if (j.contains("memory_floor")) profile.memory_floor = j.at("memory_floor").get<int64_t>();
   for (const json& gate : j.at("gates")) profile.gates.push_back(gate_from(gate));
   j.at("cell_timeout_s").get_to(profile.cell_timeout_s);
   j.at("case_timeout_s").get_to(profile.case_timeout_s);
@@ -137,11 +195,9 @@ Profile profile_from(const json& j) {
 }  // namespace
 
 std::string cell_to_json(const Cell& cell) {
-  const json j = {{"format", kFormat},
-                  {"key", cell.key},
-                  {"label", cell.label},
-                  {"semantics", cell.semantics},
-                  {"profile", profile_json(cell.profile)}};
+  const json j = {{"format", kFormat},     {"key", cell.key},
+                  {"label", cell.label},   {"semantics", cell.semantics},
+                  {"choice", cell.choice}, {"profile", profile_json(cell.profile)}};
   try {
     return j.dump();
   } catch (const json::type_error&) {
@@ -165,6 +221,7 @@ Cell cell_from_json(std::string_view text) {
     j.at("label").get_to(cell.label);
     j.at("semantics").get_to(cell.semantics);
     cell.profile = profile_from(j.at("profile"));
+    if (j.contains("choice")) j.at("choice").get_to(cell.choice);
     return cell;
   } catch (const json::exception& e) {
     throw Error(ErrorCode::kIo, std::string("a stored cell cannot be read: ") + e.what(),

@@ -47,9 +47,40 @@ struct Gate {
   std::string source;  // "profiles/tiny.toml:41" for messages
 };
 
+/// One direction of the sweep: a key and its values, or several keys that vary together.
 struct Axis {
-  std::string key;                  // "engine.kv_dtype", "checkpoint"
-  std::vector<std::string> values;  // as canonical TOML text
+  std::vector<std::string> keys;                 // "engine.kv_dtype"; several of a [[sweep.zip]]
+  std::vector<std::vector<std::string>> values;  // [value][key], as canonical TOML text
+
+  /// "engine.kv_dtype", "engine.context_length, needle.lengths".
+  std::string name() const;
+};
+
+/// `engine.draft_tokens > 0`: `value` is TOML, of the key's type.
+struct Comparison {
+  std::string key, op, value;
+};
+
+/// Holds when all its comparisons hold.
+struct Condition {
+  std::string text;  // as written
+  std::vector<Comparison> all;
+};
+
+/// `[sweep]` without its axes: which of their points are cells, in which order they run and what
+/// happens between them. docs/sweeps.md explains each.
+struct SweepSection {
+  std::string mode = "cartesian";    // cartesian | one_at_a_time
+  std::vector<Condition> exclude;    // cells for which one of them holds are left out
+  std::string order = "as_written";  // as_written | memory | random
+  uint64_t seed = 0;                 // of the random order
+  int64_t repeats = 1;               // launches of each cell
+  bool skip_dominated = true;        // skip what needs at least as much as a cell out of memory
+  bool refuse_unfit = true;          // do not launch what does not fit this machine
+  int64_t settle_tolerance = int64_t{1} << 30;  // bytes below the baseline that count as back
+  double settle_timeout_s = 60;                 // the longest wait for that
+  bool sentinel = false;        // measure the machine's speed before and after each launch
+  double sentinel_bound = 0.3;  // a launch is slow when a reading is lower than best / (1 + bound)
 };
 
 struct Profile {
@@ -64,7 +95,8 @@ struct Profile {
   EngineSection engine;
   suites::Sampling sampling;  // `[sampling]`: how every case's answer is drawn
   std::vector<SuiteSection> suites;
-  std::vector<Axis> axes;  // `[sweep]`
+  std::vector<Axis> axes;  // `[sweep]`, in the order of the file
+  SweepSection sweep;      // and its other keys
   std::vector<Gate> gates;
   double cell_timeout_s = 3600;  // `[limits] cell_timeout`
   double case_timeout_s = 600;   // `[limits] case_timeout`

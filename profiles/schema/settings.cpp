@@ -4,7 +4,9 @@
 #include <limits>
 #include <sstream>
 
+#include "engine/base/check.h"
 #include "engine/base/checkpoint_name.h"
+#include "engine/base/error.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/parameter_value.h"
 
@@ -21,14 +23,32 @@ constexpr int64_t kMaxDrafts = 5;  // what a checkpoint can draft is checked whe
 constexpr int64_t kMaxTopK = int64_t{1} << 30;
 constexpr double kLargest = 1e6;  // of numbers that any magnitude makes sense for
 
-struct EngineKey {
+// A key of a section: how it is read from TOML and how it is written.
+template <typename Section>
+struct Key {
   const char* name;
-  void (*set)(EngineSection&, const toml::node&, const TomlSource&);
+  void (*set)(Section&, const toml::node&, const TomlSource&);
+  std::string (*get)(const Section&);
 };
-struct SamplingKey {
-  const char* name;
-  void (*set)(suites::Sampling&, const toml::node&, const TomlSource&);
-};
+using EngineKey = Key<EngineSection>;
+using SamplingKey = Key<suites::Sampling>;
+using LimitsKey = Key<Profile>;
+
+template <typename T>
+std::string toml_text(const T& value) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    return value_to_toml(toml::value<int64_t>(static_cast<int64_t>(value)));
+  } else {
+    return value_to_toml(toml::value<T>(value));
+  }
+}
+
+template <typename T>
+std::string toml_text(const std::vector<T>& values) {
+  toml::array array;
+  for (const T& value : values) array.push_back(value);
+  return value_to_toml(array);
+}
 
 template <size_t N>
 std::string choice(const toml::node& node, const TomlSource& source, const char* key,
@@ -40,44 +60,54 @@ const std::array<EngineKey, 10> kEngineKeys{{
     {"device",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.device = choice<2>(node, source, "engine.device", {"cpu", "cuda"});
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.device); }},
     {"kv_dtype",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.kv_dtype = choice<2>(node, source, "engine.kv_dtype", {"fp8", "bf16"});
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.kv_dtype); }},
     {"index_dtype",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.index_dtype = choice<2>(node, source, "engine.index_dtype", {"fp4", "bf16"});
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.index_dtype); }},
     {"residency",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.residency = choice<2>(node, source, "engine.residency", {"device", "managed"});
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.residency); }},
     {"context_length",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.context_length = source.integer(node, "engine.context_length", 1, kMaxContext);
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.context_length); }},
     {"prefill_chunk",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.prefill_chunk = source.integer(node, "engine.prefill_chunk", 1, kMaxChunk);
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.prefill_chunk); }},
     {"draft_tokens",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.draft_tokens = source.integer(node, "engine.draft_tokens", 0, kMaxDrafts);
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.draft_tokens); }},
     {"sequences",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.sequences = source.integer(node, "engine.sequences", 1, kMaxSequences);
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.sequences); }},
     {"threads",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.threads = source.integer(node, "engine.threads", 0, kMaxThreads);
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.threads); }},
     {"seed",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
        engine.seed = static_cast<uint64_t>(
            source.integer(node, "engine.seed", 0, std::numeric_limits<int64_t>::max()));
-     }},
+     },
+     [](const EngineSection& engine) { return toml_text(engine.seed); }},
 }};
 
 // A number in [low, high], or in (low, high] with `low_excluded`.
@@ -97,34 +127,41 @@ const std::array<SamplingKey, 8> kSamplingKeys{{
     {"temperature",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.temperature = number_in(node, source, "sampling.temperature", 0, kLargest);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.temperature); }},
     {"top_k",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.top_k = source.integer(node, "sampling.top_k", 0, kMaxTopK);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.top_k); }},
     {"min_p",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.min_p = number_in(node, source, "sampling.min_p", 0, 1);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.min_p); }},
     {"top_p",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.top_p = number_in(node, source, "sampling.top_p", 0, 1, true);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.top_p); }},
     {"repetition_penalty",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.repetition_penalty =
            number_in(node, source, "sampling.repetition_penalty", 0, kLargest, true);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.repetition_penalty); }},
     {"presence_penalty",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.presence_penalty =
            number_in(node, source, "sampling.presence_penalty", -kLargest, kLargest);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.presence_penalty); }},
     {"frequency_penalty",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.frequency_penalty =
            number_in(node, source, "sampling.frequency_penalty", -kLargest, kLargest);
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.frequency_penalty); }},
     {"stop",
      [](suites::Sampling& s, const toml::node& node, const TomlSource& source) {
        s.stop.clear();
@@ -132,24 +169,75 @@ const std::array<SamplingKey, 8> kSamplingKeys{{
          s.stop.push_back(source.string(text, "sampling.stop"));
          if (s.stop.back().empty()) source.fail(text, "`sampling.stop` holds an empty text");
        }
-     }},
+     },
+     [](const suites::Sampling& s) { return toml_text(s.stop); }},
+}};
+
+const std::array<LimitsKey, 3> kLimitsKeys{{
+    {"cell_timeout",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.cell_timeout_s = source.seconds(node, "limits.cell_timeout");
+     },
+     [](const Profile& profile) { return toml_text(profile.cell_timeout_s); }},
+    {"case_timeout",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.case_timeout_s = source.seconds(node, "limits.case_timeout");
+     },
+     [](const Profile& profile) { return toml_text(profile.case_timeout_s); }},
+    {"memory_floor",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.memory_floor = source.bytes(node, "limits.memory_floor");
+     },
+     [](const Profile& profile) { return toml_text(profile.memory_floor.value_or(0)); }},
+}};
+
+// Keys outside any section.
+const std::array<Key<Profile>, 3> kTopKeys{{
+    {"checkpoint",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.checkpoint = path_setting(profile, "checkpoint", node, source);
+     },
+     [](const Profile& profile) { return toml_text(profile.checkpoint.string()); }},
+    {"target",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.target = choice<3>(node, source, "target", {"engine", "null", "scripted"});
+     },
+     [](const Profile& profile) { return toml_text(profile.target); }},
+    {"script",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.script = path_setting(profile, "script", node, source).string();
+     },
+     [](const Profile& profile) { return toml_text(profile.script); }},
 }};
 
 constexpr std::string_view kEnginePrefix = "engine.";
-constexpr std::string_view kCheckpointKey = "checkpoint";
 constexpr std::string_view kSamplingPrefix = "sampling.";
+constexpr std::string_view kLimitsPrefix = "limits.";
+constexpr std::string_view kNoPrefix = "";
 
-// Sets `key` (with its prefix) in `section` if it is one of `keys`.
-template <typename Keys, typename Section>
-bool set_in_section(const Keys& keys, std::string_view prefix, const std::string& key,
-                    const toml::node& value, const TomlSource& source, Section& section) {
-  if (!key.starts_with(prefix)) return false;
-  for (const auto& known : keys) {
-    if (std::string_view(key).substr(prefix.size()) != known.name) continue;
-    known.set(section, value, source);
-    return true;
-  }
-  return false;
+// Calls what(key of the table, its section) for `key` if a section has it; `P` is Profile, const or
+// not.
+template <typename P, typename What>
+bool with_section_key(P& profile, const std::string& key, const What& what) {
+  const auto in = [&](const auto& keys, std::string_view prefix, auto& section) {
+    if (!key.starts_with(prefix)) return false;
+    for (const auto& known : keys) {
+      if (std::string_view(key).substr(prefix.size()) != known.name) continue;
+      what(known, section);
+      return true;
+    }
+    return false;
+  };
+  return in(kEngineKeys, kEnginePrefix, profile.engine) ||
+         in(kSamplingKeys, kSamplingPrefix, profile.sampling) ||
+         in(kLimitsKeys, kLimitsPrefix, profile) || in(kTopKeys, kNoPrefix, profile);
+}
+
+template <typename Keys>
+std::vector<std::string> names_of(const Keys& keys, std::string_view prefix = {}) {
+  std::vector<std::string> names;
+  for (const auto& key : keys) names.push_back(std::string(prefix) + key.name);
+  return names;
 }
 
 }  // namespace
@@ -170,22 +258,24 @@ std::string checkpoint_name(const Profile& profile) {
 }
 
 std::vector<std::string> engine_keys() {
-  std::vector<std::string> keys;
-  for (const EngineKey& key : kEngineKeys) keys.emplace_back(key.name);
-  return keys;
+  return names_of(kEngineKeys);
 }
 
 std::vector<std::string> sampling_keys() {
-  std::vector<std::string> keys;
-  for (const SamplingKey& key : kSamplingKeys) keys.emplace_back(key.name);
-  return keys;
+  return names_of(kSamplingKeys);
+}
+
+std::vector<std::string> limits_keys() {
+  return names_of(kLimitsKeys);
 }
 
 std::vector<std::string> setting_keys(const Profile& profile) {
-  std::vector<std::string> keys;
-  for (const std::string& key : engine_keys()) keys.push_back(std::string(kEnginePrefix) + key);
-  for (const std::string& key : sampling_keys()) keys.push_back(std::string(kSamplingPrefix) + key);
-  keys.emplace_back(kCheckpointKey);
+  std::vector<std::string> keys = names_of(kTopKeys);
+  for (const auto& section :
+       {names_of(kEngineKeys, kEnginePrefix), names_of(kSamplingKeys, kSamplingPrefix),
+        names_of(kLimitsKeys, kLimitsPrefix)}) {
+    keys.insert(keys.end(), section.begin(), section.end());
+  }
   for (const SuiteSection& suite : profile.suites) {
     for (const auto& [name, value] : suite.parameters) keys.push_back(suite.name + "." + name);
   }
@@ -194,12 +284,9 @@ std::vector<std::string> setting_keys(const Profile& profile) {
 
 void apply_setting(Profile& profile, const std::string& key, const toml::node& value,
                    const TomlSource& source) {
-  if (key == kCheckpointKey) {
-    profile.checkpoint = path_setting(profile, "checkpoint", value, source);
-    return;
-  }
-  if (set_in_section(kEngineKeys, kEnginePrefix, key, value, source, profile.engine) ||
-      set_in_section(kSamplingKeys, kSamplingPrefix, key, value, source, profile.sampling)) {
+  if (with_section_key(profile, key, [&](const auto& known, auto& section) {
+        known.set(section, value, source);
+      })) {
     return;
   }
   for (SuiteSection& suite : profile.suites) {
@@ -212,6 +299,34 @@ void apply_setting(Profile& profile, const std::string& key, const toml::node& v
   const std::vector<std::string> valid = setting_keys(profile);
   source.fail(value, "unknown key `" + key + "`",
               "The nearest valid key is `" + nearest(key, valid) + "`.");
+}
+
+void require_complete(const Profile& profile) {
+  const auto require = [&](const char* target, const char* key, bool missing) {
+    if (profile.target != target || !missing) return;
+    throw Error(ErrorCode::kProfile,
+                profile.path.string() + ": the target `" + target + "` needs the key `" + key + "`",
+                std::string("Add ") + key + " = \"PATH\", relative to the profile's folder.");
+  };
+  require("engine", "checkpoint", profile.checkpoint.empty());
+  require("scripted", "script", profile.script.empty());
+}
+
+std::string setting_text(const Profile& profile, const std::string& key) {
+  std::string text;
+  if (with_section_key(profile, key, [&](const auto& known, const auto& section) {
+        text = known.get(section);
+      })) {
+    return text;
+  }
+  for (const SuiteSection& suite : profile.suites) {
+    if (!key.starts_with(suite.name + ".")) continue;
+    const auto found = suite.parameters.find(key.substr(suite.name.size() + 1));
+    if (found == suite.parameters.end()) continue;
+    return std::visit([](const auto& value) { return toml_text(value); }, found->second);
+  }
+  DS4_CHECK(!"a key of setting_keys()");
+  return text;
 }
 
 }  // namespace ds4::profiles

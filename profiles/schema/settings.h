@@ -1,6 +1,6 @@
-// The keys a sweep may vary: `checkpoint`, [engine], [sampling] and the suites' parameters. One
-// table serves the loader, --set and the plan. Only for the .cpp files of this folder: it includes
-// toml++.
+// The keys a sweep may vary: `checkpoint`, `target`, `script`, [engine], [sampling], [limits] and
+// the suites' parameters. One table serves the loader, --set and the plan. Only for the .cpp files
+// of this folder: it includes toml++.
 #pragma once
 
 #include <filesystem>
@@ -17,6 +17,9 @@ std::vector<std::string> engine_keys();
 
 /// The keys of [sampling], without the prefix.
 std::vector<std::string> sampling_keys();
+
+/// The keys of [limits], without the prefix.
+std::vector<std::string> limits_keys();
 
 /// Every key that may be swept or set in this profile: "checkpoint", "engine.kv_dtype", ...
 std::vector<std::string> setting_keys(const Profile& profile);
@@ -35,5 +38,12 @@ std::string checkpoint_name(const Profile& profile);
 /// Throws Error(kProfile) for an unknown key, a wrong type or a value out of range.
 void apply_setting(Profile& profile, const std::string& key, const toml::node& value,
                    const TomlSource& source);
+
+/// Throws Error(kProfile) when the profile's target needs a path that it does not name.
+void require_complete(const Profile& profile);
+
+/// The value that one of setting_keys() has, as TOML text; limits in seconds and bytes, 0 for a
+/// floor that is the machine's. Any other key is a bug of the caller.
+std::string setting_text(const Profile& profile, const std::string& key);
 
 }  // namespace ds4::profiles

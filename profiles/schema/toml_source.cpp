@@ -20,7 +20,7 @@ namespace {
 }  // namespace
 
 std::string TomlSource::where(const toml::source_region& region) const {
-  if (region.begin.line == 0) return "--set";
+  if (region.begin.line == 0) return placeless;
   return origin + ":" + std::to_string(region.begin.line);
 }
 
@@ -88,6 +88,21 @@ int64_t TomlSource::bytes(const toml::node& node, std::string_view key) const {
   } catch (const Error& e) {
     fail(node, "`" + std::string(key) + "`: " + e.what(), e.hint());
   }
+}
+
+double TomlSource::seconds(const toml::node& node, std::string_view key) const {
+  double value = 0;
+  if (node.is_string()) {
+    try {
+      value = static_cast<double>(parse_duration(string(node, key)).count()) / 1000.0;
+    } catch (const Error& e) {
+      fail(node, "`" + std::string(key) + "`: " + e.what(), e.hint());
+    }
+  } else {
+    value = number(node, key);
+  }
+  if (!(value > 0)) fail(node, "`" + std::string(key) + "` must be more than 0");
+  return value;
 }
 
 std::string TomlSource::one_of(const toml::node& node, std::string_view key,

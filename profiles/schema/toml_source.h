@@ -12,9 +12,10 @@
 
 namespace ds4::profiles {
 
-/// Names places of one file in messages. A node without a place came from --set.
+/// Names places of one file in messages.
 struct TomlSource {
-  std::string origin;  // "profiles/tiny.toml"
+  std::string origin;               // "profiles/tiny.toml"
+  std::string placeless = "--set";  // where a node without a place came from
 
   std::string where(const toml::source_region& region) const;
   std::string where(const toml::node& node) const { return where(node.source()); }
@@ -30,8 +31,9 @@ struct TomlSource {
   std::string string(const toml::node& node, std::string_view key) const;
   bool boolean(const toml::node& node, std::string_view key) const;
   int64_t integer(const toml::node& node, std::string_view key, int64_t min, int64_t max) const;
-  double number(const toml::node& node, std::string_view key) const;  // finite; integers too
-  int64_t bytes(const toml::node& node, std::string_view key) const;  // 4096 or "6GiB"
+  double number(const toml::node& node, std::string_view key) const;   // finite; integers too
+  int64_t bytes(const toml::node& node, std::string_view key) const;   // 4096 or "6GiB"
+  double seconds(const toml::node& node, std::string_view key) const;  // 90 or "30m"; above 0
   std::string one_of(const toml::node& node, std::string_view key,
                      std::span<const std::string> valid) const;
   const toml::array& array(const toml::node& node, std::string_view key) const;

@@ -102,10 +102,11 @@ TEST(LoadProfile, ReadsEverySection) {
   EXPECT_DOUBLE_EQ(profile.gates[2].max, 2147483648.0);
 
   ASSERT_EQ(profile.axes.size(), 2u);
-  EXPECT_EQ(profile.axes[0].key, "needle.lengths") << "in the order of the file";
-  EXPECT_EQ(profile.axes[0].values, (std::vector<std::string>{"[512]", "[1024, 2048]"}));
-  EXPECT_EQ(profile.axes[1].key, "engine.kv_dtype");
-  EXPECT_EQ(profile.axes[1].values, (std::vector<std::string>{"\"fp8\"", "\"bf16\""}));
+  using Values = std::vector<std::vector<std::string>>;
+  EXPECT_EQ(profile.axes[0].name(), "needle.lengths") << "in the order of the file";
+  EXPECT_EQ(profile.axes[0].values, (Values{{"[512]"}, {"[1024, 2048]"}}));
+  EXPECT_EQ(profile.axes[1].name(), "engine.kv_dtype");
+  EXPECT_EQ(profile.axes[1].values, (Values{{"\"fp8\""}, {"\"bf16\""}}));
 }
 
 TEST(LoadProfile, ResolvesPathsAgainstTheProfilesFolder) {
@@ -137,7 +138,7 @@ TEST(LoadProfile, AppliesOverridesAndRecordsThem) {
   EXPECT_EQ(profile.overrides, overrides);
   // The key was swept; a value set on the command line replaces its axis.
   ASSERT_EQ(profile.axes.size(), 1u);
-  EXPECT_EQ(profile.axes[0].key, "engine.kv_dtype");
+  EXPECT_EQ(profile.axes[0].name(), "engine.kv_dtype");
 }
 
 TEST(LoadProfile, AnOverrideCanAddASectionAndAnAxis) {

@@ -224,7 +224,13 @@ Cell random_cell(uint32_t seed) {
     }
     p.suites.push_back(suite);
   }
-  p.axes = {{random.text(), {"[1, 2]", random.text()}}};
+  p.axes = {{{random.text()}, {{"[1, 2]"}, {random.text()}}},
+            {{"a", random.text()}, {{"1", "2"}, {random.text(), "4"}}}};
+  p.sweep = {
+      "one_at_a_time", {{random.text(), {}}}, "random",      UINT64_MAX, random.integer(), false,
+      false,           random.integer(),      random.real(), true,       random.real()};
+  if (random.below(2) == 1) p.memory_floor = random.integer();
+  cell.choice = {random.below(2), random.below(2)};
   Gate gate;
   gate.suite = random.text();
   gate.figure = random.text();
@@ -273,8 +279,24 @@ void expect_equal(const Cell& a, const Cell& b) {
     EXPECT_EQ(p.suites[i].parameters, q.suites[i].parameters);
   }
   ASSERT_EQ(p.axes.size(), q.axes.size());
-  EXPECT_EQ(p.axes[0].key, q.axes[0].key);
-  EXPECT_EQ(p.axes[0].values, q.axes[0].values);
+  for (size_t i = 0; i < p.axes.size(); ++i) {
+    EXPECT_EQ(p.axes[i].keys, q.axes[i].keys);
+    EXPECT_EQ(p.axes[i].values, q.axes[i].values);
+  }
+  EXPECT_EQ(a.choice, b.choice);
+  EXPECT_EQ(p.memory_floor, q.memory_floor);
+  EXPECT_EQ(p.sweep.mode, q.sweep.mode);
+  ASSERT_EQ(p.sweep.exclude.size(), q.sweep.exclude.size());
+  EXPECT_EQ(p.sweep.exclude[0].text, q.sweep.exclude[0].text);
+  EXPECT_EQ(p.sweep.order, q.sweep.order);
+  EXPECT_EQ(p.sweep.seed, q.sweep.seed);
+  EXPECT_EQ(p.sweep.repeats, q.sweep.repeats);
+  EXPECT_EQ(p.sweep.skip_dominated, q.sweep.skip_dominated);
+  EXPECT_EQ(p.sweep.refuse_unfit, q.sweep.refuse_unfit);
+  EXPECT_EQ(p.sweep.settle_tolerance, q.sweep.settle_tolerance);
+  EXPECT_EQ(p.sweep.settle_timeout_s, q.sweep.settle_timeout_s);
+  EXPECT_EQ(p.sweep.sentinel, q.sweep.sentinel);
+  EXPECT_EQ(p.sweep.sentinel_bound, q.sweep.sentinel_bound);
   ASSERT_EQ(p.gates.size(), q.gates.size());
   EXPECT_EQ(p.gates[0].suite, q.gates[0].suite);
   EXPECT_EQ(p.gates[0].figure, q.gates[0].figure);
