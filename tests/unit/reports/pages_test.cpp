@@ -133,6 +133,16 @@ TEST_F(PagesTest, ComparesCellsAlongEachAxisOfTheSweep) {
             (std::vector<std::string>{"checkpoint a0 b0", "checkpoint a2 b2",
                                       "engine.draft_tokens a0 a2", "engine.draft_tokens b0 b2"}));
   EXPECT_THAT(render_markdown(page), HasSubstr("Setting checkpoint"));
+  // Without b0, which a condition may have left out, nothing says what b2 owes to its drafts.
+  const char* choices[] = {"[0,0]", "[0,1]", "[1,0]", "[1,1]"};
+  for (size_t i = 0; i < 4; ++i) {
+    run_.data.cells[i].settings = std::string("{\"choice\":") + choices[i] + "}";
+  }
+  run_.data.cells.erase(run_.data.cells.begin() + 2);  // b0
+  std::erase_if(run_.data.attempts, [](const auto& a) { return a.cell_key == "b0"; });
+  pairs.clear();
+  for (const Difference& d : build().differences) pairs.push_back(d.axis + " " + d.cell_key);
+  EXPECT_EQ(pairs, (std::vector<std::string>{"checkpoint b2", "engine.draft_tokens a2"}));
 }
 
 TEST_F(PagesTest, EveryRowHasACellForEveryColumn) {
