@@ -2,15 +2,19 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "engine/base/units.h"
 #include "reports/pages/page.h"
 #include "reports/pages/render.h"
+#include "runners/box_lock.h"
 #include "runners/cli/console.h"
 #include "runners/cli/verbs.h"
 #include "runners/run.h"
+#include "runners/targets/registry.h"
 
 namespace ds4::cli {
 namespace {
@@ -21,8 +25,31 @@ struct RunOptions {
   std::string profile, run;
   std::vector<std::string> set;
   std::string output, shard, sweep_id;
-  bool force = false;
+  bool force = false, no_lock = false;
+  std::string wait = "0s";
 };
+
+// The machine for this run alone, where it is to be measured.
+std::unique_ptr<runners::BoxLock> lock_machine(const RunOptions& options, bool fills_the_machine) {
+  if (!fills_the_machine || options.no_lock) return nullptr;
+  return std::make_unique<runners::BoxLock>(
+      runners::BoxLock::default_file(), parse_duration(options.wait),
+      [](const runners::BoxLock::Holder& holder) {
+        std::fprintf(stderr, "waiting for %s\n", holder.text().c_str());
+      });
+}
+
+bool fills_the_machine(const profiles::Plan& plan) {
+  return std::any_of(plan.cells.begin(), plan.cells.end(), [](const profiles::Cell& cell) {
+    return runners::fills_the_machine(cell.profile);
+  });
+}
+
+bool fills_the_machine(const std::vector<reports::CellRow>& cells) {
+  return std::any_of(cells.begin(), cells.end(), [](const reports::CellRow& cell) {
+    return runners::fills_the_machine(profiles::cell_from_json(cell.settings).profile);
+  });
+}
 
 std::unique_ptr<reports::Store> open_store(const Common& common) {
   return reports::Store::open(common.db);
@@ -84,6 +111,10 @@ void add_run_flags(CLI::App* verb, RunOptions& options, Common& common) {
   verb->add_option("-o,--output", options.output,
                    "Folder for the reports (default: beside the database)");
   verb->add_flag("--json", common.json, "Print the result as one JSON object");
+  verb->add_option("--wait", options.wait, "How long to wait for another run to leave the machine")
+      ->capture_default_str();
+  verb->add_flag("--no-lock", options.no_lock, "Measure beside other runs, knowingly")
+      ->envname("DS4_SWEEP_NO_LOCK");
   verb->add_flag("-q,--quiet", common.quiet, "No progress");
   verb->add_flag("--no-color", common.no_color, "No colours");
   verb->add_flag("--no-progress", common.no_progress, "No progress");
@@ -113,8 +144,10 @@ void add_run(CLI::App& app, Common& common) {
         profiles::make_plan(profiles::load_profile(options->profile, options->set));
     const runners::Shard shard = runners::parse_shard(options->shard, options->sweep_id);
     runners::check_plan(runners::own_cells(plan, shard));
+    const auto lock = lock_machine(*options, fills_the_machine(plan));
     const auto store = open_store(common);
     const std::string run_id = runners::begin_run(*store, plan, common.command_line, shard);
+    if (lock) lock->name_run(run_id);
     execute_and_report(*store, run_id, *options, common);
   });
 }
@@ -131,6 +164,8 @@ void add_resume(CLI::App& app, Common& common) {
     const auto store = open_store(common);
     const reports::RunRow run = store->run(options->run);
     runners::check_resumable(*store, run, options->force);
+    const auto lock = lock_machine(*options, fills_the_machine(store->cells(run.id)));
+    if (lock) lock->name_run(run.id);
     execute_and_report(*store, run.id, *options, common);
   });
 }

@@ -1,5 +1,6 @@
 #include "runners/targets/registry.h"
 
+#include <algorithm>
 #include <array>
 
 #include "engine/base/error.h"
@@ -9,7 +10,7 @@ namespace {
 
 constexpr std::array kKinds{
     TargetKind{"engine", "the embedded engine, on the checkpoint the profile names",
-               make_engine_target},
+               make_engine_target, /*fills_the_machine=*/true},
     TargetKind{"null", "answers at once with nothing: measures the harness itself",
                make_null_target},
     TargetKind{"scripted", "plays the behaviour written in the profile's `script` file",
@@ -28,6 +29,12 @@ std::unique_ptr<Target> make_target(const profiles::Profile& profile) {
   }
   throw Error(ErrorCode::kProfile, "unknown target `" + profile.target + "`",
               "`ds4-sweep list targets` names them.");
+}
+
+bool fills_the_machine(const profiles::Profile& profile) {
+  return std::any_of(kKinds.begin(), kKinds.end(), [&](const TargetKind& kind) {
+    return kind.name == profile.target && kind.fills_the_machine;
+  });
 }
 
 }  // namespace ds4::runners
