@@ -7,7 +7,9 @@ EngineSettings engine_settings(const profiles::EngineSection& section) {
   settings.device = section.device == "cuda" ? Device::kCuda : Device::kCpu;
   settings.kv_dtype = section.kv_dtype == "bf16" ? KvDtype::kBf16 : KvDtype::kFp8;
   settings.index_dtype = section.index_dtype == "bf16" ? IndexDtype::kBf16 : IndexDtype::kFp4;
-  settings.residency = section.residency == "managed" ? Residency::kManaged : Residency::kDevice;
+  settings.residency = section.residency == "managed"  ? Residency::kManaged
+                       : section.residency == "mapped" ? Residency::kMapped
+                                                       : Residency::kDevice;
   settings.context_length = section.context_length;
   settings.prefill_chunk = static_cast<int>(section.prefill_chunk);
   settings.draft_tokens = static_cast<int>(section.draft_tokens);

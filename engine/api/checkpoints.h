@@ -6,13 +6,9 @@
 namespace ds4 {
 
 /// The folder that a checkpoint's name stands for. `DIR:kN` is DIR pruned to N experts per layer by
-/// the plan DIR/plans/kN.json: made at first use under the cache folder (cache_folder()), then
+/// the plan DIR/plans/kN.json: made at first use under cache_folder() of engine/base, then
 /// taken from there. Any other name is returned as it is, whether it exists or not. Throws
 /// Error(kCheckpoint) when there is no such plan.
 std::filesystem::path resolve_checkpoint(const std::filesystem::path& name);
-
-/// $XDG_CACHE_HOME/ds4-sweep, or ~/.cache/ds4-sweep. Throws Error(kMachine) when neither variable
-/// says where. Nothing in it is missed when removed.
-std::filesystem::path cache_folder();
 
 }  // namespace ds4

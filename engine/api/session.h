@@ -18,9 +18,10 @@ enum class Device { kCpu, kCuda };
 enum class KvDtype { kFp8, kBf16 };     // kFp8: packed rows, exactly the reference (model.md 4.3)
 enum class IndexDtype { kFp4, kBf16 };  // indexer keys and queries on the FP4 grid, or BF16
 enum class Precision { kReference, kF32 };  // kF32 (CPU): no rounding point and no simulation
-/// Where the weights of the GPU live: in its own memory, or in memory that it shares with the
-/// processors and that the driver moves (of use where both are the same).
-enum class Residency { kDevice, kManaged };
+/// Where the weights of the GPU live: in its own memory, in memory that it shares with the
+/// processors and that the driver moves, or in a file in the layout of the kernels that the GPU
+/// reads where it lies in the page cache (both of use where the two memories are one).
+enum class Residency { kDevice, kManaged, kMapped };
 
 struct EngineSettings {
   Device device = Device::kCpu;
@@ -52,7 +53,8 @@ struct ModelInfo {
 struct MemoryEstimate {
   struct Part {
     /// "weights", "raw KV", "compressed KV", "indexer keys", "tails", "marks", "logits",
-    /// "drafter", "activations"; of the GPU also "CUDA context and graphs"
+    /// "drafter", "activations"; of the GPU also "CUDA context and graphs" and, of
+    /// Residency::kMapped, "weight tables"
     std::string owner;
     int64_t bytes = 0;
   };
@@ -60,6 +62,9 @@ struct MemoryEstimate {
   /// Beside them while the weights come to a GPU: "load staging", there and as much again in pinned
   /// memory of the host.
   std::vector<Part> loading = {};
+  /// Of Residency::kMapped: "weights", the file's pages. Memory of the host that the system may take
+  /// back and read again; what a step reads must be there all the same, so they count in full.
+  std::vector<Part> mapped = {};
   int64_t total_bytes() const;  // of `parts`
 };
 

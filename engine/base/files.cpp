@@ -16,13 +16,6 @@
 namespace ds4 {
 namespace {
 
-[[noreturn]] void throw_errno(const std::filesystem::path& path, const char* action) {
-  const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-  throw Error(ErrorCode::kIo, path.string() + ": cannot " + action + ": " + std::strerror(errno),
-              full ? "Free space on that disk and give the same command again."
-                   : "Check the path and the permissions.");
-}
-
 // A file descriptor that closes itself.
 struct Fd {
   int fd;
@@ -41,6 +34,13 @@ int64_t file_size(const std::filesystem::path& path, int fd) {
 }
 
 }  // namespace
+
+void throw_errno(const std::filesystem::path& path, const std::string& action) {
+  const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+  throw Error(ErrorCode::kIo, path.string() + ": cannot " + action + ": " + std::strerror(errno),
+              full ? "Free space on that disk and give the same command again."
+                   : "Check the path and the permissions.");
+}
 
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes) {
   const Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
@@ -112,7 +112,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (file.fd < 0) throw_errno(path, "open");
   size_ = static_cast<size_t>(file_size(path, file.fd));
   if (size_ == 0) return;
-  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.fd, 0);
   if (data == MAP_FAILED) throw_errno(path, "map");
   data_ = static_cast<const std::byte*>(data);
   guarded_ = remember_mapped_file(path, bytes());

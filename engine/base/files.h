@@ -11,6 +11,9 @@
 
 namespace ds4 {
 
+/// Throws Error(kIo): PATH: cannot ACTION, why (errno), and what to do about it.
+[[noreturn]] void throw_errno(const std::filesystem::path& path, const std::string& action);
+
 /// The whole file as bytes. Throws Error(kIo) when it cannot be read or exceeds `max_bytes`.
 std::string read_file(const std::filesystem::path& path, int64_t max_bytes = int64_t{1} << 30);
 
@@ -38,8 +41,8 @@ class AtomicFile {
 /// The same in one go.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 
-/// A read-only memory map of a whole file. Movable; unmapped on destruction. A file that is cut
-/// shorter meanwhile is the business of mapped_files.h.
+/// A read-only, shared memory map of a whole file. Movable; unmapped on destruction. A file that is
+/// cut shorter meanwhile is the business of mapped_files.h.
 class MappedFile {
  public:
   MappedFile() = default;

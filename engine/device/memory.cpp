@@ -100,6 +100,42 @@ HostMemory::~HostMemory() {
   cudaFreeHost(data_);
 }
 
+HostView::HostView(std::span<const std::byte> memory) {
+  int page_tables = 0;
+  DS4_CUDA(cudaDeviceGetAttribute(&page_tables, cudaDevAttrPageableMemoryAccess, 0));
+  if (page_tables || memory.empty()) {
+    data_ = memory.data();
+    return;
+  }
+  pinned_ = const_cast<std::byte*>(memory.data());
+  void* data = nullptr;
+  cudaError_t status =
+      cudaHostRegister(pinned_, memory.size(), cudaHostRegisterMapped | cudaHostRegisterReadOnly);
+  if (status == cudaSuccess) {
+    status = cudaHostGetDevicePointer(&data, pinned_, 0);
+    if (status != cudaSuccess) cudaHostUnregister(pinned_);
+  }
+  if (status != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());  // not sticky
+    throw Error(ErrorCode::kMachine,
+                "engine.residency is mapped, and this GPU can neither read through the page tables "
+                "of the processors nor have " +
+                    format_bytes(static_cast<int64_t>(memory.size())) +
+                    " of a file pinned: " + cudaGetErrorString(status),
+                "Set engine.residency to device.");
+  }
+  data_ = static_cast<const std::byte*>(data);
+}
+
+HostView::~HostView() {
+  if (pinned_) cudaHostUnregister(pinned_);
+}
+
+void HostView::swap(HostView& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(pinned_, other.pinned_);
+}
+
 Event::Event() {
   // Who waits sleeps: the readers' threads are needed for other things.
   DS4_CUDA(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming | cudaEventBlockingSync));

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace ds4::device {
@@ -60,6 +61,28 @@ class HostMemory {
 
  private:
   std::byte* data_ = nullptr;
+};
+
+/// Memory of the host that nobody writes, as the device reads it where it lies: through the page
+/// tables of the host where it can, else over the bus, for which the memory is pinned. Must not
+/// outlive the memory. Throws Error(kMachine) where the device can do neither.
+class HostView {
+ public:
+  HostView() = default;
+  explicit HostView(std::span<const std::byte> memory);
+  ~HostView();
+  HostView(HostView&& other) noexcept { swap(other); }
+  HostView& operator=(HostView&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  const std::byte* data() const { return data_; }
+
+ private:
+  void swap(HostView& other) noexcept;
+
+  const std::byte* data_ = nullptr;
+  void* pinned_ = nullptr;  // on the host
 };
 
 /// A point in a stream's work that the host can wait for; before record() there is nothing to wait

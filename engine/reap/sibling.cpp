@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/reap.h"
+#include "engine/base/cache_folder.h"
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
@@ -48,17 +48,6 @@ void make(const fs::path& source, const fs::path& plan, const fs::path& out) {
 }
 
 }  // namespace
-
-fs::path cache_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/') {
-    return fs::path(cache) / "ds4-sweep";
-  }
-  if (const char* home = std::getenv("HOME"); home && *home) {
-    return fs::path(home) / ".cache" / "ds4-sweep";
-  }
-  throw Error(ErrorCode::kMachine, "no place for cached checkpoints: HOME is not set",
-              "Set XDG_CACHE_HOME to a folder for them.");
-}
 
 fs::path resolve_checkpoint(const fs::path& name) {
   const std::string text = name.string();

@@ -83,7 +83,8 @@ MemoryPlan plan_device(const weights::OpenedModel& opened, const EngineSettings&
   const cache::CachePlan& cache = pieces.cache;
   const int64_t n = settings.sequences;
   weights::ModelWeights shapes = weights::model_shapes(opened);
-  if (settings.draft_tokens == 0) {
+  const bool mapped = settings.residency == Residency::kMapped;
+  if (settings.draft_tokens == 0 && !mapped) {  // a file holds all, whoever maps it
     shapes.mtp.reset();
     shapes.dspark.reset();
   }
@@ -105,7 +106,13 @@ MemoryPlan plan_device(const weights::OpenedModel& opened, const EngineSettings&
       .scratch = scratch};
   plan.pieces = plan.estimate.total_bytes() - rounded(scratch);
   auto& parts = plan.estimate.parts;
-  parts.insert(parts.begin(), {"weights", ops::cuda_weight_bytes(shapes, settings.precision)});
+  const ops::CudaWeightBytes weights = ops::cuda_weight_bytes(shapes, settings.precision);
+  if (mapped) {
+    plan.estimate.mapped = {{"weights", weights.block}};
+    parts.insert(parts.begin(), {"weight tables", weights.tables});
+  } else {
+    parts.insert(parts.begin(), {"weights", weights.block + weights.tables});
+  }
   parts.push_back({"CUDA context and graphs", ops::kCudaContextBytes});
   plan.estimate.loading = {{"load staging", ops::kCudaStagingBytes}};
   return plan;
@@ -123,6 +130,21 @@ int64_t free_host_bytes() {
   return std::numeric_limits<int64_t>::max();
 }
 
+// Of the file's pages, and on unified memory of all together.
+void check_mapped_memory(const MemoryEstimate& estimate) {
+  int64_t bytes = 0;
+  for (const MemoryEstimate::Part& part : estimate.mapped) bytes += part.bytes;
+  const int64_t beside = ops::cuda_memory().shared ? estimate.total_bytes() : 0;
+  const int64_t available = free_host_bytes();
+  if (bytes + beside <= available) return;
+  throw Error(ErrorCode::kMachine,
+              "the engine needs " + format_bytes(bytes) + " of page cache for mapped weights" +
+                  (beside ? " and " + format_bytes(beside) + " beside them" : "") + ", " +
+                  format_bytes(available) + " are available",
+              "Take a smaller checkpoint: weights that do not stay in memory are read from the "
+              "disk for every token.");
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const weights::OpenedModel& opened, const EngineSettings& settings) {
@@ -136,6 +158,7 @@ int batch_rows(const EngineSettings& settings) {
 }
 
 void check_free_memory(const MemoryEstimate& estimate, Device device) {
+  if (!estimate.mapped.empty()) check_mapped_memory(estimate);
   // The context exists by now and is no longer free.
   const int64_t available =
       device == Device::kCuda ? ops::cuda_free_bytes() + ops::kCudaContextBytes : free_host_bytes();

@@ -75,6 +75,10 @@ class Checkpoint {
   std::vector<TensorRef> tensors_;
 };
 
+/// Changes when the files' bytes may have changed: config.json, headers, and each file's path, size
+/// and time of writing. Reads no weights. Of generated weights: identity().
+std::string content_state(const Checkpoint& checkpoint);
+
 struct FileHash {
   std::filesystem::path path;
   std::string sha256;

@@ -22,6 +22,10 @@ std::string state_of(const fs::path& path, int64_t bytes) {
          std::to_string(std::chrono::duration_cast<std::chrono::nanoseconds>(written).count());
 }
 
+std::string absolute_path(const SafetensorsFile& file) {
+  return fs::absolute(file.path()).lexically_normal().string();
+}
+
 // A cache that cannot be read is an empty cache.
 json read_cache(const fs::path& cache_file) {
   std::error_code ignored;
@@ -37,6 +41,16 @@ std::string text_or_empty(const json& object, const char* key) {
 
 }  // namespace
 
+std::string content_state(const Checkpoint& checkpoint) {
+  if (checkpoint.files().empty()) return checkpoint.identity();
+  std::string text = sha256_hex(read_file(checkpoint.directory() / "config.json")) + " " +
+                     checkpoint.identity() + "\n";
+  for (const auto& file : checkpoint.files()) {
+    text += absolute_path(*file) + " " + state_of(file->path(), file->file_bytes()) + "\n";
+  }
+  return sha256_hex(text);
+}
+
 std::vector<FileHash> file_hashes(const Checkpoint& checkpoint, const fs::path& cache_file) {
   if (checkpoint.files().empty()) {
     throw Error(ErrorCode::kUsage,
@@ -47,7 +61,7 @@ std::vector<FileHash> file_hashes(const Checkpoint& checkpoint, const fs::path& 
   bool changed = false;
   std::vector<FileHash> hashes;
   for (const auto& file : checkpoint.files()) {
-    const std::string key = fs::absolute(file->path()).lexically_normal().string();
+    const std::string key = absolute_path(*file);
     const std::string state = state_of(file->path(), file->file_bytes());
     const auto entry = cache.find(key);
     std::string hash;

@@ -18,7 +18,7 @@ struct EngineSection {
   std::string device = "cpu";    // cpu | cuda
   std::string kv_dtype = "fp8";  // fp8 | bf16
   std::string index_dtype = "fp4";
-  std::string residency = "device";  // device | managed
+  std::string residency = "device";  // device | managed | mapped
   int64_t context_length = 8192;
   int64_t prefill_chunk = 512;
   int64_t draft_tokens = 0;

@@ -74,7 +74,8 @@ const std::array<EngineKey, 10> kEngineKeys{{
      [](const EngineSection& engine) { return toml_text(engine.index_dtype); }},
     {"residency",
      [](EngineSection& engine, const toml::node& node, const TomlSource& source) {
-       engine.residency = choice<2>(node, source, "engine.residency", {"device", "managed"});
+       engine.residency =
+           choice<3>(node, source, "engine.residency", {"device", "managed", "mapped"});
      },
      [](const EngineSection& engine) { return toml_text(engine.residency); }},
     {"context_length",

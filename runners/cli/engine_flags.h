@@ -17,7 +17,8 @@ inline void add_engine_flags(CLI::App* verb, std::string& checkpoint, EngineSett
   static const std::map<std::string, Device> kDevice{{"cpu", Device::kCpu},
                                                      {"cuda", Device::kCuda}};
   static const std::map<std::string, Residency> kResidency{{"device", Residency::kDevice},
-                                                           {"managed", Residency::kManaged}};
+                                                           {"managed", Residency::kManaged},
+                                                           {"mapped", Residency::kMapped}};
   verb->add_option("--checkpoint", checkpoint, "Checkpoint folder")->required();
   verb->add_option("--kv", settings.kv_dtype, "KV rows: fp8 (the reference) or bf16")
       ->transform(CLI::CheckedTransformer(kKv));
@@ -25,8 +26,10 @@ inline void add_engine_flags(CLI::App* verb, std::string& checkpoint, EngineSett
       ->transform(CLI::CheckedTransformer(kIndex));
   verb->add_option("--device", settings.device, "cpu or cuda")
       ->transform(CLI::CheckedTransformer(kDevice));
-  verb->add_option("--residency", settings.residency,
-                   "Where the GPU's weights live: device, or managed (shared memory)")
+  verb->add_option(
+          "--residency", settings.residency,
+          "Where the GPU's weights live: device, managed (shared memory), or mapped (a file in "
+          "the page cache)")
       ->transform(CLI::CheckedTransformer(kResidency));
   verb->add_option("--chunk", settings.prefill_chunk, "Tokens computed at once in prefill")
       ->check(CLI::Range(1, 1 << 20))

@@ -9,6 +9,7 @@
 
 #include "engine/api/checkpoints.h"
 #include "engine/api/session.h"
+#include "engine/base/cache_folder.h"
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
@@ -36,6 +37,13 @@ const char* sizes_from(const profiles::Profile& profile) {
                                                         : "headers of its files";
 }
 
+// What the file of mapped weights takes: of the disk, and in full of the page cache.
+int64_t mapped_bytes(const MemoryEstimate& memory) {
+  int64_t bytes = 0;
+  for (const MemoryEstimate::Part& part : memory.mapped) bytes += part.bytes;
+  return bytes;
+}
+
 nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cases) {
   nlohmann::json cells = nlohmann::json::array();
   for (size_t i = 0; i < plan.cells.size(); ++i) {
@@ -50,6 +58,7 @@ nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cas
                      {"cases", cases[i]},
                      {"planned_memory_bytes", memory.total_bytes()},
                      {"planned_memory", parts}});
+    if (!memory.mapped.empty()) cells.back()["mapped_bytes"] = mapped_bytes(memory);
   }
   return {{"format", "ds4-sweep plan 1"}, {"profile", plan.profile.name}, {"cells", cells}};
 }
@@ -64,6 +73,11 @@ void print_plan(const profiles::Plan& plan, const std::vector<int>& cases) {
     std::printf("%-16s  %6d  %10s  %s\n", cell.key.c_str(), cases[i],
                 memory.parts.empty() ? "-" : format_bytes(memory.total_bytes()).c_str(),
                 cell.label.c_str());
+    if (!memory.mapped.empty()) {
+      std::printf("%16s  %6s  %10s  mapped weights beside it: a file in %s, and page cache\n", "",
+                  "", ("+ " + format_bytes(mapped_bytes(memory))).c_str(),
+                  (cache_folder() / "packed").c_str());
+    }
   }
   std::set<std::string> checkpoints;
   for (const profiles::Cell& cell : plan.cells) {

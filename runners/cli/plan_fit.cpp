@@ -127,7 +127,8 @@ nlohmann::json fit_json(const CellFit& cell) {
     owners.push_back({{"owner", owner.name},
                       {"bytes", owner.bytes},
                       {"place", owner.place == Place::kGpu ? "gpu" : "host"},
-                      {"load_only", owner.load_only}});
+                      {"load_only", owner.load_only},
+                      {"file", owner.file}});
   }
   for (const runners::fit::Remedy& remedy : cell.remedies) {
     change.push_back({{"key", remedy.key},

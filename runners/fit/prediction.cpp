@@ -59,17 +59,24 @@ Prediction predict(const profiles::Profile& cell) {
   const auto add = [&](const std::string& name, int64_t bytes, Place where, bool load_only) {
     if (bytes > 0) prediction.owners.push_back({name, bytes, where, load_only});
   };
+  for (const MemoryEstimate::Part& part : estimate.mapped) {
+    prediction.owners.push_back(
+        {part.owner + ", file pages", part.bytes, Place::kHost, false, true});
+  }
   for (const MemoryEstimate::Part& part : estimate.parts) {
     const bool weights = part.owner == kWeights;
     add(part.owner, part.bytes - (weights ? mtp : 0), place, false);
     if (weights) add("MTP weights", mtp, place, false);
   }
-  for (const MemoryEstimate::Part& part : estimate.loading)
-    add(part.owner, part.bytes, place, true);
+  const bool mapped = !estimate.mapped.empty();  // a file is written by the processors alone
+  if (!mapped) {
+    for (const MemoryEstimate::Part& part : estimate.loading)
+      add(part.owner, part.bytes, place, true);
+  }
   if (settings.device == Device::kCuda) {
     add("process", kProcessBytes, Place::kHost, false);
     for (const MemoryEstimate::Part& part : estimate.loading) {
-      add(part.owner + ", pinned", part.bytes, Place::kHost, true);
+      add(part.owner + (mapped ? "" : ", pinned"), part.bytes, Place::kHost, true);
     }
   }
   return prediction;

@@ -24,6 +24,7 @@ struct Owner {
   int64_t bytes = 0;
   Place place = Place::kHost;
   bool load_only = false;  // given back when the weights are there
+  bool file = false;       // pages of a file of that size: the system may take them back
 };
 
 struct Prediction {

@@ -87,6 +87,23 @@ TEST(Plan, WarningsChangeNoExitCode) {
               ::testing::Not(HasSubstr("warnings")));
 }
 
+TEST(Plan, SaysWhatMappedWeightsTakeOfDiskAndPageCache) {
+  const std::vector<std::string> mapped = {"--set", "engine.residency=mapped"};
+  const CommandResult text = plan("k160-mtp2-200k", "spark", mapped);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("mapped weights beside it: a file in "));
+  EXPECT_THAT(text.out, HasSubstr("weights, file pages"));
+  const CommandResult data = plan("k160-mtp2-200k", "spark", {"--json", mapped[0], mapped[1]});
+  const auto cell = nlohmann::json::parse(data.out)["cells"][0];
+  const auto& owner = cell["fit"]["owners"][0];
+  EXPECT_EQ(owner["owner"], "weights, file pages");
+  EXPECT_EQ(owner["place"], "host");
+  EXPECT_EQ(owner["file"], true);
+  EXPECT_EQ(owner["bytes"], cell["mapped_bytes"]);
+  EXPECT_GT(cell["mapped_bytes"].get<int64_t>(), int64_t{90} << 30);
+  EXPECT_LT(cell["planned_memory_bytes"].get<int64_t>(), int64_t{10} << 30);
+}
+
 TEST(Plan, TheProfilesFloorIsUsed) {
   EXPECT_EQ(plan("k160-mtp2-200k", "spark", {"--set", "limits.memory_floor=60GiB"}).exit_code, 1);
   const CommandResult wrong =

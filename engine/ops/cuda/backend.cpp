@@ -83,6 +83,7 @@ void check_launches() {
 
 CudaBackend::CudaBackend(Precision precision, Residency residency)
     : at_{stream_, precision == Precision::kReference, capability() >= 90},
+      residency_(residency),
       weights_(stream_, at_.strict, multiplies_e4m3(capability()), residency,
                [this](int64_t bytes) { return allocate(bytes); }),
       recordings_(stream_, arena_),
@@ -97,11 +98,14 @@ weights::ModelWeights CudaBackend::load(weights::OpenedModel opened, bool drafts
                                         const LoadProgress& progress) {
   const weights::ByteFeed feed(opened.checkpoint);
   weights::ModelWeights model = weights::load_vectors(opened, feed);
-  if (!drafts) {
+  const auto leave_out_drafter = [&] {
     model.mtp.reset();
     model.dspark.reset();
-  }
-  weights_.load(model, feed, progress);
+  };
+  const bool mapped = residency_ == Residency::kMapped;  // one file serves all engines
+  if (!drafts && !mapped) leave_out_drafter();
+  weights_.load(model, opened.checkpoint, feed, progress);
+  if (!drafts && mapped) leave_out_drafter();
   return model;
 }
 

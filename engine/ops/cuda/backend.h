@@ -130,6 +130,7 @@ class CudaBackend final : public Backend {
   Launch at_;
   std::shared_ptr<Reserved> reserved_;
   device::Arena arena_;
+  const Residency residency_;
   WeightStore weights_;
   device::Stamps stamps_;
   Recordings recordings_;

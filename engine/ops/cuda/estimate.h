@@ -18,8 +18,13 @@ inline constexpr int cuda_value_bytes(Precision precision) {
 inline constexpr int64_t kCudaScoreBytes = int64_t{256} << 20;
 /// What Backend::allocate(bytes) takes of what was reserved.
 int64_t cuda_piece_bytes(int64_t bytes);
-/// What the parameters take, whose values do not matter (weights::model_shapes).
-int64_t cuda_weight_bytes(const weights::ModelWeights& shapes, Precision precision);
+/// What the parameters take, whose values do not matter (weights::model_shapes): the block, and in
+/// device memory whatever the residency, the tables that point into it.
+struct CudaWeightBytes {
+  int64_t block = 0;
+  int64_t tables = 0;
+};
+CudaWeightBytes cuda_weight_bytes(const weights::ModelWeights& shapes, Precision precision);
 /// The scratch memory that its operations need for chunks of `rows` tokens. `experts`: the most
 /// that any layer has.
 int64_t cuda_scratch_bytes(const weights::ModelConfig& config, int experts, int rows,

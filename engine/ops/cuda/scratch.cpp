@@ -32,11 +32,11 @@ int64_t cuda_piece_bytes(int64_t bytes) {
   return rounded(bytes);
 }
 
-int64_t cuda_weight_bytes(const weights::ModelWeights& shapes, Precision precision) {
+CudaWeightBytes cuda_weight_bytes(const weights::ModelWeights& shapes, Precision precision) {
   cuda::WeightPlan plan(precision == Precision::kReference,
                         [](const weights::Matrix&) { return true; });
   plan.add(shapes);
-  return plan.bytes();
+  return {plan.bytes(), plan.table_bytes()};
 }
 
 int64_t cuda_scratch_bytes(const weights::ModelConfig& c, int experts, int rows,

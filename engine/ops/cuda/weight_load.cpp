@@ -77,8 +77,17 @@ void WeightStore::fill(const WeightPlan& plan, const weights::ByteFeed& feed, ui
   DS4_CUDA(cudaStreamSynchronize(stream_));
 }
 
-void WeightStore::load(const weights::ModelWeights& model, const weights::ByteFeed& feed,
-                       const LoadProgress& progress) {
+void WeightStore::map(const WeightPlan& plan, const weights::Checkpoint& checkpoint,
+                      const weights::ByteFeed& feed, const LoadProgress& progress) {
+  packed_ = PackedWeights(plan, checkpoint, feed, progress);
+  view_ = device::HostView(packed_.block());
+  block_ = device::Memory(plan.table_bytes());
+  adopt(plan, {reinterpret_cast<const uint8_t*>(view_.data()),
+               reinterpret_cast<uint8_t*>(block_.data())});
+}
+
+void WeightStore::load(const weights::ModelWeights& model, const weights::Checkpoint& checkpoint,
+                       const weights::ByteFeed& feed, const LoadProgress& progress) {
   // Which scales are not ordinary shows when they pass: then their matrices are planned otherwise
   // and everything is read once more. No real checkpoint comes to that.
   std::set<const std::byte*> odd;
@@ -88,12 +97,14 @@ void WeightStore::load(const weights::ModelWeights& model, const weights::ByteFe
       return !odd.contains(reinterpret_cast<const std::byte*>(w.scales));
     });
     plan.add(model);
+    if (residency_ == Residency::kMapped) return map(plan, checkpoint, feed, progress);
     block_ = device::Memory();  // the old one first
-    block_ = residency_ == Residency::kManaged ? device::Memory::managed(plan.bytes(), stream_)
-                                               : device::Memory(plan.bytes());
+    const int64_t bytes = plan.bytes() + plan.table_bytes();
+    block_ = residency_ == Residency::kManaged ? device::Memory::managed(bytes, stream_)
+                                               : device::Memory(bytes);
     auto* block = reinterpret_cast<uint8_t*>(block_.data());
     fill(plan, feed, block, progress, odd);
-    if (odd.size() == known) return adopt(plan, block);
+    if (odd.size() == known) return adopt(plan, {block, block + plan.bytes()});
   }
 }
 

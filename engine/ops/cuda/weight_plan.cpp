@@ -56,9 +56,9 @@ bool ordinary_scales(std::span<const std::byte> scales) {
   return extreme == 0;
 }
 
-int64_t WeightPlan::take(int64_t bytes) {
-  const int64_t at = bytes_;
-  bytes_ += (std::max<int64_t>(bytes, 1) + kAlign - 1) / kAlign * kAlign;
+int64_t WeightPlan::take(int64_t& end, int64_t bytes) {
+  const int64_t at = end;
+  end += (std::max<int64_t>(bytes, 1) + kAlign - 1) / kAlign * kAlign;
   return at;
 }
 
@@ -135,7 +135,7 @@ PlannedProduct WeightPlan::plain_product(const Matrices& matrices, int groups) {
     p.matrices.push_back(p.matrices.front());
     p.matrices.back().first_row = g * p.rows;
   }
-  p.table = take(static_cast<int64_t>(p.matrices.size()) * kDescriptionBytes);
+  p.table = take(table_bytes_, static_cast<int64_t>(p.matrices.size()) * kDescriptionBytes);
   return p;
 }
 

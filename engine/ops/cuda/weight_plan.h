@@ -1,6 +1,6 @@
 // Where each parameter of a model lies on the GPU and in which layout, before anything is allocated
-// or read: offsets into one block. Arithmetic on the host, in every build; the bytes are moved by
-// weight_store.cpp.
+// or read: offsets into one block, and into a small one of tables that hold addresses. Arithmetic
+// on the host, in every build; the bytes are moved by weight_store.cpp.
 #pragma once
 
 #include <cstddef>
@@ -57,7 +57,7 @@ struct PlannedProduct {
   // Tiled: offsets, bytes from matrix to matrix, in how many parts k is summed.
   int64_t weights = 0, scales = 0, stride = 0, scale_stride = 0;
   int slices = 1;
-  // Plain: one per matrix, and room for their descriptions.
+  // Plain: one per matrix, and where among the tables their descriptions are.
   std::vector<PlannedMatrix> matrices;
   int64_t table = 0;
 };
@@ -96,6 +96,8 @@ class WeightPlan {
 
   /// Size of the block.
   int64_t bytes() const { return bytes_; }
+  /// Of the tables: they are written when the block has an address, and are no part of it.
+  int64_t table_bytes() const { return table_bytes_; }
   const std::vector<WeightPiece>& pieces() const { return pieces_; }
   const std::map<VectorKey, int64_t>& vectors() const { return vectors_; }
   /// By address.
@@ -112,7 +114,8 @@ class WeightPlan {
   void add_mix(const weights::Matrix& fn, std::span<const float> base,
                std::span<const float> scale);
   void add_bytes(VectorKey key, int64_t bytes);
-  int64_t take(int64_t bytes);
+  static int64_t take(int64_t& end, int64_t bytes);
+  int64_t take(int64_t bytes) { return take(bytes_, bytes); }
   bool tileable(const Matrices& matrices, bool quantise) const;
   PlannedMatrix place(const weights::Matrix& w);
   /// Stack i is the matrices i * per_stack .. laid over each other.
@@ -123,6 +126,7 @@ class WeightPlan {
   const bool tiles_;
   const Ordinary ordinary_;
   int64_t bytes_ = 0;
+  int64_t table_bytes_ = 0;
   std::vector<WeightPiece> pieces_;
   std::map<VectorKey, int64_t> vectors_;
   std::map<const void*, PlannedMatrix> plain_;

@@ -69,7 +69,7 @@ template <class Add>
 void WeightStore::take_loose(const Add& add) {
   WeightPlan plan(strict_, has_ordinary_scales);
   add(plan);
-  const Buffer block = allocate_(plan.bytes());
+  const Buffer block = allocate_(plan.bytes() + plan.table_bytes());
   device::Memory staging;
   for (const WeightPiece& piece : plan.pieces()) {
     if (piece.layout != WeightPiece::Layout::kStored && !staging.data()) {
@@ -83,7 +83,8 @@ void WeightStore::take_loose(const Add& add) {
     }
   }
   loose_.push_back(block);
-  adopt(plan, bytes_of(block.data.get()));
+  uint8_t* at = bytes_of(block.data.get());
+  adopt(plan, {at, at + plan.bytes()});
 }
 
 Feed WeightStore::feed_of(const PlannedProduct& planned) const {
@@ -111,7 +112,7 @@ PlainMatrix WeightStore::resolve(const PlannedMatrix& planned, const uint8_t* bl
           planned.first_row};
 }
 
-Product WeightStore::resolve(const PlannedProduct& planned, uint8_t* block) {
+Product WeightStore::resolve(const PlannedProduct& planned, const Place& place) {
   Product p{.rows = planned.rows,
             .cols = planned.cols,
             .tiled = planned.tiled,
@@ -119,33 +120,39 @@ Product WeightStore::resolve(const PlannedProduct& planned, uint8_t* block) {
             .tiles = {},
             .table = nullptr};
   if (planned.tiled) {
-    p.tiles = {feed_of(planned),        planned.rows,           planned.cols,
-               block + planned.weights, block + planned.scales, planned.stride,
-               planned.scale_stride,    planned.slices};
+    p.tiles = {feed_of(planned),
+               planned.rows,
+               planned.cols,
+               place.block + planned.weights,
+               place.block + planned.scales,
+               planned.stride,
+               planned.scale_stride,
+               planned.slices};
     return p;
   }
   static_assert(sizeof(PlainMatrix) == kDescriptionBytes);
   std::vector<PlainMatrix> table;
-  for (const PlannedMatrix& w : planned.matrices) table.push_back(resolve(w, block));
-  p.table = reinterpret_cast<const PlainMatrix*>(block + planned.table);
-  DS4_CUDA(cudaMemcpyAsync(block + planned.table, table.data(), table.size() * sizeof(PlainMatrix),
-                           cudaMemcpyHostToDevice, stream_));
+  for (const PlannedMatrix& w : planned.matrices) table.push_back(resolve(w, place.block));
+  p.table = reinterpret_cast<const PlainMatrix*>(place.tables + planned.table);
+  DS4_CUDA(cudaMemcpyAsync(place.tables + planned.table, table.data(),
+                           table.size() * sizeof(PlainMatrix), cudaMemcpyHostToDevice, stream_));
   // The table is a local: the copy must be done before it goes.
   DS4_CUDA(cudaStreamSynchronize(stream_));
   return p;
 }
 
-void WeightStore::adopt(const WeightPlan& plan, uint8_t* block) {
-  for (const auto& [key, at] : plan.vectors()) vectors_.emplace(key, block + at);
-  for (const auto& [key, planned] : plan.plain()) plain_.emplace(key, resolve(planned, block));
+void WeightStore::adopt(const WeightPlan& plan, const Place& place) {
+  for (const auto& [key, at] : plan.vectors()) vectors_.emplace(key, place.block + at);
+  for (const auto& [key, planned] : plan.plain())
+    plain_.emplace(key, resolve(planned, place.block));
   for (const auto& [key, planned] : plan.products()) {
-    products_.emplace(key, resolve(planned, block));
+    products_.emplace(key, resolve(planned, place));
   }
   for (const auto& [key, planned] : plan.stacks()) {
     ExpertStack stack;
     stack.inter = planned.inter;
-    for (const PlannedProduct& up : planned.up) stack.up.push_back(resolve(up, block));
-    stack.down = resolve(planned.down, block);
+    for (const PlannedProduct& up : planned.up) stack.up.push_back(resolve(up, place));
+    stack.down = resolve(planned.down, place);
     stacks_.emplace(key, std::move(stack));
   }
 }

@@ -14,6 +14,7 @@
 #include "engine/api/session.h"
 #include "engine/device/memory.h"
 #include "engine/ops/cuda/kernels.h"
+#include "engine/ops/cuda/packed_weights.h"
 #include "engine/ops/cuda/weight_plan.h"
 #include "engine/ops/views.h"
 #include "engine/weights/byte_feed.h"
@@ -46,9 +47,10 @@ class WeightStore {
 
   /// Brings a whole model into one block (weight_load.cpp). Staging takes at most 256 MiB, half of
   /// it pinned, half on the device. Throws Error(kMachine) when the block does not fit, and what
-  /// the feed throws.
-  void load(const weights::ModelWeights& model, const weights::ByteFeed& feed,
-            const LoadProgress& progress);
+  /// the feed throws. Residency::kMapped: finds the block in a file instead, which is written at
+  /// first use; throws as PackedWeights and device::HostView.
+  void load(const weights::ModelWeights& model, const weights::Checkpoint& checkpoint,
+            const weights::ByteFeed& feed, const LoadProgress& progress);
 
   /// Parameters must keep their address and content while the store lives.
   const float* vector(std::span<const float> values);
@@ -74,10 +76,17 @@ class WeightStore {
   /// repacked. Stream-ordered.
   void upload(const WeightPiece& piece, int64_t first, int64_t bytes, const std::byte* from,
               uint8_t* staging, uint8_t* block);
+  void map(const WeightPlan& plan, const weights::Checkpoint& checkpoint,
+           const weights::ByteFeed& feed, const LoadProgress& progress);
+  /// A plan's block, which is only read, and where its tables go.
+  struct Place {
+    const uint8_t* block = nullptr;
+    uint8_t* tables = nullptr;
+  };
   /// From now on the plan's parameters are found.
-  void adopt(const WeightPlan& plan, uint8_t* block);
+  void adopt(const WeightPlan& plan, const Place& place);
   PlainMatrix resolve(const PlannedMatrix& planned, const uint8_t* block) const;
-  Product resolve(const PlannedProduct& planned, uint8_t* block);
+  Product resolve(const PlannedProduct& planned, const Place& place);
   Feed feed_of(const PlannedProduct& planned) const;
 
   cudaStream_t stream_;
@@ -85,7 +94,9 @@ class WeightStore {
   const bool e4m3_;
   const Residency residency_;
   const Allocate allocate_;
-  device::Memory block_;       // of load()
+  device::Memory block_;       // of load(), tables behind it
+  PackedWeights packed_;       // or in its stead, and the tables alone in block_
+  device::HostView view_;      // of packed_
   std::vector<Buffer> loose_;  // of the others
   std::map<WeightPlan::VectorKey, const uint8_t*> vectors_;
   std::map<const void*, PlainMatrix> plain_;

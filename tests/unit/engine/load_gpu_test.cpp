@@ -1,20 +1,26 @@
 // A model that comes to the GPU through the loading pipeline gives the bits of one whose matrices
 // were taken from host memory one by one; what is planned is what is taken, and once an engine is
 // loaded nothing is.
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "engine/api/inventory.h"
 #include "engine/base/error.h"
 #include "engine/cache/kv_cache.h"
+#include "engine/device/memory.h"
 #include "engine/model/forward.h"
 #include "engine/ops/cuda/estimate.h"
+#include "engine/ops/cuda/kernels.h"
+#include "engine/ops/cuda/repack_host.h"
 #include "engine/weights/structure.h"
+#include "tests/support/source_dir.h"
 #include "tests/unit/engine/golden_file.h"
 
 namespace ds4::golden {
@@ -101,6 +107,135 @@ TEST(LoadOnGpu, ManagedMemoryGivesTheSameBits) {
   const auto backend = ops::make_cuda_backend(Precision::kReference, Residency::kManaged);
   const weights::ModelWeights weights = backend->load(weights::open_model(kMicro), true, nullptr);
   EXPECT_EQ(logits_of(*backend, weights, gpu_settings()), loaded_logits(kMicro, gpu_settings()));
+}
+
+// A cache folder for files that are made on the way.
+class CacheFolder {
+ public:
+  CacheFolder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("ds4-cache-" + std::to_string(::getpid()))) {
+    if (const char* before = std::getenv("XDG_CACHE_HOME")) before_ = before;
+    std::filesystem::remove_all(path_);
+    ::setenv("XDG_CACHE_HOME", path_.c_str(), 1);
+  }
+  ~CacheFolder() {
+    before_.empty() ? ::unsetenv("XDG_CACHE_HOME") : ::setenv("XDG_CACHE_HOME", before_.c_str(), 1);
+    std::filesystem::remove_all(path_);
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::string before_;
+};
+
+std::vector<float> mapped_logits(const std::filesystem::path& checkpoint,
+                                 const EngineSettings& settings) {
+  const auto backend = ops::make_cuda_backend(settings.precision, Residency::kMapped);
+  const weights::ModelWeights weights =
+      backend->load(weights::open_model(checkpoint), true, nullptr);
+  return logits_of(*backend, weights, settings);
+}
+
+// Whether the GPU can read a file's pages at all depends on the machine and its file systems.
+bool maps_files() {
+  try {
+    ops::make_cuda_backend(Precision::kReference, Residency::kMapped)
+        ->load(weights::open_model(kMicro), true, nullptr);
+    return true;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kMachine);
+    EXPECT_NE(std::string(error.what()).find("engine.residency"), std::string::npos);
+    EXPECT_NE(error.hint().find("device"), std::string::npos);
+    std::printf("[  mapped  ] refused: %s\n", error.what());
+    return false;
+  }
+}
+
+TEST(LoadOnGpu, MappedFilesGiveTheSameBits) {
+  const CacheFolder cache;
+  if (!maps_files()) GTEST_SKIP() << "this GPU cannot read a file's pages";
+  int page_tables = 0;
+  cudaDeviceGetAttribute(&page_tables, cudaDevAttrPageableMemoryAccess, 0);
+  std::printf("[  mapped  ] read %s\n",
+              page_tables ? "through the host's page tables" : "over the bus, pinned");
+  for (const auto& model : models()) {
+    for (const Precision precision : {Precision::kReference, Precision::kF32}) {
+      SCOPED_TRACE(model.string());
+      const EngineSettings settings = gpu_settings(precision);
+      const std::vector<float> expected = loaded_logits(model, settings);
+      EXPECT_EQ(mapped_logits(model, settings), expected) << "from the file as written";
+      EXPECT_EQ(mapped_logits(model, settings), expected) << "from the file as found";
+    }
+  }
+}
+
+TEST(LoadOnGpu, MappedWeightsTakeNoDeviceMemory) {
+  const CacheFolder cache;
+  if (!maps_files()) GTEST_SKIP() << "this GPU cannot read a file's pages";
+  EngineSettings settings = gpu_settings();
+  const auto taken = [&](Residency residency) {
+    settings.residency = residency;
+    const int64_t before = gpu_memory_in_use();
+    const auto engine = Engine::load(kMicro, settings);
+    return gpu_memory_in_use() - before;
+  };
+  const int64_t device = taken(Residency::kDevice);
+  const int64_t mapped = taken(Residency::kMapped);
+  const MemoryEstimate estimate = estimate_memory(kMicro, settings);
+  ASSERT_EQ(estimate.mapped.size(), 1u);
+  const auto weights = static_cast<double>(estimate.mapped[0].bytes);
+  std::printf("[  mapped  ] %.1f MiB of weights: device memory %.1f MiB, mapped %.1f MiB\n",
+              weights / (1 << 20), static_cast<double>(device) / (1 << 20),
+              static_cast<double>(mapped) / (1 << 20));
+  EXPECT_NEAR(static_cast<double>(device - mapped), weights, 0.02 * weights + (6 << 20));
+  EXPECT_NEAR(static_cast<double>(mapped),
+              static_cast<double>(estimate.total_bytes() - ops::kCudaContextBytes), 8 << 20);
+}
+
+// The file is written by the processors, the block in device memory by kernels.
+TEST(LoadOnGpu, RepacksAsTheProcessorsDo) {
+  using ops::cuda::WeightPiece;
+  using Layout = WeightPiece::Layout;
+  const device::Stream stream;
+  struct Shape {
+    Layout layout;
+    int64_t rows, row_bytes, cols;
+  };
+  for (const Shape& shape :
+       {Shape{Layout::kUnits, 48, 384, 384}, Shape{Layout::kUnits, 32, 1024, 512},
+        Shape{Layout::kPlanes, 64, 192, 384}, Shape{Layout::kPlanes, 2048, 2048, 4096},
+        Shape{Layout::kFp4Scales, 64, 12, 384}, Shape{Layout::kFp4Scales, 2048, 128, 4096}}) {
+    const WeightPiece piece{.from = nullptr,
+                            .bytes = shape.rows * shape.row_bytes,
+                            .at = 0,
+                            .layout = shape.layout,
+                            .row_bytes = shape.row_bytes,
+                            .cols = shape.cols};
+    const auto size = static_cast<size_t>(piece.bytes);
+    std::vector<std::byte> stored(size);
+    for (size_t i = 0; i < size; ++i) stored[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+    std::vector<std::byte> expected(size);
+    ops::cuda::repack_on_host(piece, stored, expected);
+    const device::Memory from(piece.bytes);
+    const device::Memory to(piece.bytes);
+    const auto* native = reinterpret_cast<const uint8_t*>(from.data());
+    auto* out = reinterpret_cast<uint8_t*>(to.data());
+    cudaMemcpy(from.data(), stored.data(), size, cudaMemcpyHostToDevice);
+    cudaMemset(to.data(), 0xA5, size);
+    if (shape.layout == Layout::kFp4Scales) {
+      ops::cuda::repack_fp4_scales(stream, native, out, shape.rows, shape.cols);
+    } else {
+      ops::cuda::repack_weights(
+          stream,
+          shape.layout == Layout::kUnits ? ops::cuda::Packing::kUnits : ops::cuda::Packing::kPlanes,
+          native, out, shape.rows, shape.row_bytes, shape.cols);
+    }
+    stream.wait();
+    std::vector<std::byte> packed(size);
+    cudaMemcpy(packed.data(), to.data(), size, cudaMemcpyDeviceToHost);
+    EXPECT_TRUE(packed == expected) << static_cast<int>(shape.layout) << " " << shape.cols;
+  }
 }
 
 class WrittenCheckpoint {
@@ -196,10 +331,13 @@ void answer(Engine& engine) {
   }
 }
 
-// One block each, so the driver's granularity of 2 MiB shows.
+// One block each, so the driver's granularity of 2 MiB shows. In a process of its own: what earlier
+// tests leave with the driver changes what a context holds (tests/gpu/run.sh).
 TEST(LoadOnGpu, TakesWhatWasPlannedAndNothingLater) {
   const int64_t context = gpu_memory_in_use();  // the context is there from here on
-  for (const auto& model : models()) {
+  auto checkpoints = models();
+  checkpoints.push_back(test_support::source_dir() / "checkpoints/tiny");
+  for (const auto& model : checkpoints) {
     SCOPED_TRACE(model.string());
     EngineSettings settings = gpu_settings();
     settings.sequences = 2;

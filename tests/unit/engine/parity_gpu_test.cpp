@@ -3,66 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdio>
-#include <functional>
 
 #include "engine/ops/rope.h"
-#include "tests/support/random_data.h"
-#include "tests/unit/engine/op_fixture.h"
+#include "tests/unit/engine/parity_check.h"
 
 namespace ds4::golden {
 namespace {
-using test_support::Random;
-using test_support::random_matrix;
-using test_support::RandomMatrix;
 using Format = weights::Matrix::Format;
-
-constexpr int kRows = 70;  // one many-column tile and a ragged end
-constexpr float kEps = 1e-6f;
-
-/// Computes rows [first, first + n) of a fixed input.
-using Op = std::function<std::vector<float>(OpBench& bench, int first, int n)>;
-
-// Largest share of the norm, and of the elements, by which the two back ends may differ: sums in
-// another order land on the other side of a rounding boundary now and then.
-struct Bounds {
-  double error;
-  double unequal;
-};
-
-void check(const char* name, const Op& op, const Bounds& bounds, int rows = kRows) {
-  SCOPED_TRACE(name);
-  OpBench cpu(ops::make_cpu_backend(0, Precision::kReference));
-  OpBench gpu(ops::make_cuda_backend(Precision::kReference));
-  const std::vector<float> want = op(cpu, 0, rows);
-  const std::vector<float> got = op(gpu, 0, rows);
-  ASSERT_EQ(got.size(), want.size());
-  double difference = 0;
-  double norm = 0;
-  int64_t unequal = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    difference += std::pow(double{got[i]} - want[i], 2);
-    norm += std::pow(double{want[i]}, 2);
-    unequal += got[i] != want[i];
-  }
-  const double error = std::sqrt(difference / norm);
-  const double share = static_cast<double>(unequal) / static_cast<double>(got.size());
-  std::printf("[  parity  ] %-34s error %.1e, unequal %.1e\n", name, error, share);
-  EXPECT_LE(error, bounds.error);  // NaN fails
-  EXPECT_LE(share, bounds.unequal);
-  EXPECT_EQ(got, op(gpu, 0, rows)) << "a second run differs";
-  const auto width = static_cast<int64_t>(got.size()) / rows;
-  for (const auto& [first, n] :
-       {std::pair{0, 1}, {3, 1}, {5, 2}, {8, 3}, {11, 4}, {0, 8}, {16, 17}, {rows - 1, 1}}) {
-    if (first + n > rows) continue;
-    const std::vector<float> part(got.begin() + first * width, got.begin() + (first + n) * width);
-    EXPECT_EQ(op(gpu, first, n), part) << "rows " << first << " + " << n << " alone differ";
-  }
-}
-
-std::span<const float> part(const std::vector<float>& all, int first, int n, int64_t cols) {
-  return std::span(all).subspan(static_cast<size_t>(first * cols), static_cast<size_t>(n * cols));
-}
 
 class Parity : public ::testing::Test {
  protected:
@@ -275,65 +222,13 @@ TEST_F(Parity, IndexerSelection) {
         {1e-2, 0.05});
 }
 
-// Rows in a ring, queries at the end of a long timeline; selected rows or all of them.
-void check_attention(Random& random, const char* name, int ratio, int64_t first, int top) {
-  constexpr int kHeads = 64;
-  constexpr int kDim = 512;
-  constexpr int kRope = 64;
-  constexpr int kWindow = 128;
-  const ops::RowLayout layout{ops::RowFormat::kFp8, kDim, kRope};
-  const int64_t compressed = ratio ? (first + kRows) / ratio + 1 : 0;
-  const std::vector<float> raw = random.values((kWindow + kRows) * kDim, 3);
-  const std::vector<float> pooled = random.values(compressed * kDim, 3);
-  const std::vector<float> q = random.values(kRows * kHeads * kDim, 1);
-  const std::vector<float> sinks = random.numbers(kHeads, 4);
-  std::vector<float> table;
-  std::vector<int64_t> chosen;
-  for (int i = 0; i < kRows; ++i) {
-    const std::vector<float> angle = random.numbers(kRope / 2, 3);
-    for (const float a : angle) table.push_back(std::cos(a));
-    for (const float a : angle) table.push_back(std::sin(a));
-    const int64_t visible = ratio ? (first + i + 1) / ratio : 0;
-    for (int j = 0; j < top; ++j) chosen.push_back(visible * j / top);
-  }
-  check(name,
-        [&](OpBench& bench, int from, int n) {
-          const ops::RowStore rows = bench.poisoned_rows(layout, kWindow + kRows);
-          for (int64_t i = 0; i < kWindow + kRows; ++i) {
-            const int64_t position = first - kWindow + i;
-            if (position >= 0) bench.write_row(rows, position, raw.data() + i * kDim);
-          }
-          ops::RowStore store;
-          ops::KeySet keys;
-          keys.raw = {&rows, 1};
-          keys.window = kWindow;
-          keys.ratio = ratio;
-          if (ratio) {
-            store = bench.poisoned_rows(layout, compressed);
-            for (int64_t i = 0; i < compressed; ++i) {
-              bench.write_row(store, i, pooled.data() + i * kDim);
-            }
-            keys.compressed = {&store, 1};
-          }
-          if (top) {
-            keys.selected = bench.ids(std::span(chosen).subspan(static_cast<size_t>(from * top),
-                                                                static_cast<size_t>(n * top)),
-                                      top);
-          }
-          const ops::Values o = bench.poisoned_values(n, kHeads * kDim);
-          const ops::Segment segment{0, {first + from, n}};
-          bench->attend(keys, sinks, {&segment, 1},
-                        bench.floats(part(table, from, n, kRope), kRope),
-                        bench.values(part(q, from, n, kHeads * kDim), kHeads * kDim), o);
-          return bench.read(o, n * kHeads * kDim);
-        },
-        {4e-3, 0.15});
-}
-
 TEST_F(Parity, Attention) {
-  check_attention(random_, "attend, window only", 0, 5, 0);
-  check_attention(random_, "attend, window and 512 of 2,500", 4, 10'000, 512);
-  check_attention(random_, "attend, window and 300 of ratio 128", 128, 38'400, 0);
+  check_attention(random_, {.name = "attend, window only", .first = 5});
+  check_attention(
+      random_,
+      {.name = "attend, window and 512 of 2,500", .ratio = 4, .top = 512, .first = 10'000});
+  check_attention(random_,
+                  {.name = "attend, window and 300 of ratio 128", .ratio = 128, .first = 38'400});
 }
 
 TEST_F(Parity, Compressors) {

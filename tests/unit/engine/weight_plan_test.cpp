@@ -91,8 +91,10 @@ TEST(WeightPlan, HoldsEveryParameterOnce) {
         }
       }
       EXPECT_EQ(matrices, stored);
-      EXPECT_EQ(plan.bytes(),
-                cuda_weight_bytes(shapes, tiles ? Precision::kReference : Precision::kF32));
+      const CudaWeightBytes estimate =
+          cuda_weight_bytes(shapes, tiles ? Precision::kReference : Precision::kF32);
+      EXPECT_EQ(plan.bytes(), estimate.block);
+      EXPECT_EQ(plan.table_bytes(), estimate.tables);
       const int64_t once = plan.bytes();
       plan.add(shapes);
       EXPECT_EQ(plan.bytes(), once) << "a second time changes nothing";

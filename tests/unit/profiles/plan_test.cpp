@@ -112,6 +112,7 @@ TEST(CellKey, ChangesWithEverythingThatIsMeasured) {
                              "engine.seed=9",
                              "engine.device=cuda",
                              "engine.residency=managed",
+                             "engine.residency=mapped",
                              "needle.lengths=[512]",
                              "needle.lengths=[2048, 512]",
                              "needle.depths=[0.0]",

@@ -115,6 +115,26 @@ TEST(Prediction, HoldsTheEnginesPlanAndWhatLiesBesideIt) {
   EXPECT_EQ(prediction.peak(Phase::kLoad, Place::kHost), kProcessBytes + staging);
 }
 
+TEST(Prediction, MappedWeightsAreFilePagesOfTheHost) {
+  profiles::Profile cell = engine_cell("synthetic:k160");
+  const Prediction device = predict(cell);
+  cell.engine.residency = "mapped";
+  const Prediction mapped = predict(cell);
+  const int64_t pages = bytes_of(mapped, "weights, file pages");
+  EXPECT_GE(pages, bytes_of(device, "weights") - bytes_of(mapped, "weight tables"));
+  EXPECT_EQ(bytes_of(mapped, "weights"), 0);
+  EXPECT_LT(bytes_of(mapped, "weight tables"), 1 << 20);
+  EXPECT_EQ(mapped.peak(Phase::kDecode, Place::kHost), pages + kProcessBytes);
+  EXPECT_EQ(mapped.peak(Phase::kDecode, Place::kGpu),
+            device.peak(Phase::kDecode, Place::kGpu) - bytes_of(device, "weights") +
+                bytes_of(mapped, "weight tables"));
+  for (const Owner& owner : mapped.owners) EXPECT_EQ(owner.file, owner.bytes == pages);
+  // One file serves engines that draft and engines that do not.
+  cell.engine.draft_tokens = 2;
+  EXPECT_EQ(bytes_of(predict(cell), "weights, file pages"), pages);
+  EXPECT_EQ(bytes_of(predict(cell), "MTP weights"), 0);
+}
+
 TEST(Prediction, DraftsBringTheirWeights) {
   profiles::Profile cell = engine_cell("synthetic:k160");
   EXPECT_EQ(bytes_of(predict(cell), "MTP weights"), 0);

@@ -1,0 +1,237 @@
+// The kernels of the CUDA back end at small shapes, whole tiles and ragged ends: few enough bytes
+// for compute-sanitizer, which slows everything down a hundredfold. The real shapes are those of
+// parity_gpu_test.cpp. Which kernel each test reaches: docs/hardness.md.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <variant>
+
+#include "tests/unit/engine/parity_check.h"
+
+namespace ds4::golden {
+namespace {
+using Format = weights::Matrix::Format;
+
+class SmallShapes : public ::testing::Test {
+ protected:
+  Random random_{11};
+};
+
+// Tiles with one slice of k and with several, and what is not tiled; for few columns and for many.
+TEST_F(SmallShapes, Products) {
+  struct Shape {
+    const char* name;
+    Format format;
+    int64_t rows, cols;
+    bool wide;
+  };
+  for (const Shape& s : {Shape{"FP8 [128, 128]", Format::kFp8, 128, 128, false},
+                         {"FP8 [256, 512]", Format::kFp8, 256, 512, false},
+                         {"FP4 [48, 128]", Format::kFp4, 48, 128, false},
+                         {"FP4 [64, 384]", Format::kFp4, 64, 384, false},
+                         {"BF16 [48, 128]", Format::kBf16, 48, 128, false},
+                         {"BF16 [48, 256] wide", Format::kBf16, 48, 256, true},
+                         {"FP8 [128, 256] wide", Format::kFp8, 128, 256, true},
+                         {"odd FP8 [131, 200]", Format::kFp8, 131, 200, false},
+                         {"F32 [12, 256] wide", Format::kF32, 12, 256, true}}) {
+    const RandomMatrix w = random_matrix(random_, s.format, s.rows, s.cols);
+    const std::vector<float> x = random_.values(kRows * s.cols, 2);
+    check(s.name,
+          [&](OpBench& bench, int first, int n) {
+            const ops::Values in = bench.values(part(x, first, n, s.cols), s.cols);
+            if (s.wide) {
+              const ops::Floats y = bench.poisoned_floats(n, s.rows);
+              bench->project_wide(w.matrix, n, in, y);
+              return bench.read(y, n * s.rows);
+            }
+            const ops::Values y = bench.poisoned_values(n, s.rows);
+            bench->project(w.matrix, n, in, y);
+            return bench.read(y, n * s.rows);
+          },
+          {2e-3, s.wide ? 1 : 0.05});
+  }
+}
+
+TEST_F(SmallShapes, ProductsOfOneInputAndGroups) {
+  constexpr int64_t kCols = 256;
+  const RandomMatrix a = random_matrix(random_, Format::kFp8, 128, kCols);
+  const RandomMatrix b = random_matrix(random_, Format::kFp8, 256, kCols);
+  const RandomMatrix c = random_matrix(random_, Format::kBf16, 48, kCols);
+  const std::vector<float> x = random_.values(kRows * kCols, 2);
+  check("project_each FP8, FP8, BF16 wide",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values y_a = bench.poisoned_values(n, 128);
+          const ops::Values y_b = bench.poisoned_values(n, 256);
+          const ops::Floats y_c = bench.poisoned_floats(n, 48);
+          const ops::Projection products[] = {{&a.matrix, y_a}, {&b.matrix, y_b}, {&c.matrix, y_c}};
+          bench->project_each(products, n, bench.values(part(x, first, n, kCols), kCols));
+          const std::vector<float> parts[] = {bench.read(y_a, n * 128), bench.read(y_b, n * 256),
+                                              bench.read(y_c, n * 48)};
+          std::vector<float> out;
+          for (int i = 0; i < n; ++i) {
+            for (const std::vector<float>& all : parts) {
+              const auto width = static_cast<std::ptrdiff_t>(all.size()) / n;
+              out.insert(out.end(), all.begin() + i * width, all.begin() + (i + 1) * width);
+            }
+          }
+          return out;
+        },
+        {2e-3, 0.2});
+  constexpr int kGroups = 2;
+  for (const Format format : {Format::kFp8, Format::kBf16}) {
+    const RandomMatrix w = random_matrix(random_, format, kGroups * 128, kCols);
+    const std::vector<float> o = random_.values(kRows * kGroups * kCols, 2);
+    check(format == Format::kFp8 ? "project_groups FP8" : "project_groups BF16",
+          [&](OpBench& bench, int first, int n) {
+            const ops::Values u = bench.poisoned_values(n, kGroups * 128);
+            bench->project_groups(w.matrix, kGroups, n,
+                                  bench.values(part(o, first, n, kGroups * kCols), kGroups * kCols),
+                                  u);
+            return bench.read(u, n * kGroups * 128);
+          },
+          {2e-3, 0.05});
+  }
+}
+
+// 210 pairs of token and expert, and 420: lists by one thread each, and by warps.
+TEST_F(SmallShapes, Experts) {
+  constexpr int kExperts = 12;
+  constexpr int64_t kDim = 256;
+  constexpr int64_t kInter = 128;
+  for (const Format format : {Format::kFp4, Format::kFp8, Format::kBf16}) {
+    std::vector<RandomMatrix> keep;
+    const auto expert = [&](Format of) {
+      const auto make = [&](int64_t rows, int64_t cols) {
+        keep.push_back(random_matrix(random_, of, rows, cols));
+        return keep.back().matrix;
+      };
+      return weights::Expert{make(kInter, kDim), make(kDim, kInter), make(kInter, kDim)};
+    };
+    weights::Moe moe;
+    for (int e = 0; e < kExperts; ++e) moe.experts.push_back(expert(format));
+    moe.shared = expert(format == Format::kBf16 ? format : Format::kFp8);
+    const std::vector<float> x = random_.values(kRows * kDim, 2);
+    for (const int top : {3, 6}) {
+      std::vector<int64_t> ids;
+      for (int i = 0; i < kRows; ++i) {
+        const auto start = static_cast<int64_t>(random_.next() % kExperts);
+        for (int j = 0; j < top; ++j) ids.push_back((start + j) % kExperts);
+      }
+      std::vector<float> weight = random_.numbers(kRows * top, 1);
+      for (float& w : weight) w = std::fabs(w);
+      const auto ids_of = [&](OpBench& bench, int first, int n) {
+        return bench.ids(
+            std::span(ids).subspan(static_cast<size_t>(first * top), static_cast<size_t>(n * top)),
+            top);
+      };
+      check("experts of 12, shared",
+            [&](OpBench& bench, int first, int n) {
+              const ops::Values y = bench.poisoned_values(n, kDim);
+              bench->experts(moe, 10, top, n, bench.values(part(x, first, n, kDim), kDim),
+                             ids_of(bench, first, n),
+                             bench.floats(part(weight, first, n, top), top), y);
+              return bench.read(y, n * kDim);
+            },
+            {1e-2, 0.1});
+      check("expert norms",
+            [&](OpBench& bench, int first, int n) {
+              const ops::Floats norms = bench.poisoned_floats(n, top);
+              bench->expert_norms(moe, 10, top, n, bench.values(part(x, first, n, kDim), kDim),
+                                  ids_of(bench, first, n), norms);
+              return bench.read(norms, n * top);
+            },
+            {1e-3, 1});
+    }
+  }
+}
+
+TEST_F(SmallShapes, HyperConnections) {
+  constexpr int kStreams = 4;
+  constexpr int64_t kDim = 128;
+  constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
+  const RandomMatrix fn = random_matrix(random_, Format::kF32, kCoefficients, kStreams * kDim);
+  const weights::HyperConnection hc{fn.matrix, random_.numbers(kCoefficients, 1),
+                                    random_.numbers(3, 1)};
+  const RandomMatrix head_fn = random_matrix(random_, Format::kF32, kStreams, kStreams * kDim);
+  const weights::HeadMix head{head_fn.matrix, random_.numbers(kStreams, 1), random_.numbers(1, 1)};
+  const ops::MixSettings settings{kStreams, 20, 1e-6f, kEps};
+  const std::vector<float> gain = random_.values(kDim, 2);
+  const std::vector<float> h = random_.values(kRows * kStreams * kDim, 3);
+  const auto streams = [&](OpBench& bench, int first, int n) {
+    return bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
+  };
+  check("mix_in, mix_out",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
+          const ops::Values x = bench.poisoned_values(n, kDim);
+          const ops::Values s = streams(bench, first, n);
+          bench->mix_in(hc, settings, gain, n, s, mix, x);
+          bench->mix_out(kStreams, n, x, mix, s);
+          return bench.read(s, n * kStreams * kDim);
+        },
+        {2e-3, 0.05});
+  check("mix_head",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values x = bench.poisoned_values(n, kDim);
+          bench->mix_head(head, settings, gain, n, streams(bench, first, n), x);
+          return bench.read(x, n * kDim);
+        },
+        {2e-3, 0.05});
+}
+
+// Full windows of a multiple of 64 rows: pairs of queries share what lies behind them.
+TEST_F(SmallShapes, Attention) {
+  const AttentionCase small{
+      .heads = 5, .dim = 64, .rope = 16, .window = 64, .format = ops::RowFormat::kFp8};
+  const auto with = [&](AttentionCase c, const char* name, int ratio, int top, int64_t first) {
+    c.name = name;
+    c.ratio = ratio;
+    c.top = top;
+    c.first = first;
+    check_attention(random_, c);
+  };
+  with(small, "attend, window only", 0, 0, 5);
+  with(small, "attend, 16 selected", 4, 16, 200);
+  with(small, "attend, all, shared by pairs", 8, 0, 600);
+  AttentionCase wide = small;
+  wide.heads = 70;
+  wide.dim = 136;
+  wide.format = ops::RowFormat::kBf16;
+  with(wide, "attend, all, shared by pairs, BF16", 8, 0, 601);
+  AttentionCase odd = small;
+  odd.dim = 34;
+  odd.rope = 10;
+  odd.window = 17;
+  odd.format = ops::RowFormat::kBf16;
+  with(odd, "attend, odd", 6, 0, 300);
+}
+
+TEST_F(SmallShapes, Selection) {
+  constexpr int kTop = 16;
+  constexpr int kRatio = 4;
+  constexpr int64_t kFirst = 1100;
+  constexpr int64_t kKeys = (kFirst + kRows) / kRatio + 1;
+  for (const int dim : {32, 64, 128}) {
+    const int heads = dim == 32 ? 3 : 8;
+    const std::vector<float> iq = random_.values(kRows * heads * dim, 3);
+    const std::vector<float> projected = random_.values(kRows * heads, 2);
+    const std::vector<float> keys = random_.values(kKeys * dim, 2);
+    check("select_rows",
+          [&](OpBench& bench, int first, int n) {
+            const ops::RowStore store = bench.poisoned_rows({ops::RowFormat::kFp4, dim, 16}, kKeys);
+            for (int64_t i = 0; i < kKeys; ++i) bench.write_row(store, i, keys.data() + i * dim);
+            const ops::Ids selected = bench.poisoned_ids(n, kTop);
+            const ops::Segment segment{0, {kFirst + first, n}};
+            bench->select_rows(heads, kRatio, {&segment, 1},
+                               bench.values(part(iq, first, n, heads * dim), heads * dim),
+                               bench.values(part(projected, first, n, heads), heads), {&store, 1},
+                               selected);
+            const std::vector<int64_t> ids = bench.read_ids(selected, n * kTop);
+            return std::vector<float>(ids.begin(), ids.end());
+          },
+          {0.05, 0.1});
+  }
+}
+
+}  // namespace
+}  // namespace ds4::golden
