@@ -38,7 +38,6 @@ memory_test='LoadOnGpu.TakesWhatWasPlannedAndNothingLater'
 both_tests='SmallShapes.*:OpsGolden.*:*LinearGolden*:Float64Rows.*:SampleOnTheGpu.AFew*:LoadOnGpu.Repacks*'
 memcheck_tests="$both_tests:*MatchesTheReference/one_*:*AFewReplayed*:Models/Batch.EqualsRunningAlone/one_hca"
 memcheck_tests+=':Models/Decode.DraftsChangeNoToken/odd:LoadOnGpu.ReadsFiles*:LoadOnGpu.Mapped*'
-racecheck_tests="$both_tests:*AFewReplayed*:Models/Batch.EqualsRunningAlone/one_hca"
 
 has() { [[ " $parts " == *" $1 "* ]]; }
 
@@ -91,7 +90,7 @@ if has sanitizer; then
   say "compute-sanitizer memcheck"
   sanitize memcheck "${DS4_MEMCHECK_SECONDS:-150}" "$gpu_tests" --gtest_filter="$memcheck_tests"
   say "compute-sanitizer racecheck"
-  sanitize racecheck "${DS4_RACECHECK_SECONDS:-150}" "$gpu_tests" --gtest_filter="$racecheck_tests"
+  sanitize racecheck "${DS4_RACECHECK_SECONDS:-150}" "$gpu_tests" --gtest_filter="$both_tests"
 fi
 if has selftest || has marks || has million; then
   program=$(made "${DS4_GPU_PROGRAM:-}" ds4-sweep ds4-sweep)

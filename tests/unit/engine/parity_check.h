@@ -27,8 +27,10 @@ struct Bounds {
   double unequal;
 };
 
-/// All rows on both; on the GPU twice, and parts of them alone, bit for bit.
-void check(const char* name, const Op& op, const Bounds& bounds, int rows = kRows);
+/// kRows rows on both; on the GPU twice, and parts of them alone, bit for bit (in f32, which
+/// promises no bits, those within the bounds).
+void check(const char* name, const Op& op, const Bounds& bounds,
+           Precision precision = Precision::kReference);
 
 /// Rows [first, first + n) of a flat matrix.
 inline std::span<const float> part(const std::vector<float>& all, int first, int n, int64_t cols) {

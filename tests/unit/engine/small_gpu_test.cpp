@@ -32,6 +32,8 @@ TEST_F(SmallShapes, Products) {
                          {"BF16 [48, 128]", Format::kBf16, 48, 128, false},
                          {"BF16 [48, 256] wide", Format::kBf16, 48, 256, true},
                          {"FP8 [128, 256] wide", Format::kFp8, 128, 256, true},
+                         {"FP8 [128, 128] wide", Format::kFp8, 128, 128, true},
+                         {"BF16 [48, 128] wide", Format::kBf16, 48, 128, true},
                          {"odd FP8 [131, 200]", Format::kFp8, 131, 200, false},
                          {"F32 [12, 256] wide", Format::kF32, 12, 256, true}}) {
     const RandomMatrix w = random_matrix(random_, s.format, s.rows, s.cols);
@@ -79,17 +81,19 @@ TEST_F(SmallShapes, ProductsOfOneInputAndGroups) {
         {2e-3, 0.2});
   constexpr int kGroups = 2;
   for (const Format format : {Format::kFp8, Format::kBf16}) {
-    const RandomMatrix w = random_matrix(random_, format, kGroups * 128, kCols);
-    const std::vector<float> o = random_.values(kRows * kGroups * kCols, 2);
-    check(format == Format::kFp8 ? "project_groups FP8" : "project_groups BF16",
-          [&](OpBench& bench, int first, int n) {
-            const ops::Values u = bench.poisoned_values(n, kGroups * 128);
-            bench->project_groups(w.matrix, kGroups, n,
-                                  bench.values(part(o, first, n, kGroups * kCols), kGroups * kCols),
-                                  u);
-            return bench.read(u, n * kGroups * 128);
-          },
-          {2e-3, 0.05});
+    for (const int64_t cols : {128, 256}) {
+      const RandomMatrix w = random_matrix(random_, format, kGroups * 128, cols);
+      const std::vector<float> o = random_.values(kRows * kGroups * cols, 2);
+      check(format == Format::kFp8 ? "project_groups FP8" : "project_groups BF16",
+            [&](OpBench& bench, int first, int n) {
+              const ops::Values u = bench.poisoned_values(n, kGroups * 128);
+              bench->project_groups(w.matrix, kGroups, n,
+                                    bench.values(part(o, first, n, kGroups * cols), kGroups * cols),
+                                    u);
+              return bench.read(u, n * kGroups * 128);
+            },
+            {2e-3, 0.05});
+    }
   }
 }
 
@@ -145,6 +149,55 @@ TEST_F(SmallShapes, Experts) {
   }
 }
 
+TEST_F(SmallShapes, ExpertsInF32AndEmbedding) {
+  constexpr int kTop = 2;
+  constexpr int64_t kDim = 96;
+  constexpr int64_t kInter = 40;
+  std::vector<RandomMatrix> keep;
+  const auto make = [&](Format format, int64_t rows, int64_t cols) {
+    keep.push_back(random_matrix(random_, format, rows, cols));
+    return keep.back().matrix;
+  };
+  weights::Moe moe;
+  for (int e = 0; e < 5; ++e) {
+    moe.experts.push_back({make(Format::kFp4, kInter, kDim), make(Format::kFp4, kDim, kInter),
+                           make(Format::kFp4, kInter, kDim)});
+  }
+  const std::vector<float> x = random_.values(kRows * kDim, 2);
+  std::vector<int64_t> ids;
+  for (int i = 0; i < kRows * kTop; ++i) ids.push_back(i * 3 % 5);
+  check(
+      "expert norms",
+      [&](OpBench& bench, int first, int n) {
+        const ops::Floats norms = bench.poisoned_floats(n, kTop);
+        bench->expert_norms(moe, 10, kTop, n, bench.values(part(x, first, n, kDim), kDim),
+                            bench.ids(std::span(ids).subspan(static_cast<size_t>(first * kTop),
+                                                             static_cast<size_t>(n * kTop)),
+                                      kTop),
+                            norms);
+        return bench.read(norms, n * kTop);
+      },
+      {1e-3, 1}, Precision::kF32);
+  constexpr int kStreams = 4;
+  const weights::Matrix table = make(Format::kBf16, 50, kDim);
+  std::vector<int64_t> tokens;
+  for (int i = 0; i < kRows; ++i) tokens.push_back(i * 7 % 50);
+  for (const Precision precision : {Precision::kReference, Precision::kF32}) {
+    check(
+        "embed",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values h = bench.poisoned_values(n, kStreams * kDim);
+          bench->embed(
+              table, n,
+              bench.ids(
+                  std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(n)), 1),
+              h);
+          return bench.read(h, n * kStreams * kDim);
+        },
+        {0, 0}, precision);
+  }
+}
+
 TEST_F(SmallShapes, HyperConnections) {
   constexpr int kStreams = 4;
   constexpr int64_t kDim = 128;
@@ -160,7 +213,9 @@ TEST_F(SmallShapes, HyperConnections) {
   const auto streams = [&](OpBench& bench, int first, int n) {
     return bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
   };
-  check("mix_in, mix_out",
+  for (const Precision precision : {Precision::kReference, Precision::kF32}) {
+    check(
+        "mix_in, mix_out",
         [&](OpBench& bench, int first, int n) {
           const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
           const ops::Values x = bench.poisoned_values(n, kDim);
@@ -169,14 +224,16 @@ TEST_F(SmallShapes, HyperConnections) {
           bench->mix_out(kStreams, n, x, mix, s);
           return bench.read(s, n * kStreams * kDim);
         },
-        {2e-3, 0.05});
-  check("mix_head",
+        {2e-3, precision == Precision::kReference ? 0.05 : 1}, precision);
+    check(
+        "mix_head",
         [&](OpBench& bench, int first, int n) {
           const ops::Values x = bench.poisoned_values(n, kDim);
           bench->mix_head(head, settings, gain, n, streams(bench, first, n), x);
           return bench.read(x, n * kDim);
         },
-        {2e-3, 0.05});
+        {2e-3, precision == Precision::kReference ? 0.05 : 1}, precision);
+  }
 }
 
 // Full windows of a multiple of 64 rows: pairs of queries share what lies behind them.
@@ -211,25 +268,34 @@ TEST_F(SmallShapes, Selection) {
   constexpr int kRatio = 4;
   constexpr int64_t kFirst = 1100;
   constexpr int64_t kKeys = (kFirst + kRows) / kRatio + 1;
-  for (const int dim : {32, 64, 128}) {
-    const int heads = dim == 32 ? 3 : 8;
+  struct Shape {
+    int dim, heads;
+    Precision precision;
+  };
+  using enum Precision;
+  for (const auto& [dim, heads, precision] :
+       {Shape{32, 3, kReference}, Shape{32, 8, kReference}, Shape{64, 8, kReference},
+        Shape{128, 8, kReference}, Shape{64, 8, kF32}}) {
+    const ops::RowFormat format =
+        precision == kReference ? ops::RowFormat::kFp4 : ops::RowFormat::kF32;
     const std::vector<float> iq = random_.values(kRows * heads * dim, 3);
     const std::vector<float> projected = random_.values(kRows * heads, 2);
     const std::vector<float> keys = random_.values(kKeys * dim, 2);
-    check("select_rows",
-          [&](OpBench& bench, int first, int n) {
-            const ops::RowStore store = bench.poisoned_rows({ops::RowFormat::kFp4, dim, 16}, kKeys);
-            for (int64_t i = 0; i < kKeys; ++i) bench.write_row(store, i, keys.data() + i * dim);
-            const ops::Ids selected = bench.poisoned_ids(n, kTop);
-            const ops::Segment segment{0, {kFirst + first, n}};
-            bench->select_rows(heads, kRatio, {&segment, 1},
-                               bench.values(part(iq, first, n, heads * dim), heads * dim),
-                               bench.values(part(projected, first, n, heads), heads), {&store, 1},
-                               selected);
-            const std::vector<int64_t> ids = bench.read_ids(selected, n * kTop);
-            return std::vector<float>(ids.begin(), ids.end());
-          },
-          {0.05, 0.1});
+    check(
+        "select_rows",
+        [&](OpBench& bench, int first, int n) {
+          const ops::RowStore store = bench.poisoned_rows({format, dim, 16}, kKeys);
+          for (int64_t i = 0; i < kKeys; ++i) bench.write_row(store, i, keys.data() + i * dim);
+          const ops::Ids selected = bench.poisoned_ids(n, kTop);
+          const ops::Segment segment{0, {kFirst + first, n}};
+          bench->select_rows(heads, kRatio, {&segment, 1},
+                             bench.values(part(iq, first, n, heads * dim), heads * dim),
+                             bench.values(part(projected, first, n, heads), heads), {&store, 1},
+                             selected);
+          const std::vector<int64_t> ids = bench.read_ids(selected, n * kTop);
+          return std::vector<float>(ids.begin(), ids.end());
+        },
+        {0.05, 0.1}, precision);
   }
 }
 
