@@ -170,6 +170,11 @@ Statement& Statement::bind_blob(std::string_view bytes) {
   return *this;
 }
 
+Statement& Statement::bind_from(const Statement& row, int column) {
+  check_bound(sqlite3_bind_value(statement_, next_, sqlite3_column_value(row.statement_, column)));
+  return *this;
+}
+
 bool Statement::step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;

@@ -65,6 +65,8 @@ class Statement {
   Statement& bind(const char* text) { return bind(std::string_view(text)); }
   Statement& bind(const std::string& text) { return bind(std::string_view(text)); }
   Statement& bind_blob(std::string_view bytes);
+  /// The value of a column of another statement's current row, of whatever type.
+  Statement& bind_from(const Statement& row, int column);
 
   /// True while there is a row.
   bool step();

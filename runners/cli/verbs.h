@@ -27,6 +27,7 @@ void add_show(CLI::App& app, Common& common);
 void add_compare(CLI::App& app, Common& common);
 void add_baseline(CLI::App& app, Common& common);
 void add_rescore(CLI::App& app, Common& common);
+void add_merge(CLI::App& app, Common& common);
 void add_list(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_probe(CLI::App& app, Common& common);
