@@ -3,21 +3,28 @@
 // needed.
 #include "engine/ops/cuda/packed_weights.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/api/inventory.h"
 #include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "engine/base/large_file.h"
 #include "engine/ops/cuda/repack_host.h"
 #include "engine/weights/byte_feed.h"
@@ -237,6 +244,15 @@ TEST_F(Packing, AnotherCheckpointOrLayoutIsAnotherFile) {
   WeightPlan untiled(false, [](const Matrix&) { return true; });
   untiled.add(opened.named);
   EXPECT_NE(packed_weights_path(untiled, opened.model.checkpoint), first);
+  // The same bytes in another order.
+  const auto two = [&](const Matrix& a, const Matrix& b) {
+    WeightPlan plan(false, [](const Matrix&) { return true; });
+    plan.add_plain(a);
+    plan.add_plain(b);
+    return packed_weights_path(plan, opened.model.checkpoint);
+  };
+  const weights::Attention& attn = opened.named.layers[0].attn;
+  EXPECT_NE(two(attn.wq_a, attn.wq_b), two(attn.wq_b, attn.wq_a));
   // The same headers and sizes, written anew: other weights for all that is known.
   for (const fs::directory_entry& entry : fs::directory_iterator(checkpoint_)) {
     if (entry.path().extension() == ".safetensors") {
@@ -337,16 +353,17 @@ TEST_F(Packing, ManyProcessesShareOneFile) {
   EXPECT_EQ(files_in_cache(), 1);
 }
 
-// One byte of a tensor's bytes in its file.
+// One byte of a tensor's bytes in its file, where direct reads find it.
 void put(const fs::path& folder, const std::string& tensor, int byte) {
   const weights::Checkpoint checkpoint = weights::Checkpoint::open(folder);
   const weights::TensorRef* found = checkpoint.find(tensor);
   ASSERT_NE(found, nullptr);
-  std::fstream file(found->file->path(), std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(found->data.data() - found->file->bytes().data());
-  file.put(static_cast<char>(byte));
-  file.close();
-  ::sync();  // direct reads see what is on the disk
+  const int fd = ::open(found->file->path().c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  const auto value = static_cast<unsigned char>(byte);
+  EXPECT_EQ(::pwrite(fd, &value, 1, found->data.data() - found->file->bytes().data()), 1);
+  EXPECT_EQ(::fsync(fd), 0);
+  ::close(fd);
 }
 
 TEST_F(Packing, RefusesWhatTheLoaderRefusesAndOddScales) {
@@ -368,13 +385,37 @@ TEST_F(Packing, RefusesWhatTheLoaderRefusesAndOddScales) {
   EXPECT_EQ(files_in_cache(), 0);
 }
 
+// Of two that want the same file, the second waits, and is not led astray by the first's end.
+TEST(LargeFile, GoesOnWhereAnotherGaveUp) {
+  const fs::path path = fs::temp_directory_path() / ("ds4-two-" + std::to_string(::getpid()));
+  const std::string text = "abc";
+  auto first = std::make_unique<LargeFile>(path);
+  std::atomic<bool> waited = false;
+  std::thread second([&] {
+    LargeFile file(path);
+    waited = true;
+    file.reserve(3);
+    file.write_at(0, std::as_bytes(std::span(text)));
+    file.commit();
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(waited);
+  first.reset();
+  second.join();
+  EXPECT_EQ(read_file(path), text);
+  fs::remove(path);
+}
+
 TEST(LargeFile, ReservesZerosAndVanishesUncommitted) {
   const fs::path path = fs::temp_directory_path() / ("ds4-large-" + std::to_string(::getpid()));
   const std::string text = "abc";
+  write_file_atomic(path.string() + ".part", "left by somebody who was killed");
   {
     LargeFile file(path);
     file.reserve(10);
     file.write_at(4, std::as_bytes(std::span(text)));
+    EXPECT_EQ(read_file(path.string() + ".part"),
+              std::string(4, '\0') + text + std::string(3, '\0'));
   }
   EXPECT_FALSE(fs::exists(path));
   EXPECT_FALSE(fs::exists(path.string() + ".part"));
