@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,11 @@ Inventory take_inventory(const std::filesystem::path& checkpoint);
 /// same.
 std::string checkpoint_sha256(const std::filesystem::path& checkpoint,
                               const std::filesystem::path& cache_file);
+
+/// sha256 of the bytes of every weight file, by its path: reads the whole checkpoint. Throws
+/// Error(kCheckpoint), Error(kUsage) for generated weights.
+std::map<std::filesystem::path, std::string> checkpoint_file_sha256(
+    const std::filesystem::path& checkpoint);
 
 /// Writes the synthetic checkpoint `name` ("synthetic:k160:layers=2") to the new folder `directory`
 /// in the official layout: shards, index, config.json, tokenizer.json. Streams; the folder appears

@@ -103,4 +103,13 @@ std::string checkpoint_sha256(const std::filesystem::path& checkpoint,
   return weights::content_sha256(weights::Checkpoint::open(checkpoint), cache_file);
 }
 
+std::map<std::filesystem::path, std::string> checkpoint_file_sha256(
+    const std::filesystem::path& checkpoint) {
+  std::map<std::filesystem::path, std::string> hashes;
+  for (weights::FileHash& file : weights::file_hashes(weights::Checkpoint::open(checkpoint))) {
+    hashes.emplace(std::move(file.path), std::move(file.sha256));
+  }
+  return hashes;
+}
+
 }  // namespace ds4

@@ -65,6 +65,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_merge(app, common);
   ds4::cli::add_list(app, common);
   ds4::cli::add_inspect(app, common);
+  ds4::cli::add_doctor(app, common);
   ds4::cli::add_probe(app, common);
   ds4::cli::add_breakdown(app, common);
   ds4::cli::add_logits(app, common);

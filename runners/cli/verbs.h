@@ -30,6 +30,7 @@ void add_rescore(CLI::App& app, Common& common);
 void add_merge(CLI::App& app, Common& common);
 void add_list(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
+void add_doctor(CLI::App& app, Common& common);
 void add_probe(CLI::App& app, Common& common);
 void add_breakdown(CLI::App& app, Common& common);
 void add_logits(CLI::App& app, Common& common);
