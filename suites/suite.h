@@ -68,6 +68,9 @@ struct Case {
   Conversation conversation;
   GenerationLimits limits;
   std::string expected;  // JSON text, the suite's own; stored beside the prompt, read by score()
+  bool cold = false;     // its times mean nothing when prompt tokens come from a cache
+  /// Unguessable texts of this prompt: in the answer to another one they are a leak.
+  std::vector<std::string> canaries = {};
 };
 
 /// Counts the prompt tokens a conversation will have at the target, so that long prompts can be

@@ -14,7 +14,8 @@ bool is_word(char c) {
          static_cast<unsigned char>(c) >= 0x80;
 }
 
-// Length of the valid UTF-8 sequence at the front of `text`, 0 when there is none.
+}  // namespace
+
 size_t utf8_length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
@@ -29,8 +30,6 @@ size_t utf8_length(std::string_view text) {
   if ((lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f)) return 0;
   return length;
 }
-
-}  // namespace
 
 std::string_view visible_answer(const Answer& answer) {
   const bool taken_apart =

@@ -117,6 +117,10 @@ class Needle final : public Suite {
     out.conversation = std::move(haystack.conversation);
     out.limits.max_tokens = p.common.max_tokens;
     out.expected = expected.dump();
+    // Short digits are too easily met by chance.
+    if (p.value_length >= (variant == "digits" ? 10 : 6)) {
+      for (const Fact& fact : facts) out.canaries.push_back(fact.value);
+    }
     return out;
   }
 

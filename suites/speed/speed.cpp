@@ -57,6 +57,7 @@ class Speed final : public Suite {
     out.conversation = std::move(haystack.conversation);
     out.limits.max_tokens = common.max_tokens;
     out.limits.ignore_end = true;
+    out.cold = true;
     out.expected = nlohmann::json{{"asked_tokens", request.tokens},
                                   {"counted_tokens", haystack.tokens},
                                   {"answer_tokens", common.max_tokens}}
