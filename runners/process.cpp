@@ -62,8 +62,9 @@ void close_fd(int& fd) {
 
 }  // namespace
 
-ChildProcess::ChildProcess(const std::vector<std::string>& arguments, std::string_view input)
-    : input_(input) {
+ChildProcess::ChildProcess(const std::vector<std::string>& arguments, std::string_view input,
+                           OnLog on_log)
+    : input_(input), on_log_(std::move(on_log)) {
   std::vector<char*> argv{const_cast<char*>("ds4-sweep")};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -124,6 +125,7 @@ void ChildProcess::drain_log() {
     if (n == 0) close_fd(log_fd_);
     if (n <= 0) break;
     log_.append(bytes.data(), static_cast<size_t>(n));
+    if (on_log_) on_log_({bytes.data(), static_cast<size_t>(n)});
     if (log_.size() > 2 * kLogTailBytes) log_.erase(0, log_.size() - kLogTailBytes);
   }
   if (log_.size() > kLogTailBytes) log_.erase(0, log_.size() - kLogTailBytes);

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +28,11 @@ class ChildProcess {
   static constexpr int kProtocolFd = 3;
   static constexpr size_t kLogTailBytes = 8192;
 
-  ChildProcess(const std::vector<std::string>& arguments, std::string_view input);
+  /// Sees everything the child prints, as it is read.
+  using OnLog = std::function<void(std::string_view bytes)>;
+
+  ChildProcess(const std::vector<std::string>& arguments, std::string_view input,
+               OnLog on_log = {});
   ~ChildProcess();  // kills and reaps a child still running
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
@@ -56,6 +61,7 @@ class ChildProcess {
   std::string buffer_;  // protocol bytes read
   size_t scanned_ = 0;  // bytes of buffer_ known to hold no newline
   std::string log_;
+  OnLog on_log_;
   std::optional<Exit> exit_;
 };
 

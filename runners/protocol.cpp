@@ -44,6 +44,8 @@ json attempt_json(const reports::AttemptRow& a) {
           {"tool_calls", a.tool_calls},
           {"finish_reason", a.finish_reason},
           {"error", a.error},
+          {"outcome", a.outcome},
+          {"note", a.note},
           {"prompt_tokens", a.prompt_tokens},
           {"completion_tokens", a.completion_tokens},
           {"cached_tokens", a.cached_tokens},
@@ -69,6 +71,8 @@ reports::AttemptRow attempt_from(const json& j) {
   a.tool_calls = j.at("tool_calls");
   a.finish_reason = j.at("finish_reason");
   a.error = j.at("error");
+  a.outcome = j.at("outcome");
+  a.note = j.at("note");
   a.prompt_tokens = j.at("prompt_tokens");
   a.completion_tokens = j.at("completion_tokens");
   a.cached_tokens = j.at("cached_tokens");
@@ -105,7 +109,8 @@ std::optional<Message> message_from(const json& j) {
   if (type == "case") return CaseMessage{j.at("suite"), j.at("case")};
   if (type == "progress") return ProgressMessage{j.at("prompt"), j.at("completion")};
   if (type == "samples") return SamplesMessage{samples_from(j.at("samples"))};
-  if (type == "error") return ErrorMessage{j.at("what"), j.at("hint"), j.at("exit_code")};
+  if (type == "error")
+    return ErrorMessage{j.at("what"), j.at("hint"), j.at("code"), j.at("exit_code")};
   if (type == "done") return DoneMessage{};
   if (type == "attempt") {
     AttemptMessage message{attempt_from(j.at("attempt")), std::nullopt};
@@ -142,8 +147,11 @@ std::string encode(const Message& message) {
             return json{{"type", "samples"}, {"samples", samples_json(m.samples)}};
           },
           [](const ErrorMessage& m) {
-            return json{
-                {"type", "error"}, {"what", m.what}, {"hint", m.hint}, {"exit_code", m.exit_code}};
+            return json{{"type", "error"},
+                        {"what", m.what},
+                        {"hint", m.hint},
+                        {"code", m.code},
+                        {"exit_code", m.exit_code}};
           },
           [](const DoneMessage&) {
             return json{{"type", "done"}};

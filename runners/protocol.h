@@ -23,7 +23,7 @@ struct Assignment {
 };
 
 struct PhaseMessage {
-  std::string phase;   // "load", "warm-up", "cases"
+  std::string phase;   // "load", "capture", "prefill", "decode", "idle", "teardown"
   std::string detail;  // how far it is, as people read it; "" unless it tells
 };
 struct ReadyMessage {
@@ -45,6 +45,7 @@ struct SamplesMessage {  // readings that belong to the launch
 };
 struct ErrorMessage {  // set-up failed; the worker ends
   std::string what, hint;
+  std::string code;  // which ErrorCode, by name; "memory" when an allocation failed
   int exit_code = 0;
 };
 struct DoneMessage {};

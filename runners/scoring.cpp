@@ -22,9 +22,7 @@ const char* name_of(suites::Grade grade) {
 }  // namespace
 
 reports::ScoreRow grade(const suites::Suite& suite, const reports::AttemptRow& attempt) {
-  const suites::Answer answer{attempt.text, attempt.reasoning, attempt.content,
-                              tool_calls_from_json(attempt.tool_calls), attempt.finish_reason};
-  const suites::Score score = suite.score(attempt.expected, answer);
+  const suites::Score score = suite.score(attempt.expected, stored_answer(attempt));
   reports::ScoreRow row;
   row.suite_version = profiles::suite_definition(suite).version;
   row.grade = name_of(score.grade);
@@ -32,6 +30,11 @@ reports::ScoreRow grade(const suites::Suite& suite, const reports::AttemptRow& a
   row.extracted = score.extracted;
   row.explanation = score.explanation;
   return row;
+}
+
+suites::Answer stored_answer(const reports::AttemptRow& attempt) {
+  return {attempt.text, attempt.reasoning, attempt.content,
+          tool_calls_from_json(attempt.tool_calls), attempt.finish_reason};
 }
 
 std::string tool_calls_to_json(const std::vector<ToolCall>& calls) {

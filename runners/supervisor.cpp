@@ -3,11 +3,16 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <algorithm>
 #include <map>
 
 #include "engine/base/clock.h"
+#include "engine/base/error.h"
 #include "engine/base/units.h"
+#include "reports/figures/figure.h"
+#include "runners/outcome/classify.h"
+#include "runners/outcome/kernel_watch.h"
+#include "runners/outcome/phrases.h"
 #include "runners/process.h"
 
 namespace ds4::runners {
@@ -20,25 +25,24 @@ namespace {
 // much later, when the worker is deaf.
 constexpr double kDeafness_s = 5;
 
+// Memory that was swapped while a cell ran: less is background noise of any machine.
+constexpr int64_t kSwapNoise_bytes = int64_t{64} << 20;
+
+// Set when this process goes on after it was stopped (Ctrl-Z, SIGSTOP): the pause was no wedge.
+volatile bool g_continued = false;
+
+void on_continue(int) {
+  g_continued = true;
+}
+
 void on_interrupt(int) {
   if (g_interrupted) ::_exit(130);
   g_interrupted = true;
 }
 
-// The last two lines a worker wrote, each on a line of its own: most often they say why it ended.
-std::string last_words(const std::string& log) {
-  const size_t end = log.find_last_not_of('\n');
-  if (end == std::string::npos) return "";
-  size_t begin = end;
-  for (int lines = 0; begin > 0; --begin) {
-    if (log[begin - 1] == '\n' && ++lines == 2) break;
-  }
-  return "\n" + log.substr(begin, end + 1 - begin);
-}
-
-std::string join(const std::vector<std::string>& names) {
+std::string join(const std::vector<std::string>& names, const char* between = ", ") {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  for (const std::string& name : names) text += (text.empty() ? "" : between) + name;
   return text;
 }
 
@@ -56,51 +60,79 @@ class Launch {
         case_start_(start_) {
     row_.cell_key = assignment.cell.key;
     row_.number = number;
+    row_.outcome = "running";
     row_.started_at = utc_now();
+    row_.origin.boot_id = outcome::boot_id();
+    row_.origin.machine = outcome::machine_mark();
+    row_.origin.supervisor_pid = ::getpid();
+    row_.origin.supervisor_ticks = outcome::start_ticks(::getpid());
+    row_.origin.oom_kills = kernel_.at_begin().oom_kills;
     for (const reports::StoredAttempt& attempt : store.attempts(run_id, false)) {
       if (attempt.cell_key == row_.cell_key) ++tries_[{attempt.suite, attempt.case_id}];
     }
   }
 
   reports::LaunchRow run() {
-    ChildProcess child({"worker"}, encode(assignment_));
-    bool done = false;
-    std::string line;
-    while (true) {
-      const ChildProcess::Wait event = child.wait_line(std::chrono::seconds(1), line);
-      if (event == ChildProcess::Wait::kLine) {
-        if (const std::optional<Message> message = decode(line)) {
-          done |= std::holds_alternative<DoneMessage>(*message);
-          take(*message);
-        }
-      }
-      state_.elapsed_s = monotonic_seconds() - start_;
-      observer_(state_);
-      if (event == ChildProcess::Wait::kEnded) break;
-      if (g_interrupted) {
-        row_.outcome = "interrupted";
-      } else if (state_.elapsed_s > limit(assignment_.cell.profile.cell_timeout_s)) {
-        row_.outcome = "timeout";
-        row_.message = "the cell took longer than `limits.cell_timeout`";
-      } else if (monotonic_seconds() - case_start_ >
-                 limit(assignment_.cell.profile.case_timeout_s + kDeafness_s)) {
-        row_.outcome = "timeout";
-        row_.message = in_flight_.empty()
-                           ? "no case began within `limits.case_timeout`"
-                           : "case " + join(in_flight_) +
-                                 " did not end within `limits.case_timeout`, nor when told to";
-      }
-      if (!row_.outcome.empty()) {
-        child.kill();
-        break;
-      }
+    store_.add_launch(run_id_, row_, {});
+    try {
+      watch_worker();
+    } catch (const Error& e) {
+      record_own_failure(e);
+      throw;
     }
-    finish(child, done);
     return row_;
   }
 
  private:
   static double limit(double seconds) { return seconds > 0 ? seconds : 1e18; }
+
+  void watch_worker() {
+    ChildProcess child({"worker"}, encode(assignment_),
+                       [this](std::string_view bytes) { fallbacks_.feed(bytes); });
+    std::string line;
+    last_turn_ = monotonic_seconds();
+    while (true) {
+      const ChildProcess::Wait event = child.wait_line(std::chrono::seconds(1), line);
+      if (event == ChildProcess::Wait::kLine) {
+        if (const std::optional<Message> message = decode(line)) take(*message);
+      }
+      note_gap();
+      state_.elapsed_s = monotonic_seconds() - start_;
+      observer_(state_);
+      if (event == ChildProcess::Wait::kEnded) break;
+      if (stop_if_due()) {
+        evidence_.state = outcome::process_state(child.pid());
+        child.kill();
+        break;
+      }
+    }
+    finish(child);
+  }
+
+  // How long this process was not run: it wakes at least once a second.
+  void note_gap() {
+    const double now = monotonic_seconds();
+    if (!g_continued) evidence_.host_gap_s = std::max(evidence_.host_gap_s, now - last_turn_);
+    g_continued = false;
+    last_turn_ = now;
+  }
+
+  bool stop_if_due() {
+    const profiles::Profile& profile = assignment_.cell.profile;
+    if (g_interrupted) {
+      evidence_.stop = outcome::Stop::kUser;
+    } else if (state_.elapsed_s > limit(profile.cell_timeout_s)) {
+      evidence_.stop = outcome::Stop::kCellDeadline;
+      evidence_.deadline = "the cell took longer than `limits.cell_timeout`";
+    } else if (monotonic_seconds() - case_start_ > limit(profile.case_timeout_s + kDeafness_s)) {
+      evidence_.stop = outcome::Stop::kDeaf;
+      evidence_.deadline = in_flight_.empty()
+                               ? "no case began within `limits.case_timeout`"
+                               : "case " + join(in_flight_) +
+                                     " did not end within `limits.case_timeout`, nor when told to";
+    }
+    return evidence_.stop != outcome::Stop::kNone;
+  }
 
   void take(const Message& message) {
     if (const auto* m = std::get_if<PhaseMessage>(&message)) {
@@ -108,6 +140,7 @@ class Launch {
       state_.phase_detail = m->detail;
     } else if (const auto* ready = std::get_if<ReadyMessage>(&message)) {
       state_.n_cases = ready->cases;
+      evidence_.ready = true;
       case_start_ = monotonic_seconds();
     } else if (const auto* c = std::get_if<CaseMessage>(&message)) {
       state_.suite = c->suite;
@@ -121,41 +154,74 @@ class Launch {
     } else if (const auto* samples = std::get_if<SamplesMessage>(&message)) {
       samples_.insert(samples_.end(), samples->samples.begin(), samples->samples.end());
     } else if (const auto* error = std::get_if<ErrorMessage>(&message)) {
-      row_.outcome = "error";
-      row_.message = error->what + (error->hint.empty() ? "" : "\n" + error->hint);
+      evidence_.error = error->what + (error->hint.empty() ? "" : "\n" + error->hint);
+      evidence_.error_code = error->code;
+    } else if (std::holds_alternative<DoneMessage>(message)) {
+      evidence_.done = true;
     } else if (const auto* attempt = std::get_if<AttemptMessage>(&message)) {
       reports::AttemptRow row = attempt->attempt;
       row.cell_key = row_.cell_key;
       row.number = ++tries_[{row.suite, row.case_id}];
       row.launch = row_.number;
       store_.add_attempt(run_id_, row, attempt->score);
+      evidence_.attempts.push_back(mark_of(row));
       std::erase(in_flight_, row.suite + "/" + row.case_id);
       ++state_.cases_done;
     }
   }
 
-  void finish(ChildProcess& child, bool done) {
+  static outcome::AttemptMark mark_of(const reports::AttemptRow& row) {
+    std::string shape = row.suite;
+    for (const auto& [tag, value] : row.tags) shape += "\n" + tag + "=" + value;
+    return {row.status == "ok", row.outcome, shape,
+            reports::attempt_metric(row, "decode_rate").value_or(0), row.completion_tokens};
+  }
+
+  void finish(ChildProcess& child) {
     const Exit exit = child.wait_exit();
-    row_.exit_code = exit.code;
-    row_.signal = exit.signal;
-    row_.seconds = monotonic_seconds() - start_;
-    row_.phase = state_.phase == "cases" && !in_flight_.empty() ? join(in_flight_) : state_.phase;
-    row_.log_tail = child.log_tail();
-    if (row_.outcome.empty()) {
-      if (done && exit.code == 0 && exit.signal == 0) {
-        row_.outcome = "ok";
-        row_.phase = "";
-      } else if (exit.signal == SIGKILL || exit.signal == SIGTERM) {
-        row_.outcome = "killed";  // by someone else: the kernel's OOM killer or an operator
-        row_.message = std::string("killed by signal ") + strsignal(exit.signal);
-      } else {
-        row_.outcome = "crash";
-        row_.message = exit.signal ? std::string("crashed: ") + strsignal(exit.signal)
-                                   : "ended early with exit code " + std::to_string(exit.code);
-        row_.message += last_words(row_.log_tail);
-      }
+    evidence_.exit_code = row_.exit_code = exit.code;
+    evidence_.signal = row_.signal = exit.signal;
+    evidence_.phase = state_.phase;
+    evidence_.log_tail = row_.log_tail = child.log_tail();
+    evidence_.fallbacks = fallbacks_.lines();
+    look_at_the_kernel();
+    end_with(outcome::classify(evidence_));
+  }
+
+  void look_at_the_kernel() {
+    const outcome::KernelCounters since = kernel_.since();
+    evidence_.kernel_lines = kernel_.lines();
+    evidence_.oom_kills = since.oom_kills;
+    if (since.oom_kills > 0) {
+      evidence_.contamination.push_back("the kernel's OOM killer was at work on this machine");
     }
-    store_.add_launch(run_id_, row_, samples_);
+    if (const int64_t swapped = since.swapped_pages * ::sysconf(_SC_PAGESIZE);
+        swapped > kSwapNoise_bytes) {
+      evidence_.contamination.push_back(format_bytes(swapped) + " went to or came from swap");
+    }
+  }
+
+  void end_with(const outcome::Finding& finding) {
+    row_.seconds = monotonic_seconds() - start_;
+    row_.outcome = finding.outcome;
+    row_.message = finding.message;
+    row_.notes = join(finding.notes, "\n");
+    row_.phase = state_.phase;
+    if (!in_flight_.empty()) row_.phase += ": " + join(in_flight_);
+    if (row_.outcome == "ok") row_.phase = "";
+    store_.end_launch(run_id_, row_, samples_);
+  }
+
+  // A store that cannot be written any more, most often. Perhaps this one row still fits; if not,
+  // whoever opens the store next finds the launch unfinished.
+  void record_own_failure(const Error& error) {
+    try {
+      end_with(
+          {"HARNESS_ERROR",
+           std::string("the supervisor could not go on: ") + error.what() + "\n" + error.hint(),
+           {}});
+    } catch (const Error&) {
+    }
   }
 
   reports::Store& store_;
@@ -168,6 +234,10 @@ class Launch {
   reports::LaunchRow row_;
   std::vector<probes::Sample> samples_;
   std::vector<std::string> in_flight_;  // begun and not ended, "suite/case"
+  outcome::Evidence evidence_;
+  outcome::KernelWatch kernel_;
+  outcome::FallbackLines fallbacks_;
+  double last_turn_ = 0;
   std::map<std::pair<std::string, std::string>, int> tries_;
 };
 
@@ -178,6 +248,8 @@ void install_interrupt_handler() {
   action.sa_handler = on_interrupt;  // no SA_RESTART: poll() must return
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = on_continue;
+  ::sigaction(SIGCONT, &action, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 }
 

@@ -1,5 +1,6 @@
 #include "runners/worker.h"
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
+#include "runners/outcome/attempt.h"
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
 #include "suites/suite.h"
@@ -27,6 +29,7 @@ class Worker final : public Work {
     target_ = make_target(profile_);
     const Capabilities capabilities =
         target_->open([&](const std::string& phase, const std::string& detail) {
+          phase_ = phase;
           send(PhaseMessage{phase, detail});
         });
     const double load_s = monotonic_seconds() - start;
@@ -35,10 +38,11 @@ class Worker final : public Work {
                 capabilities.exact_token_counts};
     send(ReadyMessage{capabilities.description, static_cast<int>(missing_.size())});
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
-    send(PhaseMessage{"cases", ""});
+    show_phase();
     const double cases_start = monotonic_seconds();
     target_->run(*this);
     const double cases_s = monotonic_seconds() - cases_start;
+    enter("teardown");
     std::vector<probes::Sample> samples = target_->observe();
     samples.push_back({"peak_memory", static_cast<double>(probes::read_host_memory().peak_bytes),
                        monotonic_seconds() - start, ""});
@@ -68,6 +72,8 @@ class Worker final : public Work {
     c.limits.seed = profile_.engine.seed;
     c.limits.sequence = spec.seed;  // so that repeats and equal prompts draw differently
     InFlight& flight = in_flight_[static_cast<int64_t>(begun_)];
+    flight.witness.cold = c.cold;
+    flight.canaries = std::move(c.canaries);
     reports::AttemptRow& attempt = flight.message.attempt;
     attempt.suite = section->name;
     attempt.suite_version = section->version;
@@ -76,12 +82,17 @@ class Worker final : public Work {
     attempt.prompt = prompt_text(c.conversation);
     attempt.expected = c.expected;
     attempt.started_at = utc_now();
+    show_phase();
     flight.start = flight.last_progress = monotonic_seconds();
     return Item{static_cast<int64_t>(begun_++), {std::move(c.conversation), std::move(c.limits)}};
   }
 
   bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) override {
     InFlight& flight = in_flight_.at(id);
+    if (completion_done > 0 && !flight.answering) {
+      flight.answering = true;
+      show_phase();
+    }
     const double now = monotonic_seconds();
     if (now - flight.last_progress > kProgressInterval_s) {
       flight.last_progress = now;
@@ -92,19 +103,27 @@ class Worker final : public Work {
   }
 
   void done(int64_t id, Response response) override {
-    const auto flight = in_flight_.extract(id);
+    auto flight = in_flight_.extract(id);
     DS4_CHECK(!flight.empty());
+    outcome::AttemptWitness& witness = flight.mapped().witness;
+    witness.failure = response.failure;
     if (flight.mapped().late) {
+      witness.failure = Failure::kLate;
       response.error = "stopped after " + format_seconds(profile_.case_timeout_s) +
                        ", the limit `limits.case_timeout`";
     }
     AttemptMessage& message = flight.mapped().message;
     fill(message.attempt, response);
     completion_tokens_ += response.completion_tokens;
-    if (message.attempt.status == "ok") {
-      message.score = grade(*suites::find_suite(message.attempt.suite), message.attempt);
-    }
+    if (message.attempt.status == "ok") grade_answer(message, witness);
+    const bool greedy = profile_.sampling.temperature == 0;
+    cache_witness_.look(message.attempt, flight.mapped().canaries, greedy, witness);
+    outcome::AttemptFinding finding =
+        outcome::classify_attempt(message.attempt, message.score, witness);
+    message.attempt.outcome = std::move(finding.outcome);
+    message.attempt.note = std::move(finding.note);
     send(message);
+    show_phase();
   }
 
  private:
@@ -113,8 +132,11 @@ class Worker final : public Work {
   // A case between next() and done().
   struct InFlight {
     AttemptMessage message;
+    outcome::AttemptWitness witness;
+    std::vector<std::string> canaries;
     double start = 0, last_progress = 0;
     bool late = false;
+    bool answering = false;  // its first token has come
   };
 
   Cases missing_cases() const {
@@ -127,6 +149,28 @@ class Worker final : public Work {
       }
     }
     return cases;
+  }
+
+  // A scorer that throws spoils one verdict, not the launch.
+  static void grade_answer(AttemptMessage& message, outcome::AttemptWitness& witness) {
+    try {
+      message.score = grade(*suites::find_suite(message.attempt.suite), message.attempt);
+    } catch (const std::exception& e) {
+      witness.grader_error = e.what();
+    }
+  }
+
+  void enter(const std::string& phase) {
+    if (phase == phase_) return;
+    phase_ = phase;
+    send(PhaseMessage{phase, ""});
+  }
+
+  // A prompt that is still read decides: it is what takes memory.
+  void show_phase() {
+    const bool reading = std::any_of(in_flight_.begin(), in_flight_.end(),
+                                     [](const auto& flight) { return !flight.second.answering; });
+    enter(in_flight_.empty() ? "idle" : reading ? "prefill" : "decode");
   }
 
   static void fill(reports::AttemptRow& attempt, const Response& response) {
@@ -156,8 +200,26 @@ class Worker final : public Work {
   Cases missing_;
   size_t begun_ = 0;                       // of them
   std::map<int64_t, InFlight> in_flight_;  // by the place in missing_
+  outcome::CacheWitness cache_witness_;
   int64_t completion_tokens_ = 0;
+  std::string phase_;  // as last sent
 };
+
+const char* name_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUsage:
+      return "usage";
+    case ErrorCode::kProfile:
+      return "profile";
+    case ErrorCode::kCheckpoint:
+      return "checkpoint";
+    case ErrorCode::kMachine:
+      return "machine";
+    case ErrorCode::kIo:
+      return "io";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -167,10 +229,11 @@ int run_worker(const Assignment& assignment, std::FILE* out) {
     worker.run();
     return 0;
   } catch (const Error& e) {
-    worker.send(ErrorMessage{e.what(), e.hint(), exit_code(e.code())});
+    worker.send(ErrorMessage{e.what(), e.hint(), name_of(e.code()), exit_code(e.code())});
     return exit_code(e.code());
   } catch (const std::bad_alloc&) {
-    worker.send(ErrorMessage{"out of memory", "Lower engine.context_length or free memory.", 3});
+    worker.send(
+        ErrorMessage{"out of memory", "Lower engine.context_length or free memory.", "memory", 3});
     return 3;
   }
 }

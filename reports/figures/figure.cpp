@@ -80,7 +80,8 @@ bool is_launch_metric(const std::string& metric) {
 }
 
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric) {
-  if (attempt.first_token_s < 0) return std::nullopt;  // no token came
+  if (attempt.first_token_s < 0) return std::nullopt;          // no token came
+  if (attempt.outcome == "CONTAMINATED") return std::nullopt;  // its times are of something else
   if (metric == "ttft") return attempt.first_token_s;
   if (metric == "prefill_rate") {
     // Tokens taken from a cache were not computed; counting them would fake the rate.

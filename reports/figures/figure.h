@@ -60,7 +60,7 @@ std::optional<Figure> make_figure(const RunData& run, const Selection& selection
                                   const std::string& name);
 
 /// The speed metrics of one attempt, as docs/glossary.md defines them, or a sample stored with it;
-/// nothing where undefined.
+/// nothing where undefined, and of a contaminated attempt.
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric);
 
 /// A worker's readings of a metric by the launch's number: the largest of each launch.

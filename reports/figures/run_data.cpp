@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "reports/outcomes/outcome.h"
+
 namespace ds4::reports {
 namespace {
 
@@ -32,6 +34,10 @@ RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
   data.launch_samples = store.launch_samples(data.run.id);
   data.attempts = store.attempts(data.run.id, with_texts);
   return data;
+}
+
+bool CellStatus::failed() const {
+  return outcome_class(outcome).effect == Effect::kFailed;
 }
 
 CellStatus cell_status(const RunData& run, const CellRow& cell) {

@@ -23,10 +23,8 @@ struct CellStatus {
   int n_missing() const { return n_planned > n_ok ? n_planned - n_ok : 0; }
   /// Every planned case has an answer.
   bool complete() const { return n_planned > 0 ? n_missing() == 0 : n_ok > 0 && outcome == "ok"; }
-  /// Ended by something we came to measure (crash, timeout, ...) rather than by the user.
-  bool failed() const {
-    return outcome != "ok" && outcome != "interrupted" && outcome != "not run";
-  }
+  /// Its newest launch ended by something we came to measure, so that no figure is an answer too.
+  bool failed() const;
 };
 
 struct RunData {

@@ -126,6 +126,12 @@ Page build_page(Store& store, const std::string& run_id) {
   page.cells = run.cells;
   for (const CellRow& cell : run.cells) page.statuses.push_back(cell_status(run, cell));
   page.launches = run.launches;
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.outcome == "ok" || (attempt.outcome.empty() && attempt.status == "ok")) continue;
+    page.unusual_attempts.push_back(attempt);
+    page.unusual_attempts.back().events.clear();
+    page.unusual_attempts.back().samples.clear();
+  }
   PageContext context{run, judging, store, page};
   for (const auto build :
        {verdict_section, run_section, speed_section, memory_section, long_context_section,

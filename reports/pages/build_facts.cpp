@@ -1,4 +1,4 @@
-// Sections about the run itself: what was run, and the outcomes that are not numbers.
+// The section about the run itself: what was run, where, and what became of each cell.
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -125,52 +125,6 @@ Section run_section(PageContext& context) {
   if (!context.page.cells.empty()) section.tables.push_back(cells_table(context));
   if (!run.profile_text.empty()) {
     section.items.push_back({"The profile as it was", Tone::kPlain, {{"TOML", run.profile_text}}});
-  }
-  return section;
-}
-
-Section outcomes_section(PageContext& context) {
-  Section section{"outcomes", "Outcomes that are not numbers", {}, {}, {}};
-  Table table{"Workers that did not end well and cases without an answer.",
-              {{"what"}, {"outcome"}, {"message"}},
-              {}};
-  for (const LaunchRow& launch : context.run.launches) {
-    if (launch.outcome == "ok") continue;
-    std::string label = launch.cell_key;
-    for (const CellRow& cell : context.run.cells) {
-      if (cell.key == launch.cell_key) label = cell.label;
-    }
-    const std::string what = "cell " + label + ", launch " + std::to_string(launch.number);
-    std::string outcome = launch.outcome;
-    if (launch.signal != 0) outcome += ", signal " + std::to_string(launch.signal);
-    if (launch.exit_code != 0) outcome += ", exit code " + std::to_string(launch.exit_code);
-    if (!launch.phase.empty()) outcome += ", in " + launch.phase;
-    outcome += ", after " + format_seconds(launch.seconds);
-    table.rows.push_back({{what}, {outcome, Tone::kBad}, {launch.message}});
-    section.items.push_back({what + ": " + outcome,
-                             Tone::kBad,
-                             {{"message", launch.message}, {"last log lines", launch.log_tail}}});
-  }
-  for (const StoredAttempt& attempt : context.run.attempts) {
-    if (attempt.status == "ok") continue;
-    table.rows.push_back(
-        {{attempt.suite + "/" + attempt.case_id + ", attempt " + std::to_string(attempt.number)},
-         {attempt.status, Tone::kBad},
-         {attempt.error}});
-  }
-  for (size_t i = 0; i < context.page.cells.size(); ++i) {
-    const CellStatus& status = context.page.statuses[i];
-    if (status.n_missing() == 0) continue;
-    table.rows.push_back({{"cell " + context.page.cells[i].label},
-                          {"incomplete", Tone::kUnsure},
-                          {std::to_string(status.n_missing()) + " of " +
-                           std::to_string(status.n_planned) + " cases have no answer"}});
-  }
-  if (table.rows.empty()) {
-    section.paragraphs.push_back(
-        "None: every worker ended well and every planned case has an answer.");
-  } else {
-    section.tables.push_back(std::move(table));
   }
   return section;
 }

@@ -26,6 +26,7 @@ Item open_up(const StoredAttempt& attempt, const PageContext& context) {
   const std::string grade = attempt.score ? attempt.score->grade : "not graded";
   Item item;
   item.title = attempt.suite + "/" + attempt.case_id + ": " + grade;
+  if (!attempt.outcome.empty() && attempt.outcome != "ok") item.title += ", " + attempt.outcome;
   if (context.many_cells()) {
     for (const CellRow& cell : context.run.cells) {
       if (cell.key == attempt.cell_key) item.title += " (" + cell.label + ")";
@@ -43,6 +44,9 @@ Item open_up(const StoredAttempt& attempt, const PageContext& context) {
   if (attempt.score) {
     add("extracted", attempt.score->extracted);
     add("grading", attempt.score->explanation);
+  }
+  if (!attempt.note.empty()) {
+    add("outcome", attempt.outcome + ": " + attempt.note);
   }
   item.parts.push_back({"tokens", std::to_string(attempt.prompt_tokens) + " prompt, " +
                                       std::to_string(attempt.completion_tokens) +

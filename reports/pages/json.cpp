@@ -1,6 +1,7 @@
 // The page as one JSON object: verdict, cells and every figure with the rows behind it.
 #include <nlohmann/json.hpp>
 
+#include "reports/outcomes/outcome.h"
 #include "reports/pages/render.h"
 
 namespace ds4::reports {
@@ -138,12 +139,29 @@ std::string render_json(const Page& page) {
     json["launches"].push_back({{"cell", launch.cell_key},
                                 {"number", launch.number},
                                 {"outcome", launch.outcome},
+                                {"scope", outcome_class(launch.outcome).scope},
+                                {"remedy", outcome_class(launch.outcome).remedy},
                                 {"phase", launch.phase},
                                 {"exit_code", launch.exit_code},
                                 {"signal", launch.signal},
                                 {"message", launch.message},
+                                {"notes", launch.notes},
+                                {"log_tail", launch.log_tail},
                                 {"seconds", launch.seconds},
                                 {"started_at", launch.started_at}});
+  }
+  json["attempts"] = ordered_json::array();
+  for (const StoredAttempt& attempt : page.unusual_attempts) {
+    json["attempts"].push_back({{"id", attempt.id},
+                                {"cell", attempt.cell_key},
+                                {"suite", attempt.suite},
+                                {"case", attempt.case_id},
+                                {"number", attempt.number},
+                                {"outcome", attempt.outcome},
+                                {"scope", outcome_class(attempt.outcome).scope},
+                                {"remedy", outcome_class(attempt.outcome).remedy},
+                                {"error", attempt.error},
+                                {"note", attempt.note}});
   }
   json["figures"] = ordered_json::array();
   for (const Figure& figure : page.figures) json["figures"].push_back(figure_json(*figure));

@@ -19,6 +19,20 @@ void append_table(std::string& out, const Table& table) {
   out += "\n";
 }
 
+// As an indented block, which nothing in the text can end.
+void append_item(std::string& out, const Item& item) {
+  out += "**" + escape_markdown(item.title) + "**\n\n";
+  for (const Item::Part& part : item.parts) {
+    out += escape_markdown(part.label) + ":\n\n    ";
+    const std::string text = clean_text(part.text);
+    for (size_t i = 0; i < text.size(); ++i) {
+      out += text[i];
+      if (text[i] == '\n' && i + 1 < text.size()) out += "    ";
+    }
+    out += text.ends_with('\n') ? "\n" : "\n\n";
+  }
+}
+
 }  // namespace
 
 std::string render_markdown(const Page& page) {
@@ -34,6 +48,9 @@ std::string render_markdown(const Page& page) {
       for (const std::string& paragraph : section.paragraphs) {
         out += escape_markdown(paragraph) + "\n\n";
       }
+    }
+    for (const Item& item : section.items) {
+      if (item.in_markdown) append_item(out, item);
     }
   }
   out.pop_back();

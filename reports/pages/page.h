@@ -40,14 +40,15 @@ struct Item {
   struct Part {
     std::string label, text;
   };
-  std::vector<Part> parts;
+  std::vector<Part> parts = {};
+  bool in_markdown = false;  // few and short enough to be pasted with the tables
 };
 
 struct Section {
   std::string id, title;
   std::vector<std::string> paragraphs;
   std::vector<Table> tables;
-  std::vector<Item> items;  // only where they can be opened: HTML
+  std::vector<Item> items;  // where they can be opened: HTML; some in Markdown
 };
 
 struct Page {
@@ -56,6 +57,7 @@ struct Page {
   std::vector<CellRow> cells;
   std::vector<CellStatus> statuses;  // of `cells`
   std::vector<LaunchRow> launches;
+  std::vector<StoredAttempt> unusual_attempts;  // whose class is not "ok"; without texts
   std::deque<Figure> figures;           // every figure the sections show, with the rows behind it
   std::vector<Difference> differences;  // every comparison of two cells that they show
   std::vector<Section> sections;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "engine/base/units.h"
+#include "reports/outcomes/outcome.h"
 #include "reports/pages/escape.h"
 
 namespace ds4::reports {
@@ -12,7 +13,7 @@ namespace {
 constexpr size_t kMaxTextBytes = 2048;
 
 std::string grade_of(const StoredAttempt& attempt) {
-  if (attempt.status != "ok") return attempt.status;
+  if (attempt.status != "ok") return attempt.outcome.empty() ? attempt.status : attempt.outcome;
   return attempt.score ? attempt.score->grade : "not graded";
 }
 
@@ -61,6 +62,14 @@ std::string opened(const StoredAttempt& attempt, bool full) {
   out += ", end after " + format_seconds(attempt.end_s);
   if (!attempt.finish_reason.empty()) out += ", finish reason " + clean_line(attempt.finish_reason);
   out += "\n";
+  if (!attempt.outcome.empty() && attempt.outcome != "ok") {
+    const OutcomeClass& known = outcome_class(attempt.outcome);
+    append_block(out, "outcome",
+                 attempt.outcome + " (about: " + std::string(known.scope) + ")" +
+                     (attempt.note.empty() ? "" : "\n" + attempt.note) + "\n" +
+                     std::string(known.remedy),
+                 full);
+  }
   append_block(out, "error", attempt.error, full);
   append_block(out, "prompt", attempt.prompt, full);
   append_block(out, "answer", attempt.text, full);

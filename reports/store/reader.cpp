@@ -155,7 +155,9 @@ std::vector<PartRow> SqliteStore::parts(const std::string& run_id) {
 std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
   Statement rows(database_,
                  "SELECT cell_key, number, outcome, phase, exit_code, signal, message, log_tail, "
-                 "seconds, started_at, guard, part FROM launches WHERE run_id = ? ORDER BY id");
+                 "seconds, started_at, guard, part, notes, boot_id, machine, supervisor_pid, "
+                 "supervisor_ticks, oom_kills, telemetry FROM launches WHERE run_id = ? "
+                 "ORDER BY id");
   rows.bind(run_id);
   std::vector<LaunchRow> result;
   while (rows.step()) {
@@ -172,6 +174,9 @@ std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
     launch.started_at = rows.text(9);
     launch.guard = rows.text(10);
     launch.part = static_cast<int>(rows.integer(11));
+    launch.notes = rows.text(12);
+    launch.origin = {rows.text(13),    rows.text(14),    rows.integer(15),
+                     rows.integer(16), rows.integer(17), rows.text(18)};
     result.push_back(std::move(launch));
   }
   return result;
@@ -196,8 +201,8 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
     Statement rows(database_,
                    "SELECT id, cell_key, suite, suite_version, case_id, number, status, tags, "
                    "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
-                   "first_token_s, end_s, started_at, launch FROM attempts WHERE run_id = ? "
-                   "ORDER BY id");
+                   "first_token_s, end_s, started_at, launch, outcome, note FROM attempts "
+                   "WHERE run_id = ? ORDER BY id");
     rows.bind(run_id);
     while (rows.step()) {
       StoredAttempt attempt;
@@ -218,6 +223,8 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
       attempt.end_s = rows.real(14);
       attempt.started_at = rows.text(15);
       attempt.launch = static_cast<int>(rows.integer(16));
+      attempt.outcome = rows.text(17);
+      attempt.note = rows.text(18);
       result.push_back(std::move(attempt));
     }
   }

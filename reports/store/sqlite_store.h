@@ -19,9 +19,13 @@ class SqliteStore final : public Store {
                 const std::optional<TurnRow>& appended) override;
   void add_launch(const std::string& run_id, const LaunchRow& launch,
                   const std::vector<probes::Sample>& samples) override;
+  void end_launch(const std::string& run_id, const LaunchRow& launch,
+                  const std::vector<probes::Sample>& samples) override;
   int64_t add_attempt(const std::string& run_id, const AttemptRow& attempt,
                       const std::optional<ScoreRow>& score) override;
   void add_score(const ScoreRow& score) override;
+  void set_outcome(int64_t attempt_id, const std::string& outcome,
+                   const std::string& note) override;
 
   std::vector<RunRow> runs() override;
   RunRow run(const std::string& id_or_prefix) override;
@@ -40,6 +44,7 @@ class SqliteStore final : public Store {
  private:
   BaselineRow baseline(const std::string& name);
   void insert_turn(const std::string& run_id, const TurnRow& turn);
+  void insert_launch_samples(int64_t launch_id, const std::vector<probes::Sample>& samples);
   void insert_score(const ScoreRow& score, int64_t attempt_id);
   void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
 

@@ -58,11 +58,21 @@ struct CellRow {
   int shard = 0;                    // whose cell it is; 0 = of a run without shards
 };
 
-/// A worker process and how it ended.
+/// Who began a launch, where and when: enough to tell later whether it can still be running.
+struct LaunchOrigin {
+  std::string boot_id;           // of the kernel; "" = not known
+  std::string machine;           // a mark without a meaning; "" = not known
+  int64_t supervisor_pid = 0;    // 0 = not known (rows of older versions)
+  int64_t supervisor_ticks = 0;  // when it was started, in the kernel's ticks since boot
+  int64_t oom_kills = 0;         // the kernel's count of its OOM killer at the beginning
+  std::string telemetry;         // path of the guard's readings; "" = none
+};
+
+/// A worker process and how it ended. Stored when it begins, with the outcome "running".
 struct LaunchRow {
   std::string cell_key;
   int number = 1;       // 1, 2, ... per run and cell
-  std::string outcome;  // "ok", "crash", "timeout", "killed", "error", "interrupted"
+  std::string outcome;  // a class of reports/outcomes
   std::string phase;    // what the worker was doing when it ended
   int exit_code = 0, signal = 0;
   std::string message;   // the error's text and hint
@@ -71,6 +81,8 @@ struct LaunchRow {
   std::string started_at;
   std::string guard;  // what the memory guard did, JSON (runners/guard/verdict.h); "" = nothing
   int part = 0;       // PartRow::number it came from; 0 = made by the run itself
+  std::string notes;  // what was seen besides, one line each
+  LaunchOrigin origin;
 };
 
 /// A place in a run's queue: one launch of a cell, or more when it is interrupted. A cell's k-th
@@ -96,6 +108,8 @@ struct AttemptRow {
   int number = 1;                // 1, 2, ... per run, cell, suite and case
   int launch = 0;                // LaunchRow::number; 0 in rows older than version 5
   std::string status;            // "ok", "error", "cancelled"
+  std::string outcome;           // a class of reports/outcomes; "" = stored before there were any
+  std::string note;              // why, where neither error nor grading says it
   std::string prompt, expected;  // stored once per sha256, compressed
   std::map<std::string, std::string> tags;
   std::string text, reasoning, content, tool_calls;  // tool_calls: JSON
@@ -151,10 +165,16 @@ class Store {
                         const std::optional<TurnRow>& appended) = 0;
   virtual void add_launch(const std::string& run_id, const LaunchRow& launch,
                           const std::vector<probes::Sample>& samples) = 0;
+  /// Fills in a launch that was added as "running": everything but its origin. Throws Error(kUsage)
+  /// when there is none, or it has ended.
+  virtual void end_launch(const std::string& run_id, const LaunchRow& launch,
+                          const std::vector<probes::Sample>& samples) = 0;
   /// One transaction: attempt, events, samples and score. Returns the attempt's id.
   virtual int64_t add_attempt(const std::string& run_id, const AttemptRow& attempt,
                               const std::optional<ScoreRow>& score) = 0;
   virtual void add_score(const ScoreRow& score) = 0;
+  virtual void set_outcome(int64_t attempt_id, const std::string& outcome,
+                           const std::string& note) = 0;
 
   virtual std::vector<RunRow> runs() = 0;  // newest first
   /// A run by UUID, unique prefix, "latest" or "baseline:NAME". Throws Error(kUsage) when there is

@@ -123,20 +123,55 @@ void SqliteStore::add_launch(const std::string& run_id, const LaunchRow& launch,
   Transaction transaction(database_);
   Statement insert(database_,
                    "INSERT INTO launches (run_id, cell_key, number, outcome, phase, exit_code, "
-                   "signal, message, log_tail, seconds, started_at, guard) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "signal, message, log_tail, seconds, started_at, guard, notes, boot_id, "
+                   "machine, supervisor_pid, supervisor_ticks, oom_kills, telemetry) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    "store the launch");
   insert.bind(run_id).bind(launch.cell_key).bind(launch.number).bind(launch.outcome);
   insert.bind(launch.phase).bind(launch.exit_code).bind(launch.signal).bind(launch.message);
   insert.bind(launch.log_tail).bind(launch.seconds).bind(launch.started_at);
-  insert.bind(launch.guard).run();
-  const int64_t id = database_.last_insert_id();
-  Statement sample_insert(database_,
-                          "INSERT INTO launch_samples (launch_id, seq, metric, value, time_s, "
-                          "phase) VALUES (?, ?, ?, ?, ?, ?)",
-                          "store the launch");
-  insert_samples(sample_insert, id, samples);
+  insert.bind(launch.guard).bind(launch.notes);
+  const LaunchOrigin& origin = launch.origin;
+  insert.bind(origin.boot_id).bind(origin.machine).bind(origin.supervisor_pid);
+  insert.bind(origin.supervisor_ticks).bind(origin.oom_kills).bind(origin.telemetry).run();
+  insert_launch_samples(database_.last_insert_id(), samples);
   transaction.commit();
+}
+
+void SqliteStore::end_launch(const std::string& run_id, const LaunchRow& launch,
+                             const std::vector<probes::Sample>& samples) {
+  Transaction transaction(database_);
+  Statement begun(database_,
+                  "SELECT id FROM launches WHERE run_id = ? AND cell_key = ? AND number = ? AND "
+                  "outcome = 'running'",
+                  "find the launch");
+  begun.bind(run_id).bind(launch.cell_key).bind(launch.number);
+  if (!begun.step()) {
+    throw Error(ErrorCode::kUsage,
+                database_.path().string() + ": launch " + std::to_string(launch.number) +
+                    " of cell " + launch.cell_key + " is not running",
+                "Another process ended it; let one process at a time work on a run.");
+  }
+  const int64_t id = begun.integer(0);
+  begun.reset();
+  Statement update(database_,
+                   "UPDATE launches SET outcome = ?, phase = ?, exit_code = ?, signal = ?, "
+                   "message = ?, log_tail = ?, seconds = ?, guard = ?, notes = ? WHERE id = ?",
+                   "store the launch's end");
+  update.bind(launch.outcome).bind(launch.phase).bind(launch.exit_code).bind(launch.signal);
+  update.bind(launch.message).bind(launch.log_tail).bind(launch.seconds).bind(launch.guard);
+  update.bind(launch.notes).bind(id).run();
+  insert_launch_samples(id, samples);
+  transaction.commit();
+}
+
+void SqliteStore::insert_launch_samples(int64_t launch_id,
+                                        const std::vector<probes::Sample>& samples) {
+  Statement insert(database_,
+                   "INSERT INTO launch_samples (launch_id, seq, metric, value, time_s, phase) "
+                   "VALUES (?, ?, ?, ?, ?, ?)",
+                   "store the launch");
+  insert_samples(insert, launch_id, samples);
 }
 
 int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& attempt,
@@ -147,9 +182,9 @@ int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& at
                    "INSERT INTO attempts (run_id, cell_key, suite, suite_version, case_id, number, "
                    "launch, status, tags, prompt, expected, text, reasoning, content, tool_calls, "
                    "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
-                   "first_token_s, end_s, started_at) "
+                   "first_token_s, end_s, started_at, outcome, note) "
                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                   "?)",
+                   "?, ?, ?)",
                    "store the attempt");
   insert.bind(run_id).bind(attempt.cell_key).bind(attempt.suite).bind(attempt.suite_version);
   insert.bind(attempt.case_id).bind(attempt.number).bind(attempt.launch).bind(attempt.status);
@@ -157,7 +192,8 @@ int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& at
   insert.bind(text(attempt.text)).bind(text(attempt.reasoning)).bind(text(attempt.content));
   insert.bind(text(attempt.tool_calls)).bind(attempt.finish_reason).bind(attempt.error);
   insert.bind(attempt.prompt_tokens).bind(attempt.completion_tokens).bind(attempt.cached_tokens);
-  insert.bind(attempt.first_token_s).bind(attempt.end_s).bind(attempt.started_at).run();
+  insert.bind(attempt.first_token_s).bind(attempt.end_s).bind(attempt.started_at);
+  insert.bind(attempt.outcome).bind(attempt.note).run();
   const int64_t id = database_.last_insert_id();
 
   Statement event_insert(database_,
@@ -181,6 +217,15 @@ int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& at
 void SqliteStore::add_score(const ScoreRow& score) {
   Transaction transaction(database_);
   insert_score(score, score.attempt_id);
+  transaction.commit();
+}
+
+void SqliteStore::set_outcome(int64_t attempt_id, const std::string& outcome,
+                              const std::string& note) {
+  Transaction transaction(database_);
+  Statement update(database_, "UPDATE attempts SET outcome = ?, note = ? WHERE id = ?",
+                   "store the outcome");
+  update.bind(outcome).bind(note).bind(attempt_id).run();
   transaction.commit();
 }
 

@@ -8,6 +8,7 @@
 #include "engine/base/checkpoint_name.h"
 #include "probes/metric.h"
 #include "reports/figures/format.h"
+#include "reports/outcomes/outcome.h"
 
 namespace ds4::reports {
 namespace {
@@ -94,6 +95,15 @@ class GateJudge {
       result.reason =
           "no measurement: " +
           (status_.outcome == "ok" ? std::string("no case gave this figure") : ended(status_));
+      return result;
+    }
+    // The score of an answer does not depend on how fast it came; times and memory do.
+    const OutcomeClass& ending = outcome_class(status_.outcome);
+    if ((*result.figure)->kind != FigureKind::kScore && ending.effect == Effect::kInvalid) {
+      result.decision = Decision::kInconclusive;
+      result.remark = "measured in a launch that ended as " + status_.outcome;
+      result.reason = format_value(**result.figure) + " against " + result.bound + ": " +
+                      result.remark + ": " + status_.message;
       return result;
     }
     decide_by_value(**result.figure, missing.n_missing, result);

@@ -61,7 +61,7 @@ void Progress::live_line(const runners::RunState& state) {
   last_draw_s_ = now;
   std::string line = "cell " + std::to_string(state.cell) + "/" + std::to_string(state.n_cells) +
                      " " + state.cell_label + ": ";
-  if (state.phase == "cases") {
+  if (state.n_cases > 0 && !state.suite.empty() && state.phase != "teardown") {
     line += "case " + std::to_string(state.cases_done + 1) + "/" + std::to_string(state.n_cases) +
             " " + state.suite + "/" + state.case_id;
     if (state.prompt_done > 0) line += ", prompt " + std::to_string(state.prompt_done);

@@ -10,6 +10,7 @@
 #include "reports/pages/render.h"
 #include "runners/cli/console.h"
 #include "runners/cli/verbs.h"
+#include "runners/outcome/unfinished.h"
 
 namespace ds4::cli {
 namespace {
@@ -65,6 +66,7 @@ void add_report(CLI::App& app, Common& common) {
       ->check(CLI::IsMember({"html", "md", "json"}));
   verb->add_flag("--no-color", common.no_color, "No colours");
   verb->callback([options, &common] {
+    runners::outcome::settle_unfinished(std::filesystem::path(common.db));
     const auto store = reports::Store::open_read_only(common.db);
     const reports::Page page = reports::build_page(*store, store->run(options->run).id);
     if (options->output.empty() && options->formats.empty()) {

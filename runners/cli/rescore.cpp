@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "runners/cli/verbs.h"
+#include "runners/outcome/attempt.h"
 #include "runners/scoring.h"
 
 namespace ds4::cli {
@@ -27,6 +28,12 @@ void add_rescore(CLI::App& app, Common& common) {
       reports::ScoreRow score = runners::grade(*suite, attempt);
       score.attempt_id = attempt.id;
       ++n;
+      if (runners::outcome::follows_from_rows(attempt.outcome)) {
+        const auto finding = runners::outcome::classify_attempt(attempt, score, {});
+        if (finding.outcome != attempt.outcome || finding.note != attempt.note) {
+          store->set_outcome(attempt.id, finding.outcome, finding.note);
+        }
+      }
       if (attempt.score && attempt.score->grade == score.grade &&
           attempt.score->values == score.values && attempt.score->extracted == score.extracted) {
         continue;

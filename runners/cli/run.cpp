@@ -13,6 +13,7 @@
 #include "runners/box_lock.h"
 #include "runners/cli/console.h"
 #include "runners/cli/verbs.h"
+#include "runners/outcome/unfinished.h"
 #include "runners/run.h"
 #include "runners/targets/registry.h"
 
@@ -52,7 +53,9 @@ bool fills_the_machine(const std::vector<reports::CellRow>& cells) {
 }
 
 std::unique_ptr<reports::Store> open_store(const Common& common) {
-  return reports::Store::open(common.db);
+  auto store = reports::Store::open(common.db);
+  runners::outcome::settle_unfinished(*store);
+  return store;
 }
 
 // Writes report.{html,md,json} beside the database, or to --output.

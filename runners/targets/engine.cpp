@@ -38,7 +38,7 @@ class EngineTarget final : public Target {
     for (int64_t i = 0; i < profile_.engine.sequences; ++i) {
       sessions_.push_back(engine_->new_session());
     }
-    on_phase("warm-up", "");  // first touch of the weights; not part of any case
+    on_phase("capture", "");  // first touch of the weights; not part of any case
     const TokenId warm_up[] = {std::max<TokenId>(0, tokenizer_->bos())};
     for (const auto& session : sessions_) session->extend_to(warm_up);
     return {.exact_token_counts = true,

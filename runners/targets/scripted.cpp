@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <vector>
 
+#include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
@@ -22,13 +24,37 @@ void sleep_ms(int64_t ms) {
   std::this_thread::sleep_for(std::chrono::milliseconds(ms));
 }
 
-// "segv", "abort", "kill" or an exit code: ends this process that way.
+// "segv", "abort", "check", "kill", "stop" or an exit code: ends (or stops) this process that way.
 void end_process(const json& how) {
   if (how.is_number_integer()) std::_Exit(how.get<int>());
   const std::string name = how.get<std::string>();
+  DS4_CHECK(name != "check", "scripted");
   if (name == "abort") std::abort();
   if (name == "segv") ::signal(SIGSEGV, SIG_DFL);  // a sanitizer would end it with an exit code
-  ::raise(name == "segv" ? SIGSEGV : SIGKILL);
+  ::raise(name == "segv" ? SIGSEGV : name == "stop" ? SIGSTOP : SIGKILL);
+}
+
+// Takes memory and touches it until there is none: std::bad_alloc, or a kill.
+void grow() {
+  std::vector<std::vector<char>> taken;
+  while (true) taken.emplace_back(16 << 20, 'x');
+}
+
+// What may happen at any moment, in this order.
+void misbehave(const json& how) {
+  sleep_ms(how.value("delay_ms", 0));
+  if (how.contains("print")) std::fputs(how["print"].get<std::string>().c_str(), stderr);
+  if (how.value("hang", false)) sleep_ms(int64_t{3600} * 1000);  // deaf to cancellation
+  if (how.value("grow", false)) grow();
+  if (how.contains("end")) end_process(how["end"]);
+}
+
+ErrorCode code_of(const std::string& name) {
+  return name == "checkpoint" ? ErrorCode::kCheckpoint : ErrorCode::kMachine;
+}
+
+Failure failure_of(const std::string& name) {
+  return name == "broken" ? Failure::kBroken : name == "late" ? Failure::kLate : Failure::kRefused;
 }
 
 class ScriptedTarget final : public OneAtATime {
@@ -44,10 +70,12 @@ class ScriptedTarget final : public OneAtATime {
     }
     on_phase("load", "");
     const json open = script_.value("open", json::object());
-    sleep_ms(open.value("delay_ms", 0));
-    if (open.contains("print")) std::fputs(open["print"].get<std::string>().c_str(), stderr);
-    if (open.contains("end")) end_process(open["end"]);
-    if (open.contains("error")) throw Error(ErrorCode::kMachine, open["error"], "Scripted.");
+    misbehave(open);
+    if (open.contains("error")) {
+      throw Error(code_of(open.value("code", "machine")), open["error"], "Scripted.");
+    }
+    on_phase("capture", "");
+    misbehave(script_.value("capture", json::object()));
     return {.exact_token_counts = true,
             .tools = true,
             .thinking = true,
@@ -60,7 +88,7 @@ class ScriptedTarget final : public OneAtATime {
 
   Response submit(const Request& request,
                   const std::function<bool(int64_t, int64_t)>& on_progress) override {
-    const json rule = find_rule(request.conversation);
+    json rule = find_rule(request.conversation);
     const double start = monotonic_seconds();
     Response response;
     response.prompt_tokens = count_tokens(request.conversation);
@@ -68,11 +96,14 @@ class ScriptedTarget final : public OneAtATime {
       response.answer.finish_reason = "cancelled";
       return response;
     }
-    if (rule.contains("print")) std::fputs(rule["print"].get<std::string>().c_str(), stderr);
-    if (rule.value("hang", false)) sleep_ms(int64_t{3600} * 1000);  // deaf to cancellation
-    if (rule.contains("end")) end_process(rule["end"]);
+    rule.erase("delay_ms");  // has passed, in a way that can be cancelled
+    if (rule.value("after_token", false)) on_progress(response.prompt_tokens, 1);
+    misbehave(rule);
     response.error = rule.value("error", "");
-    response.answer.text = rule.value("text", "");
+    if (!response.error.empty()) response.failure = failure_of(rule.value("failure", "refused"));
+    response.cached_tokens = rule.value("cached_tokens", 0);
+    response.answer.text = rule.value("leak", false) ? last_prompt_ : rule.value("text", "");
+    last_prompt_ = request.conversation.messages.back().content;
     response.answer.content = rule.value("content", response.answer.text);
     response.answer.reasoning = rule.value("reasoning", "");
     response.answer.finish_reason = rule.value("finish_reason", "stop");
@@ -90,7 +121,7 @@ class ScriptedTarget final : public OneAtATime {
   }
 
   std::vector<probes::Sample> observe() override { return {}; }
-  void close() override {}
+  void close() override { misbehave(script_.value("close", json::object())); }
 
  private:
   // The first rule whose `contains` is in the last message, whose `seed` (if any) is the cell's
@@ -122,6 +153,7 @@ class ScriptedTarget final : public OneAtATime {
   std::string path_;
   uint64_t seed_;
   json script_;
+  std::string last_prompt_;
 };
 
 }  // namespace

@@ -26,6 +26,14 @@ struct Request {
   suites::GenerationLimits limits;
 };
 
+/// Why there is no answer.
+enum class Failure {
+  kNone,
+  kRefused,  // the request was refused or failed: 4xx, 5xx
+  kBroken,   // the answer stopped without its end mark or its counts
+  kLate,     // not done in time
+};
+
 /// Everything a target can say about one answer. `error` set means there is none.
 struct Response {
   suites::Answer answer;
@@ -37,6 +45,7 @@ struct Response {
   std::vector<TokenEvent> events;
   std::vector<probes::Sample> samples;  // what else is known of this answer
   std::string error;
+  Failure failure = Failure::kNone;  // with `error`
 };
 
 struct Capabilities {
@@ -65,7 +74,7 @@ class Work {
 class Target {
  public:
   virtual ~Target() = default;
-  /// Receives phases ("load", "warm-up") and how far one is, as people read it.
+  /// Receives phases ("load", "capture") and how far one is, as people read it.
   using OnPhase = std::function<void(const std::string& phase, const std::string& detail)>;
   /// Loads or connects. Throws ds4::Error.
   virtual Capabilities open(const OnPhase& on_phase) = 0;

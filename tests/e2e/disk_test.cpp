@@ -74,7 +74,7 @@ TEST(CutModelFile, IsNamedInTheOutcomeOfItsCell) {
   EXPECT_GE(store->attempts(id, false).size(), answered);
   const auto launches = store->launches(id);
   ASSERT_EQ(launches.size(), 1u);
-  EXPECT_EQ(launches[0].outcome, "crash");
+  EXPECT_EQ(launches[0].outcome, "LOAD_INCOMPATIBLE");
   EXPECT_THAT(launches[0].message, HasSubstr(".safetensors: cannot be read any more"));
 }
 

@@ -36,7 +36,7 @@ TEST(KillWorker, AtRandomMomentsLosesNothingCommitted) {
     const auto before = sweep.answered();
     if (code == 4) {
       const auto store = sweep.store();
-      EXPECT_EQ(store->launches(store->run("latest").id).at(0).outcome, "killed");
+      EXPECT_EQ(store->launches(store->run("latest").id).at(0).outcome, "KILLED");
     }
     EXPECT_EQ(sweep.resume().exit_code, 0);
     const auto after = sweep.answered();

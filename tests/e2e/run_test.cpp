@@ -79,11 +79,11 @@ TEST(Run, CrashHangAndErrorBecomeOutcomesAndTheSweepGoesOn) {
   const auto store = sweep.store();
   const auto launches = store->launches(store->run("latest").id);
   ASSERT_EQ(launches.size(), 3u);
-  EXPECT_EQ(launches[0].outcome, "crash");
+  EXPECT_EQ(launches[0].outcome, "KERNEL_CRASH");
   EXPECT_EQ(launches[0].signal, SIGSEGV);
   EXPECT_THAT(launches[0].log_tail, HasSubstr("about to fail"));
   EXPECT_THAT(launches[0].phase, HasSubstr("smoke/"));
-  EXPECT_EQ(launches[1].outcome, "timeout");
+  EXPECT_EQ(launches[1].outcome, "HANG");
   EXPECT_EQ(launches[2].outcome, "ok");
 }
 
@@ -93,7 +93,7 @@ TEST(Run, SetUpErrorIsStoredWithItsRemedy) {
   const auto store = sweep.store();
   const auto launches = store->launches(store->run("latest").id);
   ASSERT_EQ(launches.size(), 1u);
-  EXPECT_EQ(launches[0].outcome, "error");
+  EXPECT_EQ(launches[0].outcome, "PREFLIGHT_REFUSED");
   EXPECT_THAT(launches[0].message, HasSubstr("on fire"));
 }
 

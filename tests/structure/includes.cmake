@@ -60,6 +60,16 @@ foreach(rule IN LISTS rules)
     endforeach()
   endforeach()
 endforeach()
+
+# The wall clock names moments and measures nothing: one file reads it (docs/outcomes.md).
+file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/engine/*.cpp ${ROOT}/probes/*.cpp ${ROOT}/suites/*.cpp
+  ${ROOT}/profiles/*.cpp ${ROOT}/reports/*.cpp ${ROOT}/runners/*.cpp)
+foreach(file IN LISTS files)
+  file(STRINGS ${ROOT}/${file} lines REGEX "system_clock|CLOCK_REALTIME|gettimeofday|[ (:]time\\((nullptr|NULL|0)")
+  if(lines AND NOT file STREQUAL "engine/base/clock.cpp")
+    string(APPEND failures "${file}: only engine/base/clock.cpp may read the wall clock\n")
+  endif()
+endforeach()
 if(failures)
   message(FATAL_ERROR "${failures}")
 endif()

@@ -45,8 +45,8 @@ class ExampleRun {
     launch.number = static_cast<int>(data.launches.size()) + 1;
     launch.outcome = outcome;
     launch.seconds = 2;
-    if (outcome == "crash") {
-      launch.phase = "cases";
+    if (outcome == "KERNEL_CRASH") {
+      launch.phase = "prefill: needle/c0";
       launch.signal = 11;
       launch.message = "killed by SIGSEGV";
       launch.log_tail = "the last words";

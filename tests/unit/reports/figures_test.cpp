@@ -181,7 +181,7 @@ TEST(MetricFigure, OfAStoredSampleIsTheMedianOverAttempts) {
 
 TEST(MetricFigure, PeaksAreTheLargestAndOthersTheMedianOfLaunches) {
   ExampleRun run(1);
-  run.launch("crash").sample("load_time", 3).sample("peak_memory", 5e8);
+  run.launch("KERNEL_CRASH").sample("load_time", 3).sample("peak_memory", 5e8);
   run.launch("ok").sample("load_time", 1).sample("peak_memory", 2e8).sample("peak_memory", 9e8);
   const auto peak = metric_figure(run.data, {"k1", "", {}}, "peak_memory");
   EXPECT_EQ(*(*peak)->value, 9e8);
@@ -194,7 +194,7 @@ TEST(MetricFigure, PeaksAreTheLargestAndOthersTheMedianOfLaunches) {
 TEST(CellStatus, CountsCasesByTheirNewestAnswer) {
   ExampleRun run(4);
   EXPECT_EQ(cell_status(run.data, run.data.cells[0]).outcome, "not run");
-  run.launch("crash").launch("ok");
+  run.launch("KERNEL_CRASH").launch("ok");
   run.attempt(0, "wrong", 0, 1);
   run.attempt(0, "correct", 1, 2);
   run.attempt(1, "invalid");

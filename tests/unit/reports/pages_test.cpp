@@ -291,7 +291,7 @@ TEST_F(PagesTest, OpensTheAnswersThatAreNotCorrectFirst) {
 
 TEST_F(PagesTest, NeverHidesAFailure) {
   run_ = ExampleRun(3);
-  run_.launch("crash");
+  run_.launch("KERNEL_CRASH");
   run_.attempt(0, "correct", 1);
   StoredAttempt& failed = run_.attempt(1, "");
   failed.status = "error";

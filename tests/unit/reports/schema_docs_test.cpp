@@ -40,7 +40,7 @@ class SchemaDocsTest : public testing::Test {
  protected:
   void SetUp() override {
     ExampleRun run(3);
-    run.launch("crash").launch("ok").sample("peak_memory", 1e9);
+    run.launch("KERNEL_CRASH").launch("ok").sample("peak_memory", 1e9);
     run.attempt(0, "correct", 1);
     run.attempt(1, "wrong", 0);
     run.attempt(2, "invalid");

@@ -148,6 +148,78 @@ TEST_F(StoreFilesTest, AnOlderRunGetsItsCellsAsItsQueue) {
   EXPECT_EQ(queue[1].state, "waiting");
 }
 
+// Rows as a program of version 6 wrote them: outcomes of five words, attempts without any.
+TEST_F(StoreFilesTest, OlderOutcomesAreRenamedAsFarAsTheirColumnsTell) {
+  struct Row {
+    const char *outcome, *phase, *message;
+    int exit_code;
+    const char* becomes;
+  };
+  const Row launches[] = {
+      {"ok", "", "", 0, "ok"},
+      {"interrupted", "cases", "", 0, "interrupted"},
+      {"crash", "cases", "crashed", 0, "KERNEL_CRASH"},
+      {"killed", "load", "killed by signal Killed", 0, "KILLED"},
+      {"timeout", "x", "the cell took longer than `limits.cell_timeout`", 0, "TIMEOUT"},
+      {"timeout", "x", "case smoke/a did not end", 0, "HANG"},
+      {"error", "load", "out of memory", 3, "LOAD_OOM"},
+      {"error", "warm-up", "out of memory", 3, "CAPTURE_OOM"},
+      {"error", "load", "config.json: not JSON", 2, "LOAD_INCOMPATIBLE"},
+      {"error", "load", "no GPU", 3, "PREFLIGHT_REFUSED"},
+      {"error", "smoke/a", "CUDA: unspecified launch failure", 3, "KERNEL_CRASH"},
+  };
+  {
+    Database database(path_, Database::Mode::kCreate);
+    migrate(database, all_migrations().first(6));
+    std::string sql =
+        "INSERT INTO runs (id, profile_name, profile_path, profile_text, resolved_profile, "
+        "commit_hash, dirty, version, machine, checkpoint_path, checkpoint_identity, command_line, "
+        "started_at, finished_at) VALUES ('r','','','','{}','',0,'','{}','','','','','');"
+        "INSERT INTO cells (run_id, key, ordinal, label, semantics, settings) VALUES "
+        "('r','k',0,'','','');"
+        "INSERT INTO texts VALUES (1, 'h', 0, 'raw', '');";
+    int number = 0;
+    for (const Row& row : launches) {
+      sql +=
+          "INSERT INTO launches (run_id, cell_key, number, outcome, phase, exit_code, signal, "
+          "message, log_tail, seconds, started_at) VALUES ('r','k'," +
+          std::to_string(++number) + ",'" + row.outcome + "','" + row.phase + "'," +
+          std::to_string(row.exit_code) + ",0,'" + row.message + "','',1,'');";
+    }
+    const char* const attempts[][4] = {{"a", "ok", "stop", ""},
+                                       {"b", "ok", "stop", ""},
+                                       {"c", "ok", "length", ""},
+                                       {"d", "error", "", "connection reset"},
+                                       {"e", "error", "", "stopped, `limits.case_timeout`"},
+                                       {"f", "cancelled", "", ""},
+                                       {"g", "ok", "stop", ""}};
+    for (const auto& attempt : attempts) {
+      sql +=
+          std::string("INSERT INTO attempts (run_id, cell_key, suite, suite_version, case_id, ") +
+          "number, status, tags, prompt, expected, text, reasoning, content, tool_calls, "
+          "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, first_token_s, "
+          "end_s, started_at) VALUES ('r','k','s',1,'" +
+          attempt[0] + "',1,'" + attempt[1] + "','{}',1,1,1,1,1,1,'" + attempt[2] + "','" +
+          attempt[3] + "',1,1,0,0.1,1,'');";
+    }
+    sql +=
+        "INSERT INTO scores (attempt_id, suite_version, grade, extracted, explanation) VALUES "
+        "(1,1,'wrong','',''), (1,1,'correct','',''), (2,1,'wrong','',''), (3,1,'invalid','','');"
+        "INSERT INTO score_values VALUES (3, 'near_miss', 1.0);";
+    database.execute(sql, "prepare");
+  }
+  const auto store = Store::open(path_);
+  const auto renamed = store->launches("r");
+  ASSERT_EQ(renamed.size(), std::size(launches));
+  for (size_t i = 0; i < renamed.size(); ++i) EXPECT_EQ(renamed[i].outcome, launches[i].becomes);
+  std::vector<std::string> classes;
+  for (const StoredAttempt& attempt : store->attempts("r", false)) {
+    classes.push_back(attempt.outcome);
+  }
+  EXPECT_EQ(classes, (std::vector<std::string>{"ok", "NEAR_MISS", "TRUNCATED_BY_BUDGET",
+                                               "API_ERROR", "TIMEOUT", "interrupted", ""}));
+}
+
 TEST_F(StoreFilesTest, AFullDiskIsNamedAndLosesNothing) {
   fill();
   {

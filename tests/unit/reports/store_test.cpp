@@ -155,7 +155,7 @@ TEST_F(StoreTest, KeepsLaunchesAndTheirSamples) {
   store->add_run(example_run("r"), {example_cell("k1", 0)});
   LaunchRow launch;
   launch.cell_key = "k1";
-  launch.outcome = "crash";
+  launch.outcome = "KERNEL_CRASH";
   launch.phase = "prefill";
   launch.signal = 11;
   launch.message = "killed by SIGSEGV";

@@ -106,15 +106,30 @@ TEST(Verdict, InvalidAnswersDecideNothingTheyCouldTurn) {
 
 TEST(Verdict, ACrashFailsTheGateAndNamesTheOutcome) {
   ExampleRun run(10);
-  run.launch("crash");
+  run.launch("KERNEL_CRASH");
   for (int i = 0; i < 4; ++i) run.attempt(i, "correct", 1);
   const Verdict verdict = judge_with(run, example_gate(R"("min":0.5)"));
   EXPECT_EQ(verdict.decision, Decision::kFail);
   EXPECT_EQ(verdict.exit_code(), 4) << "no measurement broke the gate";
-  EXPECT_THAT(
-      verdict.gates[0].reason,
-      HasSubstr("6 of 10 cases have no answer: the cell ended in `crash` (cases): killed by"));
+  EXPECT_THAT(verdict.gates[0].reason, HasSubstr("6 of 10 cases have no answer: the cell ended in "
+                                                 "`KERNEL_CRASH` (prefill: needle/c0): killed by"));
   EXPECT_THAT(verdict.next_step, HasSubstr("resume aaaaaaaa"));
+}
+
+TEST(Verdict, AnInvalidMeasurementDecidesNoGateOfTimesButThoseOfScores) {
+  const auto decide = [](const char* outcome, const std::string& figure) {
+    ExampleRun run(3);
+    run.launch(outcome).sample("peak_memory", 1e9);
+    for (int i = 0; i < 3; ++i) run.attempt(i, "correct", 1);
+    return judge_with(run, R"({"suite":"","figure":")" + figure +
+                               R"(","tags":{},"min_n":1,"source":"p.toml:9","min":0.5})");
+  };
+  EXPECT_EQ(decide("ok", "peak_memory").decision, Decision::kPass);
+  EXPECT_EQ(decide("SLOW_STATE", "exact").decision, Decision::kPass);
+  const Verdict verdict = decide("SLOW_STATE", "peak_memory");
+  EXPECT_EQ(verdict.decision, Decision::kInconclusive);
+  EXPECT_THAT(verdict.gates[0].reason, HasSubstr("SLOW_STATE"));
+  EXPECT_EQ(verdict.exit_code(), 4);
 }
 
 TEST(Verdict, AFailedCaseFailsItsGateByItsOwnError) {
@@ -132,7 +147,7 @@ TEST(Verdict, AFailedCaseFailsItsGateByItsOwnError) {
 
 TEST(Verdict, ASecondAttemptThatWorksHealsTheFirst) {
   ExampleRun run(1);
-  run.launch("crash").launch("ok");
+  run.launch("KERNEL_CRASH").launch("ok");
   run.attempt(0, "").status = "error";
   run.attempt(0, "correct", 1, 2);
   EXPECT_EQ(judge_with(run, example_gate(R"("min":0.5)")).exit_code(), 0);
