@@ -98,7 +98,7 @@ std::string say_last(const Evidence& e) {
     text += "\nlast telemetry after " + seconds(e.last_reading->time_s) + ", in " +
             e.last_reading->phase + ": " + format_bytes(e.last_reading->available_bytes) +
             " of memory available";
-    if (!e.last_reading->line.empty()) text += "\n" + e.last_reading->line;
+    if (!e.last_reading->lines.empty()) text += "\n" + e.last_reading->lines;
   }
   if (!e.next_case.empty()) text += "\nfirst case without an answer: " + e.next_case;
   return text;

@@ -38,7 +38,7 @@ struct LastReading {
   double time_s = 0;  // since the launch began
   int64_t available_bytes = 0;
   std::string phase;
-  std::string line;  // as it stands in the file
+  std::string lines;  // the last three, as they stand in the file
 };
 
 struct Evidence {

@@ -1,6 +1,7 @@
 #include "runners/outcome/unfinished.h"
 
 #include <algorithm>
+#include <deque>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,8 +13,7 @@
 namespace ds4::runners::outcome {
 namespace {
 
-// More than the longest line of telemetry, several times.
-constexpr std::streamoff kTailBytes = 64 << 10;
+constexpr size_t kLinesShown = 3;
 
 enum class Fate { kAlive, kElsewhere, kGone };
 
@@ -98,21 +98,28 @@ void settle_unfinished(const std::filesystem::path& database) {
 }
 
 std::optional<LastReading> last_reading(const std::filesystem::path& telemetry) {
-  std::ifstream file(telemetry, std::ios::binary | std::ios::ate);
+  std::ifstream file(telemetry, std::ios::binary);
   if (telemetry.empty() || !file) return std::nullopt;
-  const std::streamoff size = file.tellg();
-  file.seekg(std::max<std::streamoff>(0, size - kTailBytes));
   std::optional<LastReading> last;
+  std::deque<std::string> lines;  // the last whole ones
   std::string line;
   while (std::getline(file, line)) {
     // A machine that stops may leave a torn line, or a block of zeros.
     const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object()) continue;
-    try {
-      last = {json.value("time_s", 0.0), json.value("available_bytes", int64_t{0}),
-              json.value("phase", std::string()), line};
-    } catch (const nlohmann::json::exception&) {  // some other file
+    if (!json.is_object() || !json.contains("t")) continue;
+    if (!last) last.emplace();
+    try {  // a line holds what changed
+      last->time_s = json.value("t", last->time_s);
+      last->available_bytes = json.value("available", last->available_bytes);
+      last->phase = json.value("phase", last->phase);
+    } catch (const nlohmann::json::exception&) {
+      continue;
     }
+    lines.push_back(line);
+    if (lines.size() > kLinesShown) lines.pop_front();
+  }
+  for (const std::string& shown : lines) {
+    last->lines += (last->lines.empty() ? "" : "\n") + shown;
   }
   return last;
 }

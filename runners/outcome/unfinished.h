@@ -19,7 +19,8 @@ int settle_unfinished(reports::Store& store);
 /// something to settle. One that cannot be written to stays as it is.
 void settle_unfinished(const std::filesystem::path& database);
 
-/// The last whole line of a telemetry file; nothing when there is no such file or line.
+/// What a telemetry file of the guard (docs/guard.md) last says; nothing when there is no such file
+/// or no whole line. Whatever a machine that stopped left at the end is passed over.
 std::optional<LastReading> last_reading(const std::filesystem::path& telemetry);
 
 }  // namespace ds4::runners::outcome

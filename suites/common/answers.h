@@ -32,7 +32,8 @@ constexpr double as_value(bool holds) {
 /// control characters spaces, so that it can stand in a sentence and in JSON.
 std::string printable(std::string_view text, size_t max_bytes = 200);
 
-/// Length of the valid UTF-8 sequence at the front of a text that is not empty, 0 when there is none.
+/// Length of the valid UTF-8 sequence at the front of a text that is not empty, 0 when there is
+/// none.
 size_t utf8_length(std::string_view text);
 
 /// Without leading and trailing ASCII white space.

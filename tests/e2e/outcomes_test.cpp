@@ -291,7 +291,7 @@ TEST(Outcomes, HostReset) {
   origin.boot_id = "11111111-2222-3333-4444-555555555555";
   origin.telemetry = (sweep.folder() / "t.jsonl").string();
   write_file_atomic(origin.telemetry,
-                    "{\"time_s\":8.25,\"available_bytes\":104857600,\"phase\":\"prefill\"}\n");
+                    "{\"t\":8.25,\"available\":104857600,\"phase\":\"prefill\"}\n");
   leave_unfinished(sweep, origin);
   EXPECT_EQ(sweep.resume().exit_code, 0);
   const auto store = sweep.store();

@@ -78,9 +78,11 @@ TEST_F(Unfinished, AZombieIsNoSupervisor) {
 
 TEST_F(Unfinished, OfAnotherBootIsAResetWithTheTelemetrysLastWords) {
   write_file_atomic(folder_.path() / "t.jsonl",
-                    "{\"time_s\":1.5,\"available_bytes\":9663676416,\"phase\":\"load\"}\n"
-                    "{\"time_s\":8.25,\"available_bytes\":104857600,\"phase\":\"prefill\"}\n"
-                    "{\"time_s\":8.3,\"avail" +
+                    "{\"format\":\"ds4-guard-1\"}\n"
+                    "{\"t\":1.5,\"phase\":\"load\",\"available\":9663676416,\"free\":5}\n"
+                    "{\"t\":8.15,\"phase\":\"prefill\",\"available\":104857600}\n"
+                    "{\"t\":8.25,\"free\":4}\n"
+                    "{\"t\":8.3,\"avail" +
                         std::string(64, '\0'));
   launch_.origin.boot_id = "11111111-2222-3333-4444-555555555555";
   launch_.origin.telemetry = folder_.path() / "t.jsonl";
@@ -89,6 +91,7 @@ TEST_F(Unfinished, OfAnotherBootIsAResetWithTheTelemetrysLastWords) {
   EXPECT_EQ(launch.phase, "prefill");
   EXPECT_DOUBLE_EQ(launch.seconds, 8.25);
   EXPECT_THAT(launch.message, HasSubstr("100 MiB of memory available"));
+  EXPECT_THAT(launch.message, HasSubstr("{\"t\":8.25,\"free\":4}"));
   EXPECT_EQ(launch.origin.boot_id, launch_.origin.boot_id) << "kept as evidence";
 }
 
