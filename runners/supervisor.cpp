@@ -179,6 +179,7 @@ class Launch {
 
   void finish(ChildProcess& child) {
     const Exit exit = child.wait_exit();
+    row_.seconds = monotonic_seconds() - start_;
     evidence_.exit_code = row_.exit_code = exit.code;
     evidence_.signal = row_.signal = exit.signal;
     evidence_.phase = state_.phase;
@@ -202,7 +203,6 @@ class Launch {
   }
 
   void end_with(const outcome::Finding& finding) {
-    row_.seconds = monotonic_seconds() - start_;
     row_.outcome = finding.outcome;
     row_.message = finding.message;
     row_.notes = join(finding.notes, "\n");
@@ -215,6 +215,7 @@ class Launch {
   // A store that cannot be written any more, most often. Perhaps this one row still fits; if not,
   // whoever opens the store next finds the launch unfinished.
   void record_own_failure(const Error& error) {
+    row_.seconds = monotonic_seconds() - start_;
     try {
       end_with(
           {"HARNESS_ERROR",
