@@ -11,7 +11,7 @@
 namespace ds4::test_support {
 namespace {
 
-constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 20}]})";
+constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 60}]})";
 constexpr const char* kProfile = "[[suite]]\nname = \"smoke\"\n";
 
 bool alive(pid_t pid) {

@@ -95,6 +95,13 @@ TEST_F(Unfinished, OfAnotherBootIsAResetWithTheTelemetrysLastWords) {
   EXPECT_EQ(launch.origin.boot_id, launch_.origin.boot_id) << "kept as evidence";
 }
 
+TEST_F(Unfinished, ATelemetryFileThatWasJustBegunSaysNothing) {
+  const auto path = folder_.path() / "t.jsonl";
+  write_file_atomic(path, "{\"format\":\"ds4-guard-1\"}\n" + std::string(4096, '\0'));
+  EXPECT_FALSE(last_reading(path));
+  EXPECT_FALSE(last_reading(""));
+}
+
 TEST_F(Unfinished, ARestartWithoutTelemetryIsAResetToo) {
   launch_.origin.boot_id = "11111111-2222-3333-4444-555555555555";
   launch_.origin.telemetry = "/no/such/file";
