@@ -208,7 +208,7 @@ class Launch {
     row_.notes = join(finding.notes, "\n");
     row_.phase = state_.phase;
     if (!in_flight_.empty()) row_.phase += ": " + join(in_flight_);
-    if (row_.outcome == "ok") row_.phase = "";
+    if (evidence_.done) row_.phase = "";  // it ended in none
     store_.end_launch(run_id_, row_, samples_);
   }
 
