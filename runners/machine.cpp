@@ -2,8 +2,13 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "engine/base/processors.h"
 #include "probes/host_memory.h"
@@ -24,6 +29,21 @@ std::string field(const char* file, const std::string& key, char separator) {
   return "";
 }
 
+// Models of NVIDIA's GPUs as their driver names them, sorted; none without it.
+std::vector<std::string> gpu_models() {
+  std::vector<std::string> models;
+  std::error_code no_driver;
+  for (const auto& gpu :
+       std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", no_driver)) {
+    models.push_back(field((gpu.path() / "information").c_str(), "Model", ':'));
+    while (!models.back().empty() && std::isspace(static_cast<unsigned char>(models.back()[0]))) {
+      models.back().erase(0, 1);  // the driver aligns with tabs
+    }
+  }
+  std::sort(models.begin(), models.end());
+  return models;
+}
+
 }  // namespace
 
 std::string describe_machine() {
@@ -34,6 +54,7 @@ std::string describe_machine() {
   return nlohmann::json{{"cpu", cpu},
                         {"threads", usable_processors()},
                         {"memory_bytes", probes::read_machine_memory().total_bytes},
+                        {"gpus", gpu_models()},
                         {"kernel", system.release},
                         {"architecture", system.machine},
                         {"os", field("/etc/os-release", "PRETTY_NAME", '=')}}

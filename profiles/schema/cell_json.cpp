@@ -69,6 +69,12 @@ json gate_json(const Gate& gate) {
             {"source", gate.source}};
   if (gate.has_min) j["min"] = gate.min;
   if (gate.has_max) j["max"] = gate.max;
+  if (gate.floor > 0) j["floor"] = gate.floor;
+  if (!gate.outcome.empty()) j["outcome"] = gate.outcome;
+  if (!gate.baseline.empty()) {
+    j["baseline"] = gate.baseline;
+    j["not_worse_by"] = gate.not_worse_by;
+  }
   return j;
 }
 
@@ -83,6 +89,11 @@ Gate gate_from(const json& j) {
   gate.has_max = j.contains("max");
   if (gate.has_min) j.at("min").get_to(gate.min);
   if (gate.has_max) j.at("max").get_to(gate.max);
+  // Absent where the gate is of another kind, and before these kinds existed.
+  gate.floor = j.value("floor", gate.floor);
+  gate.outcome = j.value("outcome", gate.outcome);
+  gate.baseline = j.value("baseline", gate.baseline);
+  gate.not_worse_by = j.value("not_worse_by", gate.not_worse_by);
   return gate;
 }
 

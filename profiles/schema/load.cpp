@@ -40,7 +40,7 @@ class Loader {
     section("engine", engine_keys());
     section("sampling", sampling_keys());
     section("limits", limits_keys());
-    gates();
+    profile_.gates = read_gates(source_, root_, profile_definitions_, profile_.memory_floor);
     sweep();
     return std::move(profile_);
   }
@@ -112,17 +112,6 @@ class Loader {
     source_.require_known(table, keys);
     for (const auto& [key, value] : table) {
       apply_setting(profile_, name + "." + std::string(key.str()), value, source_);
-    }
-  }
-
-  void gates() {
-    const toml::node* node = root_.get("gate");
-    if (!node) return;
-    if (!node->is_array_of_tables()) {
-      source_.fail(*node, "`gate` must be written [[gate]], once per gate");
-    }
-    for (const toml::node& element : *node->as_array()) {
-      profile_.gates.push_back(read_gate(source_, *element.as_table(), profile_definitions_));
     }
   }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,17 +36,26 @@ struct SuiteSection {
   std::vector<std::string> scores = {};  // names of its scores; the first is the headline
 };
 
-/// `[[gate]]`: a bound a figure must keep, e.g. suite = "needle", score = "exact", min = 0.98.
+/// `[[gate]]`: what a run must keep: a bound of a figure (suite = "needle", score = "exact", min =
+/// 0.98), a figure of a named baseline (metric = "decode_rate", not_worse_by = "3%", baseline =
+/// "green"), or the absence of an outcome (no = "oom"). docs/gates.md.
 struct Gate {
   std::string suite;                        // "" = every suite
-  std::string figure;                       // a score name or a metric name
+  std::string figure;                       // a score name or a metric name; "" with `outcome`
   std::map<std::string, std::string> tags;  // only cases with these tags
   double min = 0, max = 0;
   bool has_min = false, has_max = false;
+  int64_t floor = 0;        // above 0: max is the machine's memory less these bytes
+  std::string baseline;     // not "": no worse than this one's figure
+  double not_worse_by = 0;  // by more than this share of it, or of 1 for a score
+  std::string outcome;      // one of gate_outcomes(); not "": no launch may end so
   /// With fewer measurements than this the verdict is inconclusive (docs/method.md).
   int64_t min_n = 1;
   std::string source;  // "profiles/tiny.toml:41" for messages
 };
+
+/// What a gate may forbid: "oom", "watchdog", "failure", "invalid".
+std::span<const std::string_view> gate_outcomes();
 
 /// One direction of the sweep: a key and its values, or several keys that vary together.
 struct Axis {
@@ -113,6 +123,10 @@ struct Profile {
 /// `x`", with the nearest valid key in the hint.
 Profile load_profile(const std::filesystem::path& path,
                      const std::vector<std::string>& overrides = {});
+
+/// Adds the [[gate]]s of a file of its own, which may hold nothing else, to the profile's. Throws
+/// as load_profile().
+void add_gates(Profile& profile, const std::filesystem::path& path);
 
 /// Parses the text of a suite.toml. `origin` names it in messages. Throws Error(kProfile).
 suites::Definition parse_suite_definition(std::string_view text, std::string_view origin);

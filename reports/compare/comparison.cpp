@@ -6,8 +6,10 @@
 
 #include "engine/base/error.h"
 #include "probes/metric.h"
+#include "reports/compare/endings.h"
 #include "reports/compare/lines.h"
 #include "reports/stats/holm.h"
+#include "reports/stats/normal.h"
 #include "reports/stats/power.h"
 #include "reports/verdict/verdict.h"
 
@@ -36,13 +38,6 @@ Change change_of(bool significant, bool better) {
   return better ? Change::kImprovement : Change::kRegression;
 }
 
-// A run's answers share its conditions, so that even two runs of the same thing differ a little
-// more than chance among answers explains: a change of a time must be shown to exceed the margin.
-bool beyond_margin(const SampleChange& line, double margin) {
-  if (!line.interval) return line.now != line.base;  // no ratio to a value of 0
-  return line.interval->lo > margin || line.interval->hi < -margin;
-}
-
 // The verdicts, once all tests are known.
 void decide(Comparison& result) {
   std::vector<TestResult*> tests;
@@ -63,12 +58,25 @@ void decide(Comparison& result) {
     line.test.change = change_of(significant, d.gained > d.lost);
   }
   for (SampleChange& line : result.samples) {
-    const bool significant = line.test.counted && line.test.adjusted_p <= settings.alpha &&
-                             beyond_margin(line, settings.margin);
+    const bool significant =
+        line.test.counted && line.test.adjusted_p <= settings.alpha &&
+        // Shown, but too small to matter, is no verdict.
+        (line.interval->lo > settings.margin || line.interval->hi < -settings.margin);
     const bool more_is_better =
         probes::find_metric(line.metric)->direction == probes::Direction::kHigherIsBetter;
     line.test.change = change_of(significant, more_is_better == (line.now > line.base));
   }
+}
+
+// The larger of what the samples and what the launches could have shown, since both must.
+std::optional<double> detectable(const SampleChange& line, double launch_noise, double alpha,
+                                 double power) {
+  const auto of_samples = smallest_detectable_change(pooled(line.base_launches),
+                                                     pooled(line.now_launches), alpha, power);
+  const auto test = launch_test(line.base_launches, line.now_launches, {launch_noise});
+  if (!of_samples || !test) return of_samples;
+  const double z = normal_quantile(1 - alpha / 2) + normal_quantile(power);
+  return std::max(*of_samples, std::expm1(z * test->error));
 }
 
 // What the comparison could have found, at the level that Holm asks of its smallest p.
@@ -81,8 +89,7 @@ void add_detectable(Comparison& result) {
     line.test.detectable = smallest_detectable_difference(d.n, differing, alpha, power);
   }
   for (SampleChange& line : result.samples) {
-    line.test.detectable =
-        smallest_detectable_change(line.base_samples, line.now_samples, alpha, power);
+    line.test.detectable = detectable(line, result.settings.launch_noise, alpha, power);
   }
 }
 
@@ -109,7 +116,10 @@ const char* word(Change change) {
 int Comparison::count(Change change) const {
   const auto is = [&](const auto& line) { return line.test.change == change; };
   return static_cast<int>(std::count_if(scores.begin(), scores.end(), is) +
-                          std::count_if(samples.begin(), samples.end(), is));
+                          std::count_if(samples.begin(), samples.end(), is) +
+                          std::count_if(endings.begin(), endings.end(), [&](const Ending& ending) {
+                            return ending.change == change;
+                          }));
 }
 
 Comparison compare_runs(Store& base_store, const std::string& base_id, Store& now_store,
@@ -121,6 +131,7 @@ Comparison compare_runs(Store& base_store, const std::string& base_id, Store& no
   result.now = now.run;
   const std::vector<CellPair> pairs = pair_cells(base, now, result.not_compared);
   result.environment = environment_differences(base, now, pairs);
+  for (const CellPair& pair : pairs) add_ending(result, base, now, pair);
   keep_comparable(base_store, base, now_store, now, pairs, result.not_compared);
   const Judging judging = judging_of(now.run);
   size_t n_shared = 0;
@@ -131,7 +142,7 @@ Comparison compare_runs(Store& base_store, const std::string& base_id, Store& no
     }
     add_launches(result, base, now, pair);
   }
-  if (n_shared == 0) {
+  if (n_shared == 0 && result.endings.empty()) {
     throw Error(ErrorCode::kUsage,
                 "runs " + base.run.id + " and " + now.run.id + " share no case that both answered",
                 "Compare runs of the same suites with the same parameters; `ds4-sweep show RUN` "

@@ -8,6 +8,7 @@
 
 #include "reports/compare/environment.h"
 #include "reports/figures/difference.h"
+#include "reports/stats/launches.h"
 #include "reports/store/store.h"
 
 namespace ds4::reports {
@@ -16,6 +17,8 @@ struct CompareSettings {
   double alpha = 0.05;   // chance that any of the comparison's regressions is a false alarm
   double margin = 0.02;  // a loss that does not matter: share of a score, share of a time or size
   double power = 0.8;    // with which the smallest detectable change would be found
+  /// Spread between launches (LaunchSettings::noise) that is assumed where a side has one only.
+  double launch_noise = 0.05;
 };
 
 enum class Change { kImprovement, kRegression, kNotSeparable };
@@ -45,11 +48,33 @@ struct ScoreChange {
 struct SampleChange {
   std::string cell, suite;  // suite "" = of the workers
   std::string metric, unit;
-  std::vector<double> base_samples, now_samples;
-  double base = 0, now = 0;          // their medians
+  Launches base_launches, now_launches;
+  double base = 0, now = 0;          // medians of all their samples
   std::optional<double> change;      // now / base - 1, where base is above 0
   std::optional<Interval> interval;  // of the change
-  TestResult test;                   // Mann-Whitney
+  bool measured_noise = false;  // both sides have several launches; else their spread is assumed
+  TestResult test;              // sample_test()
+
+  size_t n_base() const;
+  size_t n_now() const;
+};
+
+/// Two-sided p that the samples differ by more than the ratio now / base says (1: at all). A change
+/// must be shown twice: among the samples (Mann-Whitney, base times ratio) and among the launches
+/// they come from (launch_test()); the larger p counts.
+double sample_test(const Launches& base, const Launches& now, double launch_noise, double ratio);
+
+/// All samples of all launches.
+std::vector<double> pooled(const Launches& launches);
+
+/// Cases that a cell answered in one run and not in the other, where its worker failed. Not a test:
+/// a fact.
+struct Ending {
+  std::string cell;
+  std::string kind;                     // "out of memory", "killed by the guard", "failed"
+  std::string outcome, phase, message;  // of the launch or attempt that failed
+  int n_cases = 0;
+  Change change = Change::kRegression;  // or kImprovement: base failed
 };
 
 struct Comparison {
@@ -57,6 +82,7 @@ struct Comparison {
   RunRow base, now;
   std::vector<EnvironmentDifference> environment;
   std::vector<std::string> not_compared;  // cells, suites and cases, each with the reason
+  std::vector<Ending> endings;
   std::vector<ScoreChange> scores;
   std::vector<SampleChange> samples;
   int n_tests = 0;  // counted ones
@@ -70,6 +96,14 @@ struct Comparison {
 /// such run or the two share no case.
 Comparison compare_runs(Store& base_store, const std::string& base_id, Store& now_store,
                         const std::string& now_id, const CompareSettings& settings);
+
+struct CheckList;
+
+/// For a CI system: a check per tested line and per outcome that changed.
+CheckList checks_of(const Comparison& comparison);
+
+/// As Markdown, for a step summary or an issue.
+std::string comparison_markdown(const Comparison& comparison);
 
 /// As text for a terminal, and as one object, `"format": "ds4-compare-1"` (docs/schema.md).
 std::string comparison_text(const Comparison& comparison, bool colour);

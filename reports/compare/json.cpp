@@ -59,8 +59,11 @@ ordered_json sample_json(const SampleChange& line) {
           {"new", line.now},
           {"change", optional_number(line.change)},
           {"interval", line.interval ? interval_json(*line.interval) : ordered_json(nullptr)},
-          {"n_base", line.base_samples.size()},
-          {"n_new", line.now_samples.size()},
+          {"n_base", line.n_base()},
+          {"n_new", line.n_now()},
+          {"launches_base", line.base_launches.size()},
+          {"launches_new", line.now_launches.size()},
+          {"noise", line.measured_noise ? "measured" : "assumed"},
           {"p", line.test.p},
           {"counted", line.test.counted},
           {"p_adjusted", line.test.adjusted_p},
@@ -75,6 +78,7 @@ std::string comparison_json(const Comparison& comparison) {
                        {"new", run_json(comparison.now)},
                        {"alpha", comparison.settings.alpha},
                        {"power", comparison.settings.power},
+                       {"launch_noise", comparison.settings.launch_noise},
                        {"regressions", comparison.count(Change::kRegression)},
                        {"improvements", comparison.count(Change::kImprovement)},
                        {"tests", comparison.n_tests},
@@ -82,6 +86,16 @@ std::string comparison_json(const Comparison& comparison) {
   json["environment"] = ordered_json::array();
   for (const EnvironmentDifference& d : comparison.environment) {
     json["environment"].push_back({{"what", d.what}, {"base", d.base}, {"new", d.now}});
+  }
+  json["endings"] = ordered_json::array();
+  for (const Ending& ending : comparison.endings) {
+    json["endings"].push_back({{"verdict", word(ending.change)},
+                               {"cell", ending.cell},
+                               {"kind", ending.kind},
+                               {"outcome", ending.outcome},
+                               {"phase", ending.phase},
+                               {"message", ending.message},
+                               {"cases", ending.n_cases}});
   }
   json["scores"] = ordered_json::array();
   for (const ScoreChange& line : comparison.scores) {

@@ -2,10 +2,25 @@
 // the tests together mean is decided in comparison.cpp.
 #pragma once
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "reports/compare/comparison.h"
 #include "reports/compare/pairs.h"
 
 namespace ds4::reports {
+
+/// Ids of a suite's cases that a cell of each run answered.
+std::set<std::string> shared_cases(const RunData& base, const std::string& base_key,
+                                   const RunData& now, const std::string& now_key,
+                                   const std::string& suite);
+
+/// Raw values of a metric over the answers to the cases of `shared`, by repeat: the i-th launch
+/// that answered a case gives its i-th value. A launch that only finished what an earlier one was
+/// interrupted in is no repeat, and goes with that one.
+Launches attempt_values(const RunData& run, const std::string& cell_key, const std::string& suite,
+                        const std::string& metric, const std::set<std::string>& shared);
 
 /// The scores of a suite, case by case; the first of `scores` is its headline.
 void add_scores(Comparison& result, const RunData& base, const RunData& now, const CellPair& pair,

@@ -43,8 +43,8 @@ std::string confidence(const CompareSettings& settings) {
   return text;
 }
 
-TableCell verdict_cell(const TestResult& test) {
-  switch (test.change) {
+TableCell verdict_cell(Change change) {
+  switch (change) {
     case Change::kImprovement:
       return {"✓ improvement", Tone::kGood};
     case Change::kRegression:
@@ -71,6 +71,22 @@ Table environment_table(const Comparison& comparison) {
   return table;
 }
 
+// "used to finish" is what a reader looks for first.
+Table endings_table(const Comparison& comparison) {
+  Table table{"", {{"verdict"}, {"cell"}, {"what"}, {"outcome"}, {"cases", true}, {"message"}}, {}};
+  for (const Ending& ending : comparison.endings) {
+    const bool worse = ending.change == Change::kRegression;
+    table.rows.push_back(
+        {verdict_cell(ending.change),
+         {ending.cell},
+         {ending.kind + (worse ? ", used to finish" : " in base, finishes now")},
+         {ending.outcome + (ending.phase.empty() ? "" : " (" + ending.phase + ")")},
+         {std::to_string(ending.n_cases)},
+         ending.message.empty() ? nothing() : TableCell{ending.message}});
+  }
+  return table;
+}
+
 Table scores_table(const Comparison& comparison) {
   Table table{"", {}, {}};
   table.columns = {{"verdict"},
@@ -91,7 +107,7 @@ Table scores_table(const Comparison& comparison) {
   for (const ScoreChange& line : comparison.scores) {
     const Difference& d = line.difference;
     table.rows.push_back(
-        {line.headline ? verdict_cell(line.test) : TableCell{"  described", Tone::kMuted},
+        {line.headline ? verdict_cell(line.test.change) : TableCell{"  described", Tone::kMuted},
          {line.cell},
          {d.suite},
          {d.score},
@@ -114,16 +130,23 @@ Table scores_table(const Comparison& comparison) {
 
 Table samples_table(const Comparison& comparison) {
   Table table{"", {}, {}};
-  table.columns = {{"verdict"},         {"cell"},
-                   {"suite"},           {"metric"},
-                   {"base", true},      {"new", true},
-                   {"change", true},    {confidence(comparison.settings), true},
-                   {"n base", true},    {"n new", true},
-                   {"p", true},         {"adjusted p", true},
+  table.columns = {{"verdict"},
+                   {"cell"},
+                   {"suite"},
+                   {"metric"},
+                   {"base", true},
+                   {"new", true},
+                   {"change", true},
+                   {confidence(comparison.settings), true},
+                   {"n base", true},
+                   {"n new", true},
+                   {"launches", true},
+                   {"p", true},
+                   {"adjusted p", true},
                    {"detectable", true}};
   for (const SampleChange& line : comparison.samples) {
     table.rows.push_back(
-        {verdict_cell(line.test),
+        {verdict_cell(line.test.change),
          {line.cell},
          line.suite.empty() ? TableCell{"worker", Tone::kMuted} : TableCell{line.suite},
          {line.metric},
@@ -133,8 +156,10 @@ Table samples_table(const Comparison& comparison) {
          line.interval ? TableCell{percent_change(line.interval->lo) + " to " +
                                    percent_change(line.interval->hi)}
                        : nothing(),
-         {std::to_string(line.base_samples.size())},
-         {std::to_string(line.now_samples.size())},
+         {std::to_string(line.n_base())},
+         {std::to_string(line.n_now())},
+         {std::to_string(line.base_launches.size()) + ", " +
+          std::to_string(line.now_launches.size())},
          {p_value(line.test.p)},
          adjusted_cell(line.test),
          line.test.detectable ? TableCell{percent(*line.test.detectable)} : nothing()});
@@ -142,59 +167,100 @@ Table samples_table(const Comparison& comparison) {
   return table;
 }
 
+// What the verdicts on times rest on where launches were not repeated.
+std::string noise_note(const Comparison& comparison) {
+  const bool assumed = std::any_of(comparison.samples.begin(), comparison.samples.end(),
+                                   [](const auto& line) { return !line.measured_noise; });
+  if (!assumed) return "";
+  return "Where a side has one launch, launches are taken to differ by " +
+         percent(comparison.settings.launch_noise) +
+         " (--launch-noise), not seen to: repeat both runs to measure it.";
+}
+
 std::string counted(int n, const char* one, const char* many) {
   return std::to_string(n) + " " + (n == 1 ? one : many);
+}
+
+// What a reader is shown, from the top.
+std::vector<Section> sections_of(const Comparison& comparison) {
+  std::vector<Section> sections;
+  Section environment{"environment", "Environment", {}, {}, {}};
+  if (comparison.environment.empty()) {
+    environment.paragraphs = {"the same checkpoint, settings, machine and build"};
+  } else {
+    environment.tables = {environment_table(comparison)};
+  }
+  sections.push_back(std::move(environment));
+  if (!comparison.endings.empty()) {
+    sections.push_back({"outcomes", "Outcomes", {}, {endings_table(comparison)}, {}});
+  }
+  if (!comparison.scores.empty()) {
+    sections.push_back({"scores", "Scores", {}, {scores_table(comparison)}, {}});
+  }
+  if (!comparison.samples.empty()) {
+    Section samples{"samples", "Times and memory", {}, {samples_table(comparison)}, {}};
+    if (std::string note = noise_note(comparison); !note.empty()) samples.paragraphs = {note};
+    sections.push_back(std::move(samples));
+  }
+  const auto& missing = comparison.not_compared;
+  if (missing.empty()) return sections;
+  const auto n_named = static_cast<std::ptrdiff_t>(std::min(missing.size(), kMaxNamed));
+  Section rest{
+      "not-compared", "Not compared", {missing.begin(), missing.begin() + n_named}, {}, {}};
+  if (missing.size() > kMaxNamed) {
+    rest.paragraphs.push_back("and " + std::to_string(missing.size() - kMaxNamed) +
+                              " more; --json names all");
+  }
+  sections.push_back(std::move(rest));
+  return sections;
+}
+
+struct Conclusion {
+  std::string word;
+  Tone tone;
+  std::string sentence;
+};
+
+Conclusion conclude(const Comparison& comparison) {
+  const int worse = comparison.count(Change::kRegression);
+  const int better = comparison.count(Change::kImprovement);
+  Conclusion conclusion = worse > 0    ? Conclusion{"✗ REGRESSION", Tone::kBad, ""}
+                          : better > 0 ? Conclusion{"✓ IMPROVEMENT", Tone::kGood, ""}
+                                       : Conclusion{"= NOT SEPARABLE", Tone::kMuted, ""};
+  conclusion.sentence = comparison.now.profile_name + ", run " + comparison.now.id.substr(0, 8) +
+                        " against " + comparison.base.id.substr(0, 8) + ": " +
+                        counted(worse, "regression", "regressions") + ", " +
+                        counted(better, "improvement", "improvements") + " in " +
+                        counted(comparison.n_tests, "test", "tests") + " that could show one";
+  if (!comparison.not_compared.empty()) {
+    conclusion.sentence += "; " + std::to_string(comparison.not_compared.size()) + " not compared";
+  }
+  conclusion.sentence += ".";
+  return conclusion;
 }
 
 }  // namespace
 
 std::string comparison_text(const Comparison& comparison, bool colour) {
-  std::string out = "Environment\n";
-  if (comparison.environment.empty()) {
-    out += "  the same checkpoint, settings, machine and build\n";
-  } else {
-    out += terminal_table(environment_table(comparison), colour);
-  }
-  if (!comparison.scores.empty()) {
-    out += "\nScores\n" + terminal_table(scores_table(comparison), colour);
-  }
-  if (!comparison.samples.empty()) {
-    out += "\nTimes and memory\n" + terminal_table(samples_table(comparison), colour);
-  }
-  const bool time_changed =
-      std::any_of(comparison.samples.begin(), comparison.samples.end(),
-                  [](const auto& line) { return line.test.change != Change::kNotSeparable; });
-  if (time_changed) {
-    out +=
-        "  The answers of a launch share its conditions: repeat both runs before you believe a "
-        "change of times.\n";
-  }
-  const auto& missing = comparison.not_compared;
-  if (!missing.empty()) {
-    out += "\nNot compared\n";
-    for (size_t i = 0; i < missing.size() && i < kMaxNamed; ++i) {
-      out += "  " + clean_line(missing[i]) + "\n";
+  std::string out;
+  for (const Section& section : sections_of(comparison)) {
+    out += section.title + "\n";
+    for (const Table& table : section.tables) out += terminal_table(table, colour);
+    for (const std::string& paragraph : section.paragraphs) {
+      out += "  " + clean_line(paragraph) + "\n";
     }
-    if (missing.size() > kMaxNamed) {
-      out += "  and " + std::to_string(missing.size() - kMaxNamed) + " more; --json names all\n";
-    }
+    out += "\n";
   }
-  const int worse = comparison.count(Change::kRegression);
-  const int better = comparison.count(Change::kImprovement);
-  out += "\n";
-  out += worse > 0    ? terminal_text("✗ REGRESSION", Tone::kBad, colour)
-         : better > 0 ? terminal_text("✓ IMPROVEMENT", Tone::kGood, colour)
-                      : terminal_text("= NOT SEPARABLE", Tone::kMuted, colour);
-  out += "  " + clean_line(comparison.now.profile_name) + ", run " +
-         clean_line(comparison.now.id.substr(0, 8)) + " against " +
-         clean_line(comparison.base.id.substr(0, 8)) + ": " +
-         counted(worse, "regression", "regressions") + ", " +
-         counted(better, "improvement", "improvements") + " in " +
-         counted(comparison.n_tests, "test", "tests") + " that could show one";
-  if (!missing.empty()) {
-    out += "; " + std::to_string(missing.size()) + " not compared";
-  }
-  return out + ".\n";
+  const Conclusion conclusion = conclude(comparison);
+  return out + terminal_text(conclusion.word, conclusion.tone, colour) + "  " +
+         clean_line(conclusion.sentence) + "\n";
+}
+
+std::string comparison_markdown(const Comparison& comparison) {
+  const Conclusion conclusion = conclude(comparison);
+  std::string out = "# " + conclusion.word + "\n\n" + escape_markdown(conclusion.sentence) + "\n\n";
+  for (const Section& section : sections_of(comparison)) out += markdown_section(section);
+  return out;
 }
 
 }  // namespace ds4::reports

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "reports/figures/format.h"
+#include "reports/published/published.h"
 
 namespace ds4::reports {
 namespace {
@@ -19,13 +20,6 @@ Tone tone_of(Decision decision) {
       return Tone::kUnsure;
   }
   return Tone::kPlain;
-}
-
-std::string gate_name(const GateResult& result) {
-  std::string name =
-      result.suite.empty() ? result.gate.figure : result.suite + " " + result.gate.figure;
-  for (const auto& [tag, value] : result.gate.tags) name += " " + tag + "=" + value;
-  return name;
 }
 
 }  // namespace
@@ -58,7 +52,7 @@ Section verdict_section(PageContext& context) {
   Section section{"verdict", "Gates", {}, {}, {}};
   const Verdict& verdict = context.page.verdict;
   if (verdict.gates.empty()) return section;
-  Table table{"Each gate of the profile, held against what was measured.", {}, {}};
+  Table table{"Each gate, held against what was measured.", {}, {}};
   table.columns = {{"verdict"}, {"gate"}};
   if (context.many_cells()) table.columns.push_back({"cell"});
   table.columns.insert(
@@ -67,7 +61,7 @@ Section verdict_section(PageContext& context) {
   for (const GateResult& gate : verdict.gates) {
     std::vector<TableCell> row = {
         {std::string(sign(gate.decision)) + " " + word(gate.decision), tone_of(gate.decision)},
-        {gate_name(gate)}};
+        {(gate.suite.empty() ? "" : gate.suite + " ") + gate_name(gate.gate)}};
     if (context.many_cells()) row.push_back({gate.cell_label});
     row.push_back({gate.bound});
     const FigureData* figure = gate.figure ? &**gate.figure : nullptr;
@@ -76,9 +70,20 @@ Section verdict_section(PageContext& context) {
     row.push_back({std::to_string(figure ? figure->n : 0)});
     row.push_back({gate.remark, Tone::kMuted});
     table.rows.push_back(std::move(row));
-    context.figure({gate.cell_key, gate.suite, gate.gate.tags}, gate.gate.figure);
+    if (figure) context.figure({gate.cell_key, gate.suite, gate.gate.tags}, gate.gate.figure);
   }
   section.tables.push_back(std::move(table));
+  return section;
+}
+
+Section published_figures_section(PageContext& context) {
+  Section section{"published", "Beside published figures", {}, {}, {}};
+  for (const Published* published : corresponding(context.run.run)) {
+    Section one = published_section(compare_with_published(*published, context.run));
+    section.tables.insert(section.tables.end(), one.tables.begin(), one.tables.end());
+    section.paragraphs.insert(section.paragraphs.end(), one.paragraphs.begin(),
+                              one.paragraphs.end());
+  }
   return section;
 }
 
@@ -117,12 +122,13 @@ Section method_section(PageContext& context) {
   return section;
 }
 
-Page build_page(Store& store, const std::string& run_id) {
-  const RunData run = load_run(store, run_id, false);
+Page build_page(Store& store, const std::string& run_id, const std::string& profile) {
+  RunData run = load_run(store, run_id, false);
+  if (!profile.empty()) run.run.resolved_profile = profile;
   const Judging judging = judging_of(run.run);
   Page page;
   page.run = run.run;
-  page.verdict = judge(run, judging);
+  page.verdict = judge(run, judging, compare_with_baselines(store, run_id, judging));
   page.cells = run.cells;
   for (const CellRow& cell : run.cells) page.statuses.push_back(cell_status(run, cell));
   page.launches = run.launches;
@@ -133,9 +139,9 @@ Page build_page(Store& store, const std::string& run_id) {
     page.unusual_attempts.back().samples.clear();
   }
   PageContext context{run, judging, store, page};
-  for (const auto build :
-       {verdict_section, run_section, speed_section, memory_section, long_context_section,
-        quality_section, changes_section, outcomes_section, method_section}) {
+  for (const auto build : {verdict_section, run_section, speed_section, memory_section,
+                           long_context_section, quality_section, changes_section,
+                           published_figures_section, outcomes_section, method_section}) {
     Section section = build(context);
     if (section.tables.empty() && section.paragraphs.empty() && section.items.empty()) continue;
     page.sections.push_back(std::move(section));

@@ -105,6 +105,16 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
+std::string escape_xml(std::string_view text) {
+  std::string out = escape_html(text);
+  for (const std::string_view none : {"\xEF\xBF\xBE", "\xEF\xBF\xBF"}) {
+    for (size_t i = out.find(none); i != std::string::npos; i = out.find(none, i)) {
+      out.replace(i, none.size(), kReplacement);
+    }
+  }
+  return out;
+}
+
 std::string escape_markdown(std::string_view text) {
   constexpr std::string_view kMarks = "\\`*_[]|#~$";
   std::string out;

@@ -18,6 +18,9 @@ std::string clean_line(std::string_view text);
 /// clean_text() with & < > " ' as entities: safe in HTML text and in quoted attributes.
 std::string escape_html(std::string_view text);
 
+/// escape_html() for XML 1.0, which has no place for U+FFFE and U+FFFF either.
+std::string escape_xml(std::string_view text);
+
 /// clean_line() with everything escaped that Markdown or HTML inside it would interpret.
 std::string escape_markdown(std::string_view text);
 

@@ -6,7 +6,8 @@ namespace ds4::reports {
 namespace {
 
 void append_table(std::string& out, const Table& table) {
-  out += escape_markdown(table.caption) + "\n\n|";
+  if (!table.caption.empty()) out += escape_markdown(table.caption) + "\n\n";
+  out += "|";
   for (const TableColumn& column : table.columns) out += " " + escape_markdown(column.title) + " |";
   out += "\n|";
   for (const TableColumn& column : table.columns) out += column.number ? "---:|" : "---|";
@@ -35,24 +36,27 @@ void append_item(std::string& out, const Item& item) {
 
 }  // namespace
 
+std::string markdown_section(const Section& section) {
+  std::string out = "## " + escape_markdown(section.title) + "\n\n";
+  for (const Table& table : section.tables) append_table(out, table);
+  // The paragraph that introduces openable items belongs to the HTML page alone.
+  if (section.items.empty()) {
+    for (const std::string& paragraph : section.paragraphs) {
+      out += escape_markdown(paragraph) + "\n\n";
+    }
+  }
+  for (const Item& item : section.items) {
+    if (item.in_markdown) append_item(out, item);
+  }
+  return out;
+}
+
 std::string render_markdown(const Page& page) {
   const Verdict& verdict = page.verdict;
   std::string out = "# " + escape_markdown(page.run.profile_name) + ": " + sign(verdict.decision) +
                     " " + word(verdict.decision) + "\n\n";
   out += escape_markdown(verdict.reason) + " " + escape_markdown(verdict.next_step) + "\n\n";
-  for (const Section& section : page.sections) {
-    out += "## " + escape_markdown(section.title) + "\n\n";
-    for (const Table& table : section.tables) append_table(out, table);
-    // The paragraph that introduces openable items belongs to the HTML page alone.
-    if (section.items.empty()) {
-      for (const std::string& paragraph : section.paragraphs) {
-        out += escape_markdown(paragraph) + "\n\n";
-      }
-    }
-    for (const Item& item : section.items) {
-      if (item.in_markdown) append_item(out, item);
-    }
-  }
+  for (const Section& section : page.sections) out += markdown_section(section);
   out.pop_back();
   return out;
 }

@@ -63,7 +63,8 @@ struct Page {
   std::vector<Section> sections;
 };
 
-/// Reads a run and builds its page. The same rows and version give the same page.
-Page build_page(Store& store, const std::string& run_id);
+/// Reads a run and builds its page. The same rows and version give the same page. With a `profile`
+/// (as RunRow::resolved_profile) the run is judged by that one's gates, not by its own.
+Page build_page(Store& store, const std::string& run_id, const std::string& profile = "");
 
 }  // namespace ds4::reports

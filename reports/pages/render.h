@@ -10,6 +10,8 @@ namespace ds4::reports {
 /// One self-contained file: no script, no request of any kind.
 std::string render_html(const Page& page);
 std::string render_markdown(const Page& page);
+/// One section of it: heading, tables and, unless it has items to open, paragraphs.
+std::string markdown_section(const Section& section);
 /// One object; docs/schema.md describes it. Its `format` rises when a reader must change.
 std::string render_json(const Page& page);
 /// Aligned tables. Colour only on request; words and signs carry the meaning.

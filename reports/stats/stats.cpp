@@ -36,15 +36,36 @@ std::optional<Interval> wilson_interval(double total, int64_t n, double alpha) {
   return Interval{std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
-Interval paired_difference_interval(double sum, double sum_of_squares, int64_t n, double alpha) {
+namespace {
+
+// Centre and standard error of the adjusted Wald interval.
+struct PairedMean {
+  double centre = 0, error = 0;
+};
+
+PairedMean paired_mean(double sum, double sum_of_squares, int64_t n) {
   DS4_CHECK(n > 0 && std::abs(sum) <= static_cast<double>(n) * (1 + 1e-12));
   // Half a case in each of both right, both wrong, lost and gained: two cases, whose differences
   // 0, 0, -1/2 and +1/2 add nothing to the sum and 1 to the squares.
   const double count = static_cast<double>(n) + 2;
   const double centre = sum / count;
   const double variance = (sum_of_squares + 1) / count - centre * centre;
-  const double half = normal_quantile(1 - alpha / 2) * std::sqrt(std::max(0.0, variance) / count);
+  return {centre, std::sqrt(std::max(0.0, variance) / count)};
+}
+
+}  // namespace
+
+Interval paired_difference_interval(double sum, double sum_of_squares, int64_t n, double alpha) {
+  const auto [centre, error] = paired_mean(sum, sum_of_squares, n);
+  const double half = normal_quantile(1 - alpha / 2) * error;
   return {std::max(-1.0, centre - half), std::min(1.0, centre + half)};
+}
+
+double paired_loss_p(double sum, double sum_of_squares, int64_t n, double loss) {
+  DS4_CHECK(loss >= 0);
+  const auto [centre, error] = paired_mean(sum, sum_of_squares, n);
+  if (error == 0) return centre < -loss ? 0 : 1;
+  return normal_upper_tail(-(centre + loss) / error);
 }
 
 NonInferiority paired_non_inferiority(double sum, double sum_of_squares, int64_t n, double margin,

@@ -43,6 +43,10 @@ struct NonInferiority {
 NonInferiority paired_non_inferiority(double sum, double sum_of_squares, int64_t n, double margin,
                                       double alpha = 0.05);
 
+/// One-sided p that the mean of paired differences is below -loss, by the normal test that belongs
+/// to paired_difference_interval(). n >= 1, loss >= 0.
+double paired_loss_p(double sum, double sum_of_squares, int64_t n, double loss);
+
 /// Two gradings of the same items compared (Q. McNemar, Psychometrika 12, 1947, 153-157; mid-p:
 /// M. W. Fagerland et al., BMC Med. Res. Methodol. 13:91, 2013). `only_first` and `only_second`
 /// count the items that just one of the two has right.

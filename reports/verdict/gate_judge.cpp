@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <set>
 
 #include "engine/base/checkpoint_name.h"
 #include "probes/metric.h"
+#include "reports/compare/endings.h"
 #include "reports/figures/format.h"
 #include "reports/outcomes/outcome.h"
 
@@ -21,6 +23,11 @@ bool keeps(const Gate& gate, double value) {
 }
 
 std::string bound_text(const Gate& gate, const std::string& unit) {
+  if (!gate.baseline.empty()) {
+    char share[32];
+    std::snprintf(share, sizeof share, "%g %%", 100 * gate.not_worse_by);
+    return "≤ " + std::string(share) + " worse than " + gate.baseline;
+  }
   std::string text;
   if (gate.min) text = "≥ " + format_value(unit, *gate.min);
   if (gate.max) text += (text.empty() ? "≤ " : " and ≤ ") + format_value(unit, *gate.max);
@@ -81,6 +88,10 @@ class GateJudge {
     result.cell_key = cell_.key;
     result.cell_label = cell_.label;
     result.suite = suite;
+    if (!gate.outcome.empty()) {
+      decide_by_outcome(result);
+      return result;
+    }
     const probes::Metric* metric = probes::find_metric(gate.figure);
     result.bound = bound_text(gate, metric ? std::string(metric->unit) : "");
     const Selection selection{cell_.key, suite, gate.tags};
@@ -106,8 +117,33 @@ class GateJudge {
                       result.remark + ": " + status_.message;
       return result;
     }
-    decide_by_value(**result.figure, missing.n_missing, result);
+    if (!gate.baseline.empty()) {
+      result.relative = true;
+    } else {
+      decide_by_value(**result.figure, missing.n_missing, result);
+    }
     return result;
+  }
+
+  // Every launch counts: that a later one went well does not undo it.
+  void decide_by_outcome(GateResult& result) const {
+    for (const LaunchRow& launch : run_.launches) {
+      if (launch.cell_key != cell_.key || !forbids(result.gate.outcome, launch.outcome)) continue;
+      result.decision = Decision::kFail;
+      result.remark = "launch " + std::to_string(launch.number) + " ended in " + launch.outcome;
+      if (!launch.phase.empty()) result.remark += " (" + launch.phase + ")";
+      result.reason = result.remark + (launch.message.empty() ? "" : ": " + launch.message);
+      return;
+    }
+    if (status_.complete()) {
+      result.decision = Decision::kPass;
+      result.reason =
+          std::to_string(status_.n_launches) +
+          (status_.n_launches == 1 ? " launch ended otherwise" : " launches ended otherwise");
+      return;
+    }
+    result.unmeasured = true;
+    result.reason = ended(status_) + " before all of its cases were answered";
   }
 
   // Cases without an answer: a failure of what we measure breaks the gate; an interrupted run only

@@ -17,6 +17,13 @@ Judging judging_of(const RunRow& run) {
       j.at("tags").get_to(gate.tags);
       if (j.contains("min")) gate.min = j.at("min").get<double>();
       if (j.contains("max")) gate.max = j.at("max").get<double>();
+      if (j.contains("floor")) {  // as much as the machine has less what must stay free
+        const auto machine = nlohmann::json::parse(run.machine);
+        gate.max = machine.at("memory_bytes").get<double>() - j.at("floor").get<double>();
+      }
+      gate.baseline = j.value("baseline", "");
+      gate.not_worse_by = j.value("not_worse_by", 0.0);
+      gate.outcome = j.value("outcome", "");
       j.at("min_n").get_to(gate.min_n);
       j.at("source").get_to(gate.source);
       judging.gates.push_back(std::move(gate));
@@ -33,6 +40,13 @@ Judging judging_of(const RunRow& run) {
                 "the stored profile of run " + run.id + " cannot be read: " + e.what(),
                 "The database was changed after it was written; restore it from a copy.");
   }
+}
+
+std::string gate_name(const Gate& gate) {
+  if (!gate.outcome.empty()) return "no " + gate.outcome;
+  std::string name = gate.figure;
+  for (const auto& [tag, value] : gate.tags) name += " " + tag + "=" + value;
+  return name;
 }
 
 }  // namespace ds4::reports

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "engine/base/checkpoint_name.h"
+#include "engine/base/error.h"
 #include "probes/metric.h"
 #include "reports/verdict/gate_judge.h"
+#include "reports/verdict/relative_gates.h"
 
 namespace ds4::reports {
 namespace {
@@ -13,10 +15,14 @@ namespace {
 // metric of the whole cell. None when no case of the cell is what the gate is about.
 std::vector<std::string> judged_suites(const Gate& gate, const RunData& run, const CellRow& cell,
                                        const Judging& judging) {
+  if (!gate.outcome.empty()) return {""};
   std::vector<std::string> candidates;
+  const probes::Metric* metric = probes::find_metric(gate.figure);
   if (!gate.suite.empty()) {
     candidates = {gate.suite};
-  } else if (probes::find_metric(gate.figure)) {
+  } else if (metric && metric->of_attempt && !gate.baseline.empty()) {
+    candidates = suites_of(run, cell.key);  // answers of two suites are not compared as one
+  } else if (metric) {
     candidates = {""};
   } else {
     for (const std::string& suite : suites_of(run, cell.key)) {
@@ -82,7 +88,7 @@ std::string advise(const Verdict& verdict, const RunData& run, bool interrupted)
   for (const GateResult& gate : verdict.gates) {
     if (gate.decision == Decision::kPass) continue;
     return "ds4-sweep show " + id + (gate.suite.empty() ? "" : " " + gate.suite) +
-           " opens the cases behind " + gate.gate.figure + ".";
+           " opens the cases behind " + gate_name(gate.gate) + ".";
   }
   return "ds4-sweep show " + id + " opens every case.";
 }
@@ -113,7 +119,22 @@ const char* sign(Decision decision) {
   return "";
 }
 
-Verdict judge(const RunData& run, const Judging& judging) {
+Baselines compare_with_baselines(Store& store, const std::string& run_id, const Judging& judging) {
+  Baselines baselines;
+  for (const Gate& gate : judging.gates) {
+    if (gate.baseline.empty() || baselines.contains(gate.baseline)) continue;
+    BaselineComparison& entry = baselines[gate.baseline];
+    try {
+      entry.comparison = compare_runs(store, "baseline:" + gate.baseline, store, run_id, {});
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUsage) throw;
+      entry.missing = std::string(error.what()) + ". " + error.hint();
+    }
+  }
+  return baselines;
+}
+
+Verdict judge(const RunData& run, const Judging& judging, const Baselines& baselines) {
   Verdict verdict;
   verdict.n_cells = static_cast<int>(run.cells.size());
   bool interrupted = false;
@@ -140,6 +161,7 @@ Verdict judge(const RunData& run, const Judging& judging) {
       verdict.gates.push_back(std::move(result));
     }
   }
+  judge_against_baselines(verdict.gates, baselines);
   const auto any = [&](Decision decision) {
     return std::any_of(verdict.gates.begin(), verdict.gates.end(),
                        [&](const GateResult& gate) { return gate.decision == decision; });

@@ -8,16 +8,21 @@
 #include <string>
 #include <vector>
 
+#include "reports/compare/comparison.h"
 #include "reports/figures/figure.h"
 
 namespace ds4::reports {
 
-/// A bound as the run recorded it (profiles::Gate, read from the stored profile).
+/// What a run must keep, as it recorded it (profiles::Gate, read from the stored profile): bounds
+/// of a figure, a baseline's figure, or the absence of an outcome.
 struct Gate {
-  std::string suite;  // "" = every suite
-  std::string figure;
+  std::string suite;   // "" = every suite
+  std::string figure;  // "" with `outcome`
   std::map<std::string, std::string> tags;
   std::optional<double> min, max;
+  std::string baseline;     // not "": no worse than that run's figure
+  double not_worse_by = 0;  // by more than this share of it, or of 1 for a score
+  std::string outcome;      // "oom", "watchdog", "failure", "invalid": no launch may end so
   int64_t min_n = 1;
   std::string source;  // "profiles/tiny.toml:41"
 };
@@ -42,6 +47,9 @@ enum class Decision { kPass, kFail, kInconclusive };
 const char* word(Decision decision);  // "PASS", "FAIL", "INCONCLUSIVE"
 const char* sign(Decision decision);  // "✓", "✗", "?"
 
+/// "exact length=512", "decode_rate", "no oom": a gate by what it is about.
+std::string gate_name(const Gate& gate);
+
 struct GateResult {
   Gate gate;
   std::string cell_key, cell_label;
@@ -52,6 +60,7 @@ struct GateResult {
   std::string remark;  // what the value and the bound alone do not say; "" when nothing
   std::optional<Figure> figure;
   bool unmeasured = false;  // decided by what is missing, not by a number
+  bool relative = false;    // left for judge_against_baselines()
 };
 
 struct Verdict {
@@ -67,6 +76,16 @@ struct Verdict {
   int exit_code() const;
 };
 
-Verdict judge(const RunData& run, const Judging& judging);
+/// A run that gates name, compared with the one to judge; or why there is nothing to compare.
+struct BaselineComparison {
+  std::optional<Comparison> comparison;
+  std::string missing;
+};
+using Baselines = std::map<std::string, BaselineComparison>;  // by name
+
+/// Compares a run with every baseline that its gates name.
+Baselines compare_with_baselines(Store& store, const std::string& run_id, const Judging& judging);
+
+Verdict judge(const RunData& run, const Judging& judging, const Baselines& baselines = {});
 
 }  // namespace ds4::reports

@@ -6,6 +6,7 @@
 
 #include "probes/metric.h"
 #include "profiles/schema/profile.h"
+#include "reports/published/published.h"
 #include "reports/store/store.h"
 #include "runners/cli/verbs.h"
 #include "runners/targets/registry.h"
@@ -63,25 +64,32 @@ Rows list_runs(const Common& common) {
   return rows;
 }
 
+Rows list_published(const Common&) {
+  Rows rows;
+  for (const reports::Published& run : reports::published_runs()) {
+    rows.emplace_back(run.name, run.what + "; " + run.hardware);
+  }
+  return rows;
+}
+
 struct Kind {
   const char* name;
   Rows (*rows)(const Common&);
 };
-constexpr Kind kKinds[] = {{"suites", list_suites},
-                           {"targets", list_targets},
-                           {"metrics", list_metrics},
-                           {"profiles", list_profiles},
-                           {"runs", list_runs}};
+constexpr Kind kKinds[] = {{"suites", list_suites},       {"targets", list_targets},
+                           {"metrics", list_metrics},     {"profiles", list_profiles},
+                           {"published", list_published}, {"runs", list_runs}};
 
 }  // namespace
 
 void add_list(CLI::App& app, Common& common) {
   auto kind = std::make_shared<std::string>();
-  CLI::App* verb = app.add_subcommand("list", "List suites, targets, metrics, profiles or runs");
+  CLI::App* verb = app.add_subcommand(
+      "list", "List suites, targets, metrics, profiles, published figures or runs");
   verb->footer("Examples:\n  ds4-sweep list suites\n  ds4-sweep list runs --json");
-  verb->add_option("KIND", *kind, "suites, targets, metrics, profiles or runs")
+  verb->add_option("KIND", *kind, "suites, targets, metrics, profiles, published or runs")
       ->required()
-      ->check(CLI::IsMember({"suites", "targets", "metrics", "profiles", "runs"}));
+      ->check(CLI::IsMember({"suites", "targets", "metrics", "profiles", "published", "runs"}));
   verb->add_option("--db", common.db, "Database file (runs)")
       ->envname("DS4_SWEEP_DB")
       ->capture_default_str();

@@ -6,8 +6,11 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "profiles/schema/plan.h"
+#include "reports/pages/checks.h"
 #include "reports/pages/page.h"
 #include "reports/pages/render.h"
+#include "runners/cli/ci_files.h"
 #include "runners/cli/console.h"
 #include "runners/cli/verbs.h"
 #include "runners/outcome/unfinished.h"
@@ -24,9 +27,19 @@ constexpr Format kFormats[] = {{"html", reports::render_html},
                                {"json", reports::render_json}};
 
 struct ReportOptions {
-  std::string run = "latest", output;
+  std::string run = "latest", output, gates;
+  bool exit_code = false;
+  CiFiles ci;
   std::vector<std::string> formats;
 };
+
+// The stored profile with the gates of a file added, "" without a file: build_page()'s `profile`.
+std::string profile_with_gates(const reports::RunRow& run, const std::string& path) {
+  if (path.empty()) return "";
+  profiles::Cell cell = profiles::cell_from_json(run.resolved_profile);
+  profiles::add_gates(cell.profile, path);
+  return profiles::cell_to_json(cell);
+}
 
 void write_formats(const reports::Page& page, const ReportOptions& options) {
   for (const std::string& wanted : options.formats) {
@@ -53,6 +66,7 @@ void add_report(CLI::App& app, Common& common) {
   verb->footer(
       "Examples:\n"
       "  ds4-sweep report latest                     the verdict table on the terminal\n"
+      "  ds4-sweep report latest --gates nightly.toml --exit-code\n"
       "  ds4-sweep report latest -o out              write out/report.html, .md and .json\n"
       "  ds4-sweep report 3f2a --format md -o -      Markdown to standard output");
   verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")
@@ -64,11 +78,20 @@ void add_report(CLI::App& app, Common& common) {
   verb->add_option("--format", options->formats, "html, md, json (default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember({"html", "md", "json"}));
+  verb->add_option("--gates", options->gates,
+                   "File of [[gate]]s to judge by, beside the profile's (docs/gates.md)");
+  add_ci_flags(verb, options->ci);
+  verb->add_flag("--exit-code", options->exit_code,
+                 "Exit as `run` would: 1 when a gate failed, 4 when one could not be decided");
   verb->add_flag("--no-color", common.no_color, "No colours");
   verb->callback([options, &common] {
     runners::outcome::settle_unfinished(std::filesystem::path(common.db));
     const auto store = reports::Store::open_read_only(common.db);
-    const reports::Page page = reports::build_page(*store, store->run(options->run).id);
+    const reports::RunRow run = store->run(options->run);
+    const reports::Page page =
+        reports::build_page(*store, run.id, profile_with_gates(run, options->gates));
+    write_ci_files(options->ci, reports::checks_of(page), reports::render_markdown(page));
+    if (options->exit_code) common.exit_code = page.verdict.exit_code();
     if (options->output.empty() && options->formats.empty()) {
       std::fputs(reports::render_terminal(page, use_colour(STDOUT_FILENO, common)).c_str(), stdout);
       return;

@@ -8,9 +8,11 @@
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/units.h"
+#include "reports/pages/checks.h"
 #include "reports/pages/page.h"
 #include "reports/pages/render.h"
 #include "runners/box_lock.h"
+#include "runners/cli/ci_files.h"
 #include "runners/cli/console.h"
 #include "runners/cli/verbs.h"
 #include "runners/outcome/unfinished.h"
@@ -25,9 +27,10 @@ constexpr int kInterruptedExit = 130;
 struct RunOptions {
   std::string profile, run;
   std::vector<std::string> set;
-  std::string output, shard, sweep_id;
+  std::string output, gates, shard, sweep_id;
   bool force = false, no_lock = false;
   std::string wait = "0s";
+  CiFiles ci;
 };
 
 // The machine for this run alone, where it is to be measured.
@@ -87,6 +90,7 @@ void execute_and_report(reports::Store& store, const std::string& run_id, const 
   }
   const reports::Page page = reports::build_page(store, run_id);
   const std::filesystem::path folder = write_reports(page, run_id, common, options.output);
+  write_ci_files(options.ci, reports::checks_of(page), reports::render_markdown(page));
   if (common.json) {
     std::puts(reports::render_json(page).c_str());
   } else {
@@ -113,6 +117,7 @@ void add_run_flags(CLI::App* verb, RunOptions& options, Common& common) {
       ->capture_default_str();
   verb->add_option("-o,--output", options.output,
                    "Folder for the reports (default: beside the database)");
+  add_ci_flags(verb, options.ci);
   verb->add_flag("--json", common.json, "Print the result as one JSON object");
   verb->add_option("--wait", options.wait, "How long to wait for another run to leave the machine")
       ->capture_default_str();
@@ -132,6 +137,7 @@ void add_run(CLI::App& app, Common& common) {
       "Examples:\n"
       "  ds4-sweep run profiles/tiny.toml\n"
       "  ds4-sweep run profiles/tiny.toml --set engine.kv_dtype=bf16 --json\n"
+      "  ds4-sweep run profiles/tiny.toml --gates nightly.toml\n"
       "  ds4-sweep run profiles/tiny-family.toml --shard 2/3 --sweep-id night-12\n"
       "Ctrl-C keeps everything measured; `ds4-sweep resume latest` finishes the run.");
   verb->add_option("PROFILE", options->profile, "Profile file (TOML)")->required();
@@ -141,10 +147,13 @@ void add_run(CLI::App& app, Common& common) {
   verb->add_option("--sweep-id", options->sweep_id,
                    "Name of this execution of the sweep, the same for all its shards")
       ->envname("DS4_SWEEP_ID");
+  verb->add_option("--gates", options->gates,
+                   "File of [[gate]]s to keep beside the profile's (recorded; docs/gates.md)");
   add_run_flags(verb, *options, common);
   verb->callback([options, &common] {
-    const profiles::Plan plan =
-        profiles::make_plan(profiles::load_profile(options->profile, options->set));
+    profiles::Profile profile = profiles::load_profile(options->profile, options->set);
+    if (!options->gates.empty()) profiles::add_gates(profile, options->gates);
+    const profiles::Plan plan = profiles::make_plan(profile);
     const runners::Shard shard = runners::parse_shard(options->shard, options->sweep_id);
     runners::check_plan(runners::own_cells(plan, shard));
     const auto lock = lock_machine(*options, fills_the_machine(plan));

@@ -240,6 +240,12 @@ Cell random_cell(uint32_t seed) {
   gate.has_max = !gate.has_min;
   if (gate.has_min) gate.min = random.real();
   if (gate.has_max) gate.max = random.real();
+  if (random.below(2) == 1) gate.floor = 1 + random.below(1 << 20);
+  if (random.below(2) == 1) {
+    gate.baseline = "b" + random.text();
+    gate.not_worse_by = random.real();
+  }
+  gate.outcome = random.text();
   gate.min_n = 1 + random.below(100);
   gate.source = random.text();
   p.gates = {gate};
@@ -306,6 +312,10 @@ void expect_equal(const Cell& a, const Cell& b) {
   EXPECT_EQ(p.gates[0].has_max, q.gates[0].has_max);
   EXPECT_EQ(p.gates[0].min, q.gates[0].min);
   EXPECT_EQ(p.gates[0].max, q.gates[0].max);
+  EXPECT_EQ(p.gates[0].floor, q.gates[0].floor);
+  EXPECT_EQ(p.gates[0].baseline, q.gates[0].baseline);
+  EXPECT_EQ(p.gates[0].not_worse_by, q.gates[0].not_worse_by);
+  EXPECT_EQ(p.gates[0].outcome, q.gates[0].outcome);
   EXPECT_EQ(p.gates[0].min_n, q.gates[0].min_n);
   EXPECT_EQ(p.gates[0].source, q.gates[0].source);
   EXPECT_EQ(p.cell_timeout_s, q.cell_timeout_s);

@@ -180,7 +180,7 @@ TEST_F(CompareTest, NamesCasesWithoutACounterpart) {
               ElementsAre("needle/c5: the prompts differ", "needle/c39: answered only in base",
                           "needle/c3: has a verdict only in base"));
   EXPECT_EQ(exact(comparison).difference.n, kCases - 3);
-  EXPECT_EQ(sample(comparison, "ttft").now_samples.size(), static_cast<size_t>(kCases - 2));
+  EXPECT_EQ(sample(comparison, "ttft").n_now(), static_cast<size_t>(kCases - 2));
 }
 
 TEST_F(CompareTest, RefusesWhatAnotherScorerGradedAndRunsThatShareNothing) {

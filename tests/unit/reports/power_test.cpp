@@ -9,8 +9,8 @@
 #include <random>
 #include <vector>
 
-#include "reports/stats/bootstrap.h"
 #include "reports/stats/holm.h"
+#include "reports/stats/launches.h"
 #include "reports/stats/ranks.h"
 #include "reports/stats/stats.h"
 
@@ -125,13 +125,13 @@ TEST(NonInferiority, IsRarelyShownOfALossOfTheMargin) {
   EXPECT_GT(shown(0), 0.7);
 }
 
-TEST(Bootstrap, RatioCoversTheTruthAsOftenAsItSays) {
+TEST(RatioOfMedians, CoversTheTruthAsOftenAsItSays) {
   Source source;
   constexpr int kExperiments = 500;
   int covered = 0;
   for (int i = 0; i < kExperiments; ++i) {
-    const auto interval =
-        bootstrap_median_ratio(source.times(25, 0.2), source.times(25, 0.2, std::log(1.1)));
+    const auto interval = launch_ratio_interval(
+        {source.times(25, 0.2)}, {source.times(25, 0.2, std::log(1.1))}, {.noise = 0});
     covered += interval->lo <= 1.1 && 1.1 <= interval->hi;
   }
   EXPECT_NEAR(static_cast<double>(covered) / kExperiments, 0.95, 0.03);

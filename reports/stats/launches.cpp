@@ -1,0 +1,182 @@
+#include "reports/stats/launches.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "engine/base/check.h"
+#include "reports/stats/generator.h"
+#include "reports/stats/normal.h"
+#include "reports/stats/student.h"
+
+namespace ds4::reports {
+namespace {
+
+constexpr size_t kResamples = 2000;      // for percentiles
+constexpr size_t kErrorResamples = 200;  // for a standard deviation: known to 5 %
+
+bool usable(const Launches& launches) {
+  return !launches.empty() && std::all_of(launches.begin(), launches.end(), [](const auto& values) {
+    return !values.empty() && *std::min_element(values.begin(), values.end()) > 0;
+  });
+}
+
+double pooled_median(const Launches& launches) {
+  std::vector<double> all;
+  for (const auto& values : launches) all.insert(all.end(), values.begin(), values.end());
+  return median_in_place(all);
+}
+
+// Logarithms of a side's medians, launch by launch.
+struct LogMedians {
+  double mean = 0;
+  double variance_of_mean = 0;  // of k medians, divided by k
+  double degrees = 0;           // k - 1
+};
+
+LogMedians log_medians(const Launches& launches) {
+  const double k = static_cast<double>(launches.size());
+  std::vector<double> logs;
+  for (const auto& values : launches) logs.push_back(std::log(*median(values)));
+  LogMedians result;
+  for (const double x : logs) result.mean += x / k;
+  for (const double x : logs) {
+    result.variance_of_mean += (x - result.mean) * (x - result.mean) / (k - 1) / k;
+  }
+  result.degrees = k - 1;
+  return result;
+}
+
+// Draws log(median) of resamples of one side.
+class SideResampler {
+ public:
+  // Sorted first: the interval must not depend on the order in which launches and values came.
+  explicit SideResampler(const Launches& launches) : launches_(launches) {
+    for (auto& values : launches_) std::sort(values.begin(), values.end());
+    std::sort(launches_.begin(), launches_.end());
+  }
+
+  double over_launches(Generator& generator) {
+    drawn_.clear();
+    for (size_t i = 0; i < launches_.size(); ++i) {
+      const auto& values = launches_[generator.below(launches_.size())];
+      drawn_.insert(drawn_.end(), values.begin(), values.end());
+    }
+    return std::log(median_in_place(drawn_));
+  }
+
+  /// Samples drawn within each launch, and the launches moved by the assumed spread.
+  double within_launches(Generator& generator, double noise) {
+    drawn_.clear();
+    for (const auto& values : launches_) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        drawn_.push_back(values[generator.below(values.size())]);
+      }
+    }
+    const double moved = noise / std::sqrt(static_cast<double>(launches_.size()));
+    return std::log(median_in_place(drawn_)) + moved * generator.normal();
+  }
+
+ private:
+  Launches launches_;
+  std::vector<double> drawn_;
+};
+
+// Logarithms of the ratios of n resamples.
+std::vector<double> draw_ratios(size_t n, const Launches& base, const Launches& now, bool measured,
+                                double noise) {
+  Generator generator;
+  SideResampler before(base), after(now);
+  const auto draw = [&](SideResampler& side) {
+    return measured ? side.over_launches(generator) : side.within_launches(generator, noise);
+  };
+  std::vector<double> draws(n);
+  for (double& value : draws) {
+    const double reference = draw(before);
+    value = draw(after) - reference;
+  }
+  return draws;
+}
+
+Interval percentiles(std::vector<double>& draws, double tail) {
+  std::sort(draws.begin(), draws.end());
+  const auto skip = static_cast<size_t>(static_cast<double>(draws.size()) * tail);
+  return {std::exp(draws[skip]), std::exp(draws[draws.size() - 1 - skip])};
+}
+
+double deviation(std::span<const double> values) {
+  double mean = 0, squares = 0;
+  for (const double x : values) mean += x / static_cast<double>(values.size());
+  for (const double x : values) squares += (x - mean) * (x - mean);
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+// Both sides repeated: what their medians say about the spread between launches.
+struct Welch {
+  double change = 0, variance = 0, degrees = 1;
+};
+
+Welch welch(const Launches& base, const Launches& now) {
+  const LogMedians b = log_medians(base), n = log_medians(now);
+  Welch result;
+  result.change = n.mean - b.mean;
+  result.variance = b.variance_of_mean + n.variance_of_mean;
+  if (result.variance > 0) {
+    result.degrees = result.variance * result.variance /
+                     (b.variance_of_mean * b.variance_of_mean / b.degrees +
+                      n.variance_of_mean * n.variance_of_mean / n.degrees);
+  }
+  return result;
+}
+
+bool repeated(const Launches& base, const Launches& now) {
+  return base.size() > 1 && now.size() > 1;
+}
+
+}  // namespace
+
+std::optional<LaunchTest> launch_test(const Launches& base, const Launches& now,
+                                      const LaunchSettings& settings, double ratio) {
+  DS4_CHECK(settings.noise >= 0 && ratio > 0);
+  if (!usable(base) || !usable(now)) return std::nullopt;
+  LaunchTest result;
+  result.measured = repeated(base, now);
+  if (result.measured) {
+    const Welch test = welch(base, now);
+    const double beyond = std::abs(test.change - std::log(ratio));
+    result.error = std::sqrt(test.variance);
+    // Launches all alike: what differs, differs always.
+    result.p = test.variance > 0 ? student_two_sided(beyond / result.error, test.degrees)
+               : beyond > 0      ? 0
+                                 : 1;
+    return result;
+  }
+  const auto draws = draw_ratios(kErrorResamples, base, now, false, 0);
+  const double assumed =
+      settings.noise * settings.noise *
+      (1 / static_cast<double>(base.size()) + 1 / static_cast<double>(now.size()));
+  const double within = deviation(draws);
+  result.error = std::sqrt(within * within + assumed);
+  const double beyond = std::abs(std::log(pooled_median(now) / pooled_median(base) / ratio));
+  result.p = beyond == 0 ? 1 : 2 * normal_upper_tail(beyond / result.error);
+  return result;
+}
+
+std::optional<Interval> launch_ratio_interval(const Launches& base, const Launches& now,
+                                              const LaunchSettings& settings) {
+  DS4_CHECK(settings.noise >= 0 && settings.alpha > 0 && settings.alpha < 1);
+  if (!usable(base) || !usable(now)) return std::nullopt;
+  for (const Launches* side : {&base, &now}) {
+    if (side->size() == 1 && side->front().size() == 1) return std::nullopt;
+  }
+  const bool measured = repeated(base, now);
+  std::vector<double> draws = draw_ratios(kResamples, base, now, measured, settings.noise);
+  if (!measured) return percentiles(draws, settings.alpha / 2);
+  // Draws of k launches vary too little by (k - 1) / k, and their spread is itself estimated.
+  const double k = static_cast<double>(std::min(base.size(), now.size()));
+  const double width =
+      student_quantile(settings.alpha, welch(base, now).degrees) * std::sqrt(k / (k - 1));
+  return percentiles(draws, normal_upper_tail(width));
+}
+
+}  // namespace ds4::reports
