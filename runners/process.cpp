@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -39,9 +40,9 @@ void close_fd(int& fd) {
 }
 
 // Runs in the child between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become_child(pid_t parent, const Pipe& input, const Pipe& protocol,
+[[noreturn]] void become_child(pid_t parent, bool outlives, const Pipe& input, const Pipe& protocol,
                                const Pipe& log, char* const* argv) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (!outlives) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before PDEATHSIG was armed
   ::setpgid(0, 0);
   // dup2 clears O_CLOEXEC; move the protocol end first, since its number may be 0, 1 or 2 of ours.
@@ -63,8 +64,8 @@ void close_fd(int& fd) {
 }  // namespace
 
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments, std::string_view input,
-                           OnLog on_log)
-    : input_(input), on_log_(std::move(on_log)) {
+                           OnLog on_log, ChildOptions options)
+    : options_(options), input_(input), on_log_(std::move(on_log)) {
   std::vector<char*> argv{const_cast<char*>("ds4-sweep")};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -80,7 +81,9 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments, std::strin
   }
   const pid_t parent = ::getpid();
   pid_ = ::fork();
-  if (pid_ == 0) become_child(parent, in, protocol, log, argv.data());
+  if (pid_ == 0) become_child(parent, options.outlives_us, in, protocol, log, argv.data());
+  // Also here: whoever is told the number next must find the group made.
+  if (pid_ > 0) ::setpgid(pid_, pid_);
   close_fd(in.read_end);
   close_fd(protocol.write_end);
   close_fd(log.write_end);
@@ -138,23 +141,32 @@ void ChildProcess::feed_input() {
     if (n <= 0) break;  // EPIPE: the child is gone; its end is reported by the protocol pipe
     input_.erase(0, static_cast<size_t>(n));
   }
-  close_fd(input_fd_);
+  if (!options_.keep_input || !input_.empty()) close_fd(input_fd_);
 }
 
-ChildProcess::Wait ChildProcess::wait_line(milliseconds timeout, std::string& line) {
+void ChildProcess::send(std::string_view text) {
+  if (input_fd_ < 0) return;  // it is gone
+  input_ += text;
+  feed_input();
+}
+
+ChildProcess::Wait ChildProcess::wait_line(milliseconds timeout, std::string& line, int other) {
   const auto deadline = steady_clock::now() + timeout;
   while (true) {
     if (take_line(line)) return Wait::kLine;
     if (protocol_fd_ < 0) return Wait::kEnded;
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
-    if (left.count() <= 0) return Wait::kTimeout;
-    std::array<pollfd, 3> fds{
-        {{protocol_fd_, POLLIN, 0}, {log_fd_, POLLIN, 0}, {input_fd_, POLLOUT, 0}}};
-    const int ready =
-        ::poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left.count(), 60000)));
+    std::array<pollfd, 4> fds{{{protocol_fd_, POLLIN, 0},
+                               {log_fd_, POLLIN, 0},
+                               {input_.empty() && options_.keep_input ? -1 : input_fd_, POLLOUT, 0},
+                               {other, POLLIN, 0}}};
+    const int ready = ::poll(fds.data(), fds.size(),
+                             static_cast<int>(std::clamp<int64_t>(left.count(), 0, 60000)));
     if (ready < 0 && errno == EINTR) return Wait::kInterrupted;
+    if (ready == 0 && left.count() <= 0) return Wait::kTimeout;
     if (fds[1].revents) drain_log();
     if (fds[2].revents) feed_input();
+    if (!fds[0].revents && fds[3].revents) return Wait::kInterrupted;
     if (!fds[0].revents) continue;
     std::array<char, 65536> bytes;
     const ssize_t n = ::read(protocol_fd_, bytes.data(), bytes.size());

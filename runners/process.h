@@ -19,9 +19,15 @@ struct Exit {
   int signal = 0;  // the signal that killed it
 };
 
+struct ChildOptions {
+  bool outlives_us = false;  // no PDEATHSIG: it hears of our death by the end of its input
+  bool keep_input = false;   // its input stays open behind `input`, for send()
+};
+
 /// A child running `/proc/self/exe ARGS`, with `input` on its standard input, protocol lines on its
 /// descriptor kProtocolFd and everything it prints on a log pipe. It gets SIGKILL when this process
-/// dies (PDEATHSIG), and its own process group, so that Ctrl-C reaches us alone.
+/// dies (PDEATHSIG, unless it outlives us), and its own process group, so that Ctrl-C reaches us
+/// alone.
 /// Start and use it from the main thread: PDEATHSIG follows the thread that forked.
 class ChildProcess {
  public:
@@ -31,22 +37,29 @@ class ChildProcess {
   /// Sees everything the child prints, as it is read.
   using OnLog = std::function<void(std::string_view bytes)>;
 
-  ChildProcess(const std::vector<std::string>& arguments, std::string_view input,
-               OnLog on_log = {});
+  ChildProcess(const std::vector<std::string>& arguments, std::string_view input, OnLog on_log = {},
+               ChildOptions options = {});
   ~ChildProcess();  // kills and reaps a child still running
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   enum class Wait { kLine, kTimeout, kInterrupted, kEnded };
-  /// Waits until a protocol line is complete, `timeout` passes, a signal handler ran (EINTR), or
-  /// the child closed the pipe. On kLine `line` holds it without its newline.
-  Wait wait_line(std::chrono::milliseconds timeout, std::string& line);
+  /// Waits until a protocol line is complete, `timeout` passes, a signal handler ran (EINTR), the
+  /// descriptor `other` became readable (also kInterrupted), or the child closed the pipe. On kLine
+  /// `line` holds it without its newline. The input is fed while waiting.
+  Wait wait_line(std::chrono::milliseconds timeout, std::string& line, int other = -1);
+
+  /// More input, for a child with keep_input. Never waits; what does not fit goes with the next
+  /// wait_line().
+  void send(std::string_view text);
 
   void kill();
   /// Reaps the child; call after kEnded or kill(). Kills it if it does not end within `grace`.
   Exit wait_exit(std::chrono::milliseconds grace = std::chrono::seconds(10));
 
   pid_t pid() const { return pid_; }
+  /// Readable when wait_line() would find something; -1 when the child has closed it.
+  int protocol_fd() const { return protocol_fd_; }
   /// The last kLogTailBytes of what the child printed.
   const std::string& log_tail() const { return log_; }
 
@@ -56,6 +69,7 @@ class ChildProcess {
   void feed_input();
 
   pid_t pid_ = -1;
+  ChildOptions options_;
   int input_fd_ = -1, protocol_fd_ = -1, log_fd_ = -1;
   std::string input_;   // not yet written
   std::string buffer_;  // protocol bytes read

@@ -10,7 +10,9 @@
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 #include "reports/figures/figure.h"
+#include "runners/guard/client.h"
 #include "runners/outcome/classify.h"
+#include "runners/outcome/guard_act.h"
 #include "runners/outcome/kernel_watch.h"
 #include "runners/outcome/phrases.h"
 #include "runners/process.h"
@@ -67,6 +69,7 @@ class Launch {
     row_.origin.supervisor_pid = ::getpid();
     row_.origin.supervisor_ticks = outcome::start_ticks(::getpid());
     row_.origin.oom_kills = kernel_.at_begin().oom_kills;
+    if (assignment.cell.profile.guard.enabled) row_.origin.telemetry = telemetry_path().string();
     for (const reports::StoredAttempt& attempt : store.attempts(run_id, false)) {
       if (attempt.cell_key == row_.cell_key) ++tries_[{attempt.suite, attempt.case_id}];
     }
@@ -75,7 +78,11 @@ class Launch {
   reports::LaunchRow run() {
     store_.add_launch(run_id_, row_, {});
     try {
-      watch_worker();
+      if (arm()) {
+        watch_worker();
+      } else {
+        end_with(outcome::classify(evidence_));
+      }
     } catch (const Error& e) {
       record_own_failure(e);
       throw;
@@ -86,13 +93,38 @@ class Launch {
  private:
   static double limit(double seconds) { return seconds > 0 ? seconds : 1e18; }
 
+  std::filesystem::path telemetry_path() const {
+    return std::filesystem::absolute(store_.path()).parent_path() / run_id_.substr(0, 8) /
+           ("telemetry-" + row_.cell_key + "-" + std::to_string(row_.number) + ".jsonl");
+  }
+
+  // False when nothing may be started; the evidence says why.
+  bool arm() {
+    const profiles::Profile& profile = assignment_.cell.profile;
+    if (!profile.guard.enabled) return true;
+    try {
+      guard_.emplace(profile, telemetry_path());
+    } catch (const Error& error) {
+      evidence_.refused = std::string(error.what()) + "\n" + error.hint();
+      return false;
+    }
+    if (!guard_->refusal()) return true;
+    row_.guard = to_json(*guard_->refusal());
+    evidence_.guard = outcome::act_of(*guard_->refusal());
+    evidence_.guard.text += "\nEnd what else takes memory, or lower `guard.floor`.";
+    return false;
+  }
+
   void watch_worker() {
+    // The worker waits for its assignment, which wait_line() feeds: it does nothing unguarded.
     ChildProcess child({"worker"}, encode(assignment_),
                        [this](std::string_view bytes) { fallbacks_.feed(bytes); });
+    if (guard_) guard_->watch(child.pid());
     std::string line;
     last_turn_ = monotonic_seconds();
     while (true) {
-      const ChildProcess::Wait event = child.wait_line(std::chrono::seconds(1), line);
+      const ChildProcess::Wait event =
+          child.wait_line(std::chrono::seconds(1), line, guard_ ? guard_->fd() : -1);
       if (event == ChildProcess::Wait::kLine) {
         if (const std::optional<Message> message = decode(line)) take(*message);
       }
@@ -100,7 +132,7 @@ class Launch {
       state_.elapsed_s = monotonic_seconds() - start_;
       observer_(state_);
       if (event == ChildProcess::Wait::kEnded) break;
-      if (stop_if_due()) {
+      if (stop_if_due() || (guard_ && !guard_->listen())) {  // a lost guard is finish()'s
         evidence_.state = outcome::process_state(child.pid());
         child.kill();
         break;
@@ -138,6 +170,7 @@ class Launch {
     if (const auto* m = std::get_if<PhaseMessage>(&message)) {
       state_.phase = m->phase;
       state_.phase_detail = m->detail;
+      if (const auto phase = guard::phase_of(m->phase); phase && guard_) guard_->phase(*phase);
     } else if (const auto* ready = std::get_if<ReadyMessage>(&message)) {
       state_.n_cases = ready->cases;
       evidence_.ready = true;
@@ -185,6 +218,11 @@ class Launch {
     evidence_.phase = state_.phase;
     evidence_.log_tail = row_.log_tail = child.log_tail();
     evidence_.fallbacks = fallbacks_.lines();
+    if (const auto verdict = guard_ ? guard_->finish() : std::nullopt) {
+      row_.guard = to_json(*verdict);
+      evidence_.guard = outcome::act_of(*verdict);
+      if (!guard_->error().empty()) evidence_.guard.text += "\n" + guard_->error();
+    }
     look_at_the_kernel();
     end_with(outcome::classify(evidence_));
   }
@@ -235,6 +273,7 @@ class Launch {
   reports::LaunchRow row_;
   std::vector<probes::Sample> samples_;
   std::vector<std::string> in_flight_;  // begun and not ended, "suite/case"
+  std::optional<guard::Client> guard_;
   outcome::Evidence evidence_;
   outcome::KernelWatch kernel_;
   outcome::FallbackLines fallbacks_;

@@ -1,6 +1,7 @@
 #include "runners/worker.h"
 
 #include <algorithm>
+#include <csignal>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,20 @@ namespace ds4::runners {
 namespace {
 
 constexpr double kProgressInterval_s = 0.25;
+
+volatile std::sig_atomic_t g_told_to_stop = 0;
+
+void on_terminate(int) {
+  g_told_to_stop = 1;
+}
+
+// While cases run, TERM cancels them, so that each is recorded. Before and after there is nothing
+// to record, and TERM ends the process at once.
+class StopWhenTold {
+ public:
+  StopWhenTold() { std::signal(SIGTERM, on_terminate); }
+  ~StopWhenTold() { std::signal(SIGTERM, SIG_DFL); }
+};
 
 class Worker final : public Work {
  public:
@@ -40,7 +55,11 @@ class Worker final : public Work {
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
     show_phase();
     const double cases_start = monotonic_seconds();
-    target_->run(*this);
+    {
+      const StopWhenTold stop;
+      target_->run(*this);
+    }
+    if (g_told_to_stop) std::raise(SIGTERM);  // all is recorded: end as told, memory and all
     const double cases_s = monotonic_seconds() - cases_start;
     enter("teardown");
     std::vector<probes::Sample> samples = target_->observe();
@@ -63,7 +82,7 @@ class Worker final : public Work {
   }
 
   std::optional<Item> next() override {
-    if (begun_ == missing_.size()) return std::nullopt;
+    if (begun_ == missing_.size() || g_told_to_stop) return std::nullopt;
     const auto& [section, spec] = missing_[begun_];
     send(CaseMessage{section->name, spec.id});
     const suites::Suite& suite = *suites::find_suite(section->name);
@@ -99,7 +118,8 @@ class Worker final : public Work {
       send(ProgressMessage{prompt_done, completion_done});
     }
     flight.late = now - flight.start > profile_.case_timeout_s;
-    return !flight.late;
+    flight.cancelled = g_told_to_stop;
+    return !flight.late && !flight.cancelled;
   }
 
   void done(int64_t id, Response response) override {
@@ -114,6 +134,10 @@ class Worker final : public Work {
     }
     AttemptMessage& message = flight.mapped().message;
     fill(message.attempt, response);
+    if (flight.mapped().cancelled) {
+      message.attempt.status = "cancelled";
+      message.attempt.error = "cancelled: the worker was told to end (SIGTERM)";
+    }
     completion_tokens_ += response.completion_tokens;
     if (message.attempt.status == "ok") grade_answer(message, witness);
     const bool greedy = profile_.sampling.temperature == 0;
@@ -135,7 +159,7 @@ class Worker final : public Work {
     outcome::AttemptWitness witness;
     std::vector<std::string> canaries;
     double start = 0, last_progress = 0;
-    bool late = false;
+    bool late = false, cancelled = false;
     bool answering = false;  // its first token has come
   };
 

@@ -10,7 +10,8 @@ namespace ds4::runners {
 
 /// Runs an assignment, writing protocol lines to `out`. Returns the process's exit code: 0 when
 /// every case was tried, else the code of the error that was reported. A target's errors about one
-/// case are attempts with status "error"; they do not end the worker.
+/// case are attempts with status "error"; they do not end the worker. SIGTERM while cases run
+/// cancels them: they are reported with status "cancelled", and the process ends by that signal.
 int run_worker(const Assignment& assignment, std::FILE* out);
 
 /// A conversation as the text that is stored and shown as the prompt of an attempt.

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "profiles/schema/guard_section.h"
 #include "profiles/schema/json_values.h"
 #include "profiles/schema/plan.h"
 
@@ -174,6 +175,7 @@ json profile_json(const Profile& profile) {
             {"gates", gates},
             {"cell_timeout_s", profile.cell_timeout_s},
             {"case_timeout_s", profile.case_timeout_s},
+            {"guard", json::parse(guard_to_json(profile.guard))},
             {"overrides", profile.overrides},
             {"sweep", sweep_json(profile.sweep)}};
   if (profile.memory_floor) j["memory_floor"] = *profile.memory_floor;
@@ -199,6 +201,8 @@ Profile profile_from(const json& j) {
   for (const json& gate : j.at("gates")) profile.gates.push_back(gate_from(gate));
   j.at("cell_timeout_s").get_to(profile.cell_timeout_s);
   j.at("case_timeout_s").get_to(profile.case_timeout_s);
+  // Cells stored before there was a guard have none.
+  if (j.contains("guard")) profile.guard = guard_from_json(j.at("guard").dump());
   j.at("overrides").get_to(profile.overrides);
   return profile;
 }

@@ -6,6 +6,7 @@
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "profiles/schema/gates.h"
+#include "profiles/schema/guard_section.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/overrides.h"
 #include "profiles/schema/settings.h"
@@ -33,13 +34,14 @@ class Loader {
     for (const std::string& pair : overrides) apply_override(root_, pair);
     const std::string valid[] = {"name",   "description", "checkpoint", "target",
                                  "script", "engine",      "sampling",   "suite",
-                                 "gate",   "sweep",       "limits"};
+                                 "gate",   "sweep",       "limits",     "guard"};
     source_.require_known(root_, valid);
     top_level();
     suites();  // before [sweep], whose keys may name suites' parameters
     section("engine", engine_keys());
     section("sampling", sampling_keys());
     section("limits", limits_keys());
+    if (const auto* node = root_.get("guard")) profile_.guard = read_guard(source_, *node);
     profile_.gates = read_gates(source_, root_, profile_definitions_, profile_.memory_floor);
     sweep();
     return std::move(profile_);

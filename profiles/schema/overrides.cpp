@@ -42,14 +42,15 @@ void apply_override(toml::table& root, const std::string& pair) {
     return;
   }
   const std::string section = key.substr(0, dot), name = key.substr(dot + 1);
-  if (section == "engine" || section == "sampling" || section == "limits" || section == "sweep") {
+  if (section == "engine" || section == "sampling" || section == "limits" || section == "sweep" ||
+      section == "guard") {
     if (!root.contains(section)) root.insert(section, toml::table());
     toml::table* table = root.get_as<toml::table>(section);
     if (!table) return;  // of a wrong type in the file: validation says so, with its line
     table->insert_or_assign(name, value);
     return;
   }
-  std::vector<std::string> names = {"engine", "sampling", "limits", "sweep"};
+  std::vector<std::string> names = {"engine", "sampling", "limits", "sweep", "guard"};
   toml::table* suite = find_suite_table(root, section, names);
   if (!suite) {
     throw Error(ErrorCode::kProfile, "--set: unknown key `" + key + "`",

@@ -57,6 +57,17 @@ struct Gate {
 /// What a gate may forbid: "oom", "watchdog", "failure", "invalid".
 std::span<const std::string_view> gate_outcomes();
 
+/// `[guard]`: the process that ends a worker before memory runs out (docs/guard.md).
+struct GuardSection {
+  bool enabled = true;
+  std::optional<int64_t> floor;           // in place of limits.memory_floor and the machine's
+  std::map<std::string, int64_t> floors;  // by phase, in place of `floor`
+  double rate_hz = 10;
+  double reaction_s = 0.5;
+  double grace_s = 5;
+  std::string target = "worker";  // or "pid:1234", "container:ID": a server that is not ours
+};
+
 /// One direction of the sweep: a key and its values, or several keys that vary together.
 struct Axis {
   std::vector<std::string> keys;                 // "engine.kv_dtype"; several of a [[sweep.zip]]
@@ -110,9 +121,10 @@ struct Profile {
   std::vector<Gate> gates;
   double cell_timeout_s = 3600;  // `[limits] cell_timeout`
   double case_timeout_s = 600;   // `[limits] case_timeout`
-  /// `[limits] memory_floor`: what must stay free, in place of the machine's; `plan` alone reads
-  /// it.
+  /// `[limits] memory_floor`: what must stay free, in place of the machine's; for `plan` and the
+  /// guard.
   std::optional<int64_t> memory_floor;
+  GuardSection guard;
   std::vector<std::string> overrides;  // the --set pairs applied, as given
 };
 

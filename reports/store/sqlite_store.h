@@ -12,6 +12,8 @@ class SqliteStore final : public Store {
   SqliteStore(const std::filesystem::path& path, Database::Mode mode);
 
   using Store::add_run;
+  std::filesystem::path path() const override { return database_.path(); }
+
   void add_run(const RunRow& run, const std::vector<CellRow>& cells,
                const std::vector<TurnRow>& queue) override;
   void finish_run(const std::string& run_id, const std::string& finished_at) override;

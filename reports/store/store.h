@@ -153,6 +153,9 @@ class Store {
   static std::unique_ptr<Store> open_read_only(const std::filesystem::path& path);
   virtual ~Store() = default;
 
+  /// The file that was opened.
+  virtual std::filesystem::path path() const = 0;
+
   /// Run, cells and queue in one transaction.
   virtual void add_run(const RunRow& run, const std::vector<CellRow>& cells,
                        const std::vector<TurnRow>& queue) = 0;

@@ -40,6 +40,8 @@ void add_selftest(CLI::App& app, Common& common);
 void add_reap(CLI::App& app, Common& common);
 void add_score(CLI::App& app, Common& common);
 void add_synthesize(CLI::App& app, Common& common);
-void add_worker(CLI::App& app, Common& common);  // hidden: for the supervisor
+void add_guard(CLI::App& app, Common& common);
+void add_worker(CLI::App& app, Common& common);         // hidden: for the supervisor
+void add_guard_process(CLI::App& app, Common& common);  // hidden, too
 
 }  // namespace ds4::cli

@@ -92,7 +92,8 @@ class ScriptedTarget final : public OneAtATime {
     const double start = monotonic_seconds();
     Response response;
     response.prompt_tokens = count_tokens(request.conversation);
-    if (!wait(rule.value("delay_ms", 0), response.prompt_tokens, on_progress)) {
+    if (!wait(rule.value("delay_ms", 0), response.prompt_tokens, on_progress) ||
+        !take_memory(rule, response.prompt_tokens, on_progress)) {
       response.answer.finish_reason = "cancelled";
       return response;
     }
@@ -150,10 +151,26 @@ class ScriptedTarget final : public OneAtATime {
     return on_progress(prompt_tokens, 0);
   }
 
+  // Takes `grow_mib` of memory at `grow_mib_s`, and keeps it; `deaf`: whatever it is told.
+  bool take_memory(const json& rule, int64_t prompt_tokens,
+                   const std::function<bool(int64_t, int64_t)>& on_progress) {
+    constexpr int64_t kStep_mib = 4;
+    const auto rate = rule.value("grow_mib_s", 1000.0);
+    for (int64_t mib = rule.value("grow_mib", 0); mib > 0; mib -= kStep_mib) {
+      const double start = monotonic_seconds();
+      taken_.emplace_back(static_cast<size_t>(kStep_mib) << 20, 'x');
+      if (!on_progress(prompt_tokens, 0) && !rule.value("deaf", false)) return false;
+      const double left_s = static_cast<double>(kStep_mib) / rate - (monotonic_seconds() - start);
+      if (left_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(left_s));
+    }
+    return true;
+  }
+
   std::string path_;
   uint64_t seed_;
   json script_;
   std::string last_prompt_;
+  std::vector<std::string> taken_;  // by take_memory()
 };
 
 }  // namespace

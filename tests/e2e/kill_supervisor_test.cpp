@@ -1,4 +1,4 @@
-// kill -9 of the supervisor at random moments: the worker dies with it, the database stays
+// kill -9 of the supervisor at random moments: worker and guard end with it, the database stays
 // readable, no committed attempt is lost, resume finishes, nothing is repeated.
 #include <signal.h>
 
@@ -29,17 +29,16 @@ TEST(KillSupervisor, AtRandomMomentsLosesNothingCommitted) {
     // Half of them at the beginning, half in the middle.
     if (round % 2) sweep.wait_for_an_answer();
     std::this_thread::sleep_for(std::chrono::milliseconds(random() % 400));
-    std::ifstream children("/proc/" + std::to_string(supervisor) + "/task/" +
-                           std::to_string(supervisor) + "/children");
-    pid_t worker = 0;
-    children >> worker;
+    const pid_t worker = child_running(supervisor, "worker");
+    const pid_t guard = child_running(supervisor, "guard-process");
     ::kill(supervisor, SIGKILL);
     EXPECT_EQ(wait_command(supervisor), 128 + SIGKILL);
-    if (worker > 0) {
-      for (int i = 0; i < 100 && alive(worker); ++i) {
+    for (const pid_t child : {worker, guard}) {
+      for (int i = 0; child > 0 && i < 500 && alive(child); ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
       }
-      EXPECT_FALSE(alive(worker)) << "the worker outlived its supervisor";
+      EXPECT_FALSE(child > 0 && alive(child))
+          << (child == worker ? "the worker" : "the guard") << " outlived its supervisor";
     }
     if (!sweep.begun()) continue;
     const auto before = sweep.answered();

@@ -2,7 +2,6 @@
 // is repeated.
 #include <signal.h>
 
-#include <fstream>
 #include <random>
 #include <thread>
 
@@ -14,22 +13,13 @@ namespace {
 constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 20}]})";
 constexpr const char* kProfile = "[[suite]]\nname = \"smoke\"\n";
 
-// The only child of a process, or 0.
-pid_t child_of(pid_t pid) {
-  std::ifstream children("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) +
-                         "/children");
-  pid_t child = 0;
-  children >> child;
-  return child;
-}
-
 TEST(KillWorker, AtRandomMomentsLosesNothingCommitted) {
   std::mt19937 random(20260301);
   for (int round = 0; round < 6; ++round) {
     const Sweep sweep(kScript, kProfile);
     const int supervisor = start_command(sweep.command({"run", sweep.profile()}));
     std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 500));
-    const pid_t worker = child_of(supervisor);
+    const pid_t worker = child_running(supervisor, "worker");
     if (worker > 0) ::kill(worker, SIGKILL);
     const int code = wait_command(supervisor);
     EXPECT_TRUE(code == 4 || code == 0) << code;  // 0: the worker had already finished

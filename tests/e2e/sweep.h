@@ -2,8 +2,10 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
 #include <chrono>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -14,6 +16,20 @@
 #include "tests/support/command.h"
 
 namespace ds4::test_support {
+
+/// The child of a process that runs `ds4-sweep VERB`, or 0.
+inline pid_t child_running(pid_t parent, const std::string& verb) {
+  std::ifstream children("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) +
+                         "/children");
+  for (pid_t child = 0; children >> child;) {
+    std::ifstream arguments("/proc/" + std::to_string(child) + "/cmdline");
+    std::string name, first;
+    std::getline(arguments, name, '\0');
+    std::getline(arguments, first, '\0');
+    if (first == verb) return child;
+  }
+  return 0;
+}
 
 class Sweep {
  public:

@@ -1,0 +1,60 @@
+// The supervisor's end of a guard: arms it before a worker, tells it what the worker does, hears
+// what it did.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "profiles/schema/profile.h"
+#include "runners/guard/verdict.h"
+#include "runners/process.h"
+
+namespace ds4::runners::guard {
+
+class Client {
+ public:
+  /// Starts a guard and returns when it is armed, or has refused: refusal() then says so.
+  /// `telemetry`: the file it writes; its folder is made. Throws ds4::Error when there can be none.
+  Client(const profiles::Profile& profile, const std::filesystem::path& telemetry);
+
+  /// Memory was under the floor: nothing may be started.
+  const std::optional<Verdict>& refusal() const { return verdict_; }
+  /// What protection the guard was refused, with remedies.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+  /// Guards the group that `pid`, an unreaped child, leads, or the server that guard.target names;
+  /// returns when it does, or when the guard is lost. The child should do nothing until then.
+  void watch(pid_t pid);
+  /// Tells the phase, when it is another than before.
+  void phase(Phase phase);
+
+  /// Readable when there is something to hear.
+  int fd() const { return process_.protocol_fd(); }
+  /// Hears what there is. False when the guard is lost: it ended, or was silent for too long.
+  bool listen();
+
+  /// What a lost guard said; "" when it was cut off.
+  const std::string& error() const { return error_; }
+
+  /// The worker has ended, or was ended for want of a guard. Returns what the guard did: nothing,
+  /// or the verdict, which says "lost" when listen() did.
+  std::optional<Verdict> finish();
+
+ private:
+  enum class Heard { kNothing, kArmed, kRefused, kWatching, kEnded };
+  Heard take(const std::string& line);
+  Heard wait_for_answer();
+
+  ChildProcess process_;
+  std::string target_;
+  std::vector<std::string> notes_;
+  std::string error_;  // why it was lost, when it said so
+  Phase phase_ = Phase::kLoad;
+  double heard_s_ = 0, armed_s_ = 0;
+  bool lost_ = false;
+  std::optional<Verdict> verdict_;
+};
+
+}  // namespace ds4::runners::guard
