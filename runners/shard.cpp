@@ -103,7 +103,8 @@ std::vector<int> shards_of(const profiles::Plan& plan, int count) {
 profiles::Plan own_cells(const profiles::Plan& plan, const Shard& shard) {
   if (shard.index == 0) return plan;
   const std::vector<int> shards = shards_of(plan, shard.count);
-  profiles::Plan own{plan.profile, {}};
+  profiles::Plan own = plan;
+  own.cells.clear();
   for (size_t i = 0; i < plan.cells.size(); ++i) {
     if (shards[i] == shard.index) own.cells.push_back(plan.cells[i]);
   }

@@ -7,6 +7,7 @@
 #include "engine/base/files.h"
 #include "profiles/schema/gates.h"
 #include "profiles/schema/guard_section.h"
+#include "profiles/schema/launch_read.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/overrides.h"
 #include "profiles/schema/settings.h"
@@ -22,10 +23,10 @@ constexpr int64_t kMaxProfileBytes = 1 << 20;  // a profile is a page of text
 
 class Loader {
  public:
-  Loader(const std::filesystem::path& path, Definitions definitions)
+  Loader(const std::filesystem::path& path, std::string text, Definitions definitions)
       : source_{path.string()}, definitions_(definitions) {
     profile_.path = path;
-    profile_.text = read_file(path, kMaxProfileBytes);
+    profile_.text = std::move(text);
     root_ = parse_toml(profile_.text, source_.origin);
   }
 
@@ -34,7 +35,8 @@ class Loader {
     for (const std::string& pair : overrides) apply_override(root_, pair);
     const std::string valid[] = {"name",   "description", "checkpoint", "target",
                                  "script", "engine",      "sampling",   "suite",
-                                 "gate",   "sweep",       "limits",     "guard"};
+                                 "gate",   "sweep",       "limits",     "guard",
+                                 "launch"};
     source_.require_known(root_, valid);
     top_level();
     suites();  // before [sweep], whose keys may name suites' parameters
@@ -43,6 +45,7 @@ class Loader {
     section("limits", limits_keys());
     if (const auto* node = root_.get("guard")) profile_.guard = read_guard(source_, *node);
     profile_.gates = read_gates(source_, root_, profile_definitions_, profile_.memory_floor);
+    if (const auto* node = root_.get("launch")) profile_.launch = read_launch(*node, source_);
     sweep();
     return std::move(profile_);
   }
@@ -134,15 +137,40 @@ class Loader {
 
 Profile load_profile_with(const std::filesystem::path& path,
                           const std::vector<std::string>& overrides, Definitions definitions) {
-  return Loader(path, definitions).load(overrides);
+  return Loader(path, read_file(path, kMaxProfileBytes), definitions).load(overrides);
 }
 
-Profile load_profile(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+namespace {
+
+std::vector<const suites::Definition*> all_definitions() {
   std::vector<const suites::Definition*> definitions;
   for (const suites::Suite* suite : suites::all_suites()) {
     definitions.push_back(&suite_definition(*suite));
   }
-  return load_profile_with(path, overrides, definitions);
+  return definitions;
+}
+
+}  // namespace
+
+Profile load_profile(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return load_profile_with(path, overrides, all_definitions());
+}
+
+Profile parse_profile(const std::filesystem::path& path, std::string text) {
+  return Loader(path, std::move(text), all_definitions()).load({});
+}
+
+std::string setting_problem(const std::string& key, const std::string& value) {
+  Profile scratch;
+  const toml::table parsed = parse_value(value);
+  try {
+    apply_setting(scratch, key, *parsed.get("v"), TomlSource{""});
+    return "";
+  } catch (const Error& error) {
+    // The place is no place: "--set: ".
+    const std::string text = error.what();
+    return text.substr(text.find(": ") + 2);
+  }
 }
 
 }  // namespace ds4::profiles

@@ -50,7 +50,20 @@ void apply_override(toml::table& root, const std::string& pair) {
     table->insert_or_assign(name, value);
     return;
   }
-  std::vector<std::string> names = {"engine", "sampling", "limits", "sweep", "guard"};
+  if (section == "launch") {
+    if (!root.contains(section)) root.insert(section, toml::table());
+    toml::table* table = root.get_as<toml::table>(section);
+    std::string last = name;
+    for (const std::string nested : {"flags", "env", "launcher"}) {
+      if (!table || !name.starts_with(nested + ".")) continue;
+      if (!table->contains(nested)) table->insert(nested, toml::table());
+      table = table->get_as<toml::table>(nested);
+      last = name.substr(nested.size() + 1);
+    }
+    if (table) table->insert_or_assign(last, value);
+    return;
+  }
+  std::vector<std::string> names = {"engine", "sampling", "limits", "sweep", "guard", "launch"};
   toml::table* suite = find_suite_table(root, section, names);
   if (!suite) {
     throw Error(ErrorCode::kProfile, "--set: unknown key `" + key + "`",

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "profiles/schema/launch.h"
 #include "suites/suite.h"
 
 namespace ds4::profiles {
@@ -119,6 +120,7 @@ struct Profile {
   std::vector<Axis> axes;  // `[sweep]`, in the order of the file
   SweepSection sweep;      // and its other keys
   std::vector<Gate> gates;
+  LaunchSection launch;          // `[launch]`: decides nothing that this engine measures
   double cell_timeout_s = 3600;  // `[limits] cell_timeout`
   double case_timeout_s = 600;   // `[limits] case_timeout`
   /// `[limits] memory_floor`: what must stay free, in place of the machine's; for `plan` and the
@@ -139,6 +141,14 @@ Profile load_profile(const std::filesystem::path& path,
 /// Adds the [[gate]]s of a file of its own, which may hold nothing else, to the profile's. Throws
 /// as load_profile().
 void add_gates(Profile& profile, const std::filesystem::path& path);
+
+/// The same of text that is no file: `path` names it in messages, and its folder is what paths are
+/// relative to.
+Profile parse_profile(const std::filesystem::path& path, std::string text);
+
+/// Why a key of [engine], [sampling] or [limits] cannot have this value (TOML text); "" when it
+/// can.
+std::string setting_problem(const std::string& key, const std::string& value);
 
 /// Parses the text of a suite.toml. `origin` names it in messages. Throws Error(kProfile).
 suites::Definition parse_suite_definition(std::string_view text, std::string_view origin);

@@ -30,6 +30,7 @@ RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
   RunData data;
   data.run = store.run(run_id);
   data.cells = store.cells(data.run.id);
+  data.parts = store.parts(data.run.id);
   data.launches = store.launches(data.run.id);
   data.launch_samples = store.launch_samples(data.run.id);
   data.attempts = store.attempts(data.run.id, with_texts);

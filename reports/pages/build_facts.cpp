@@ -108,6 +108,27 @@ void add_checkpoint_rows(Table& facts, const RunData& data) {
   }
 }
 
+// A shard's run, or the shards that a run was joined from with the machine of each: cells of
+// different machines are compared with care.
+void add_shard_rows(Table& facts, const RunData& data) {
+  const RunRow& run = data.run;
+  if (!run.sweep_id.empty()) add_row(facts, "sweep id", run.sweep_id);
+  const std::string of = "/" + std::to_string(run.shards);
+  if (run.shard > 0) add_row(facts, "shard", std::to_string(run.shard) + of);
+  for (const PartRow& part : data.parts) {
+    std::string cells;
+    for (const CellRow& cell : data.cells) {
+      if (cell.shard == part.shard) cells += (cells.empty() ? "" : "; ") + cell.label;
+    }
+    const json machine = json::parse(part.machine, nullptr, false);
+    std::string text = "run " + part.source_id.substr(0, 8);
+    for (const char* key : {"cpu", "gpus"}) {
+      if (machine.is_object() && machine.contains(key)) text += ", " + plain(machine.at(key));
+    }
+    add_row(facts, "shard " + std::to_string(part.shard) + of, text + ": " + cells);
+  }
+}
+
 }  // namespace
 
 Section run_section(PageContext& context) {
@@ -119,6 +140,7 @@ Section run_section(PageContext& context) {
   add_checkpoint_rows(facts, context.run);
   add_profile_rows(facts, run);
   add_machine_rows(facts, run);
+  add_shard_rows(facts, context.run);
   add_row(facts, "started", run.started_at);
   add_row(facts, "finished", run.finished_at.empty() ? "not finished" : run.finished_at);
   section.tables.push_back(std::move(facts));

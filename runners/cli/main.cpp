@@ -64,6 +64,8 @@ int main(int argc, char** argv) {
   ds4::cli::add_baseline(app, common);
   ds4::cli::add_rescore(app, common);
   ds4::cli::add_merge(app, common);
+  ds4::cli::add_import(app, common);
+  ds4::cli::add_export(app, common);
   ds4::cli::add_list(app, common);
   ds4::cli::add_inspect(app, common);
   ds4::cli::add_doctor(app, common);

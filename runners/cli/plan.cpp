@@ -102,6 +102,7 @@ profiles::Machine machine_of(const std::string& name, const profiles::Plan& plan
 void add_plan(CLI::App& app, Common& common) {
   auto path = std::make_shared<std::string>();
   auto set = std::make_shared<std::vector<std::string>>();
+  auto shard = std::make_shared<std::string>();
   auto machine_name = std::make_shared<std::string>();
   CLI::App* verb =
       app.add_subcommand("plan", "Print cells, cases, memory and whether it fits; run nothing");
@@ -118,10 +119,12 @@ void add_plan(CLI::App& app, Common& common) {
   verb->add_option(
       "--machine", *machine_name,
       "Say whether it fits: spark, rtx6000, h100, h200, this (measured), or FILE.toml");
+  verb->add_option("--shard", *shard, "The cells of the i-th of n machines only: i/n");
   verb->add_option("--set", *set, "Override a key of the profile: key=value");
   verb->add_flag("--json", common.json, "Print as JSON");
-  verb->callback([path, set, machine_name, &common] {
-    const profiles::Plan plan = profiles::make_plan(profiles::load_profile(*path, *set));
+  verb->callback([path, set, shard, machine_name, &common] {
+    const profiles::Plan plan = runners::own_cells(
+        profiles::make_plan(profiles::load_profile(*path, *set)), runners::parse_shard(*shard, ""));
     const std::vector<int> cases = runners::check_plan(plan);
     std::optional<profiles::Machine> machine;
     std::vector<CellFit> fits;

@@ -23,7 +23,16 @@ std::vector<std::vector<Finding>> lint_cells(const profiles::Plan& plan,
   return cells;
 }
 
-void print_findings(const profiles::Plan& plan, const std::vector<std::vector<Finding>>& cells) {
+std::vector<std::vector<Finding>> lint_launches(const profiles::Plan& plan) {
+  std::vector<std::vector<Finding>> cells;
+  for (const profiles::Cell& cell : plan.cells) {
+    cells.push_back(runners::fit::lint_launch({cell.profile}));
+  }
+  return cells;
+}
+
+void print_findings(const profiles::Plan& plan, const std::vector<std::vector<Finding>>& cells,
+                    std::FILE* out) {
   struct Shown {
     Finding finding;
     std::vector<std::string> keys;  // of cells
@@ -43,14 +52,17 @@ void print_findings(const profiles::Plan& plan, const std::vector<std::vector<Fi
       }
     }
   }
-  if (!all.empty()) std::puts("\nwarnings: known to have gone wrong elsewhere (docs/lint.md)");
+  if (!all.empty()) {
+    std::fputs("\nwarnings: known to have gone wrong elsewhere (docs/lint.md)\n", out);
+  }
   for (const Shown& shown : all) {
     const runners::fit::Rule& rule = *shown.finding.rule;
-    std::printf("%s: %s\n  %s\n  silent with %s = %s; source: %s\n", rule.id, rule.when, rule.why,
-                shown.finding.change.key.c_str(), shown.finding.change.value.c_str(), rule.source);
+    std::fprintf(out, "%s: %s\n  %s\n  silent with %s = %s; source: %s\n", rule.id, rule.when,
+                 rule.why, shown.finding.change.key.c_str(), shown.finding.change.value.c_str(),
+                 rule.source);
     if (shown.keys.size() == plan.cells.size()) continue;
-    std::printf("  %zu of %zu cells, the first is %s\n", shown.keys.size(), plan.cells.size(),
-                shown.keys.front().c_str());
+    std::fprintf(out, "  %zu of %zu cells, the first is %s\n", shown.keys.size(), plan.cells.size(),
+                 shown.keys.front().c_str());
   }
 }
 

@@ -29,6 +29,8 @@ void add_pick(CLI::App& app, Common& common);
 void add_baseline(CLI::App& app, Common& common);
 void add_rescore(CLI::App& app, Common& common);
 void add_merge(CLI::App& app, Common& common);
+void add_import(CLI::App& app, Common& common);
+void add_export(CLI::App& app, Common& common);
 void add_list(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_doctor(CLI::App& app, Common& common);

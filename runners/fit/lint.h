@@ -46,8 +46,14 @@ struct Finding {
 /// Every rule, in the order of findings.
 std::span<const Rule> lint_rules();
 
-/// The rules that fire; of a target without an engine none does. Reads config.json of the
-/// checkpoint, and throws Error(kCheckpoint) when it cannot.
+/// The rules about [launch] alone.
+std::span<const Rule> launch_rules();
+
+/// The rules that fire; of a target without an engine only those about [launch] can. Reads
+/// config.json of the checkpoint, and throws Error(kCheckpoint) when it cannot.
 std::vector<Finding> lint(const Subject& subject);
+
+/// Those about [launch] alone. A checkpoint that is not there is no error: what needs it is silent.
+std::vector<Finding> lint_launch(const Subject& subject);
 
 }  // namespace ds4::runners::fit

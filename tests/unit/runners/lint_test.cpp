@@ -68,6 +68,16 @@ class Lint : public ::testing::Test {
   test_support::TemporaryFolder folder_;
 };
 
+const std::string kHeadBlock = "launch.env.VLLM_TRITON_MLA_SPARSE_HEAD_BLOCK_SIZE=4";
+
+// A launch that breaks no rule, and what makes it break one.
+Settings launch(const Settings& broken) {
+  Settings settings = {"launch.server=vllm", "launch.image=own",
+                       "launch.flags.kv-cache-memory-bytes=6G"};
+  settings.insert(settings.end(), broken.begin(), broken.end());
+  return settings;
+}
+
 // By rule: what makes kSound break it.
 const std::map<std::string, Settings> kBroken = {
     {"small-chunk", {"engine.prefill_chunk=4096"}},
@@ -90,6 +100,20 @@ const std::map<std::string, Settings> kBroken = {
     {"few-speed-samples", {"speed.samples=[2]"}},
     {"thinking-budget", {"needle.thinking=true", "needle.max_tokens=4095"}},
     {"stop-strings", {"sampling.stop=[\"def\"]"}},
+    {"expandable-segments",
+     launch({"launch.env.PYTORCH_CUDA_ALLOC_CONF=x:1,expandable_segments:True"})},
+    {"profiled-memory", {"launch.server=vllm", "launch.image=own"}},
+    {"high-utilization", launch({"launch.flags.gpu-memory-utilization=0.85"})},
+    {"pool-small-chunk", launch({"launch.flags.max-num-batched-tokens=4096"})},
+    {"expert-number", {"launch.server=vllm", "launch.flags.kv-cache-memory-bytes=6G"}},
+    {"nvfp4-fp8-kv", launch({"launch.model=a/b-NVFP4"})},
+    {"w4a16-shards",
+     launch({"launch.model=a/b-W4A16", "launch.flags.tensor-parallel-size=4", kHeadBlock})},
+    {"w4a16-one-gpu", launch({"launch.flags.quantization=w4a16", kHeadBlock})},
+    {"w4a16-head-block", launch({"launch.model=a/b-W4A16", "launch.flags.tensor-parallel-size=2"})},
+    {"separate-drafter", launch({"launch.flags.speculative-config=\"{\\\"model\\\":\\\"d\\\"}\"",
+                                 "engine.draft_tokens=1"})},
+    {"sglang-staging", {"launch.server=sglang"}},
 };
 
 TEST_F(Lint, ASoundProfileHasNoFindings) {
@@ -128,12 +152,21 @@ TEST_F(Lint, FewSamplesMissResiduesThatAreListed) {
             Names());
 }
 
+TEST_F(Lint, ALaunchIsJudgedWithoutItsCheckpoint) {
+  profiles::Profile cell = sound(launch({"launch.flags.gpu-memory-utilization=0.9"}));
+  cell.checkpoint = "/not/there";
+  EXPECT_EQ(lint_launch({cell}).size(), 1u);
+  cell.target = "null";
+  EXPECT_EQ(names(lint({cell})), Names{"high-utilization"});
+}
+
 TEST_F(Lint, ATargetWithoutAnEngineHasNone) {
   EXPECT_EQ(names(lint_on(sound({"target=null", "speed.samples=[1]"}), nullptr)), Names());
 }
 
 TEST_F(Lint, OfTheShippedProfiles) {
-  const Names k160 = {"small-chunk", "needle-residues", "few-speed-samples"};
+  const Names k160 = {"small-chunk",   "needle-residues",  "few-speed-samples",
+                      "expert-number", "high-utilization", "pool-small-chunk"};
   const std::map<std::string, Names> expected = {
       {"tiny", {}},
       {"tiny-family", {}},
