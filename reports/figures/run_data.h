@@ -30,10 +30,10 @@ struct CellStatus {
 struct RunData {
   RunRow run;
   std::vector<CellRow> cells;
-  std::vector<PartRow> parts;  // of a joined run
   std::vector<LaunchRow> launches;
   std::vector<LaunchSample> launch_samples;
   std::vector<StoredAttempt> attempts;
+  std::vector<PartRow> parts = {};  // of a joined run
 };
 
 /// Throws Error(kUsage) when there is no such run.
