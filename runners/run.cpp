@@ -9,7 +9,9 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/version.h"
+#include "runners/fit/prediction.h"
 #include "runners/machine.h"
+#include "runners/sweep/order.h"
 #include "suites/suite.h"
 
 namespace ds4::runners {
@@ -68,6 +70,16 @@ std::vector<int> check_plan(const profiles::Plan& plan) {
   return cases;
 }
 
+std::vector<reports::TurnRow> queue_of(const profiles::Plan& plan) {
+  std::vector<sweep::QueuedCell> cells;
+  for (const profiles::Cell& cell : plan.cells) {
+    const fit::Prediction prediction = fit::predict(cell.profile);
+    cells.push_back({cell.key, prediction.peak(fit::Phase::kLoad, fit::Place::kGpu) +
+                                   prediction.peak(fit::Phase::kLoad, fit::Place::kHost)});
+  }
+  return sweep::make_queue(plan.profile.sweep, cells);
+}
+
 std::string begin_run(reports::Store& store, const profiles::Plan& plan,
                       const std::string& command_line, const Shard& shard) {
   reports::RunRow run;
@@ -106,7 +118,7 @@ std::string begin_run(reports::Store& store, const profiles::Plan& plan,
     cells.push_back(std::move(row));
   }
   run.resolved_profile = profiles::cell_to_json(profiles::Cell{"", "", "", plan.profile});
-  store.add_run(run, cells);
+  store.add_run(run, cells, queue_of(own_cells(plan, shard)));
   return run.id;
 }
 
@@ -133,32 +145,6 @@ void check_resumable(reports::Store& store, const reports::RunRow& run, bool for
     }
     require_same_checkpoint(run, folder, cell.checkpoint_identity);
   }
-}
-
-void execute(reports::Store& store, const std::string& run_id, const Observer& observer) {
-  const std::vector<reports::CellRow> cells = store.cells(run_id);
-  RunState state;
-  state.n_cells = static_cast<int>(cells.size());
-  for (const reports::CellRow& row : cells) {
-    if (g_interrupted) return;
-    ++state.cell;
-    state.cell_label = row.label;
-    state.phase = "start";
-    state.suite = state.case_id = "";
-    state.cases_done = state.n_cases = 0;
-    Assignment assignment{profiles::cell_from_json(row.settings), {}};
-    for (const reports::StoredAttempt& attempt : store.attempts(run_id, false)) {
-      if (attempt.cell_key == row.key && attempt.status == "ok") {
-        assignment.done.emplace(attempt.suite, attempt.case_id);
-      }
-    }
-    if (assignment.done.size() == row.cases.size()) continue;
-    const auto launches = store.launches(run_id);
-    const auto earlier = std::count_if(launches.begin(), launches.end(),
-                                       [&](const auto& l) { return l.cell_key == row.key; });
-    run_cell(store, run_id, assignment, static_cast<int>(earlier) + 1, state, observer);
-  }
-  if (!g_interrupted) store.finish_run(run_id, utc_now());
 }
 
 }  // namespace ds4::runners

@@ -52,12 +52,14 @@ std::string join(const std::vector<std::string>& names, const char* between = ",
 class Launch {
  public:
   Launch(reports::Store& store, const std::string& run_id, const Assignment& assignment, int number,
-         RunState& state, const Observer& observer)
+         RunState& state, const Observer& observer, const Surroundings& around)
       : store_(store),
         run_id_(run_id),
         assignment_(assignment),
         state_(state),
         observer_(observer),
+        around_(around),
+        samples_(around.before),
         start_(monotonic_seconds()),
         case_start_(start_) {
     row_.cell_key = assignment.cell.key;
@@ -224,6 +226,9 @@ class Launch {
       if (!guard_->error().empty()) evidence_.guard.text += "\n" + guard_->error();
     }
     look_at_the_kernel();
+    if (around_.after && evidence_.stop != outcome::Stop::kUser) {
+      evidence_.slow_state = around_.after(samples_);
+    }
     end_with(outcome::classify(evidence_));
   }
 
@@ -268,10 +273,11 @@ class Launch {
   const Assignment& assignment_;
   RunState& state_;
   const Observer& observer_;
+  const Surroundings& around_;
+  std::vector<probes::Sample> samples_;
   const double start_;
   double case_start_;
   reports::LaunchRow row_;
-  std::vector<probes::Sample> samples_;
   std::vector<std::string> in_flight_;  // begun and not ended, "suite/case"
   std::optional<guard::Client> guard_;
   outcome::Evidence evidence_;
@@ -295,8 +301,8 @@ void install_interrupt_handler() {
 
 reports::LaunchRow run_cell(reports::Store& store, const std::string& run_id,
                             const Assignment& assignment, int launch_number, RunState& state,
-                            const Observer& observer) {
-  return Launch(store, run_id, assignment, launch_number, state, observer).run();
+                            const Observer& observer, const Surroundings& around) {
+  return Launch(store, run_id, assignment, launch_number, state, observer, around).run();
 }
 
 }  // namespace ds4::runners

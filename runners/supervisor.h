@@ -18,6 +18,7 @@ struct RunState {
   int cases_done = 0, n_cases = 0;  // in this launch
   int64_t prompt_done = 0, completion_done = 0;
   double elapsed_s = 0;  // of this launch
+  std::string note;      // a sentence that is to stay; said once
 };
 
 /// Called on every message, and at least every second.
@@ -29,10 +30,18 @@ extern volatile bool g_interrupted;
 /// Makes SIGINT and SIGTERM set g_interrupted; a second one ends this process at once (exit 130).
 void install_interrupt_handler();
 
+/// What is done around a worker's life, by whoever runs several.
+struct Surroundings {
+  std::vector<probes::Sample> before = {};  // readings to store with the launch
+  /// Called when the worker is gone, unless the user stopped it: adds readings, and returns why the
+  /// machine was in a slow state, "" if it was not.
+  std::function<std::string(std::vector<probes::Sample>&)> after = {};
+};
+
 /// Runs the missing cases of one cell in a worker and stores every attempt as it ends, then the
 /// launch. Returns the launch as stored.
 reports::LaunchRow run_cell(reports::Store& store, const std::string& run_id,
                             const Assignment& assignment, int launch_number, RunState& state,
-                            const Observer& observer);
+                            const Observer& observer, const Surroundings& around = {});
 
 }  // namespace ds4::runners

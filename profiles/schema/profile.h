@@ -102,7 +102,7 @@ struct SweepSection {
   int64_t settle_tolerance = int64_t{1} << 30;  // bytes below the baseline that count as back
   double settle_timeout_s = 60;                 // the longest wait for that
   bool sentinel = false;        // measure the machine's speed before and after each launch
-  double sentinel_bound = 0.3;  // a launch is slow when a reading is lower than best / (1 + bound)
+  double sentinel_bound = 0.5;  // a launch is slow when a reading is lower than best / (1 + bound)
 };
 
 struct Profile {

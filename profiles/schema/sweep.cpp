@@ -77,7 +77,7 @@ const Option kOptions[] = {
        profile.sweep.sentinel_bound = source.number(node, "sweep.sentinel_bound");
        if (profile.sweep.sentinel_bound > 0 && profile.sweep.sentinel_bound <= kMostBound) return;
        source.fail(node, "`sweep.sentinel_bound` must be more than 0 and at most 100",
-                   "0.3 calls a launch slow when a reading is below best / 1.3.");
+                   "0.5 calls a launch slow when a reading is below best / 1.5.");
      }},
 };
 

@@ -66,8 +66,10 @@ std::map<int, double> launch_values(const RunData& run, const std::string& cell_
                                     const std::string& metric) {
   // Several samples of one launch (a reading per phase) are one reading.
   std::map<int, double> by_launch;
+  const auto slow = slow_launches(run);
   for (const LaunchSample& sample : run.launch_samples) {
     if (sample.cell_key != cell_key || sample.sample.metric != metric) continue;
+    if (slow.contains({cell_key, sample.launch})) continue;
     const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);
     if (!first) place->second = std::max(place->second, sample.sample.value);
   }
@@ -147,7 +149,9 @@ std::optional<Figure> metric_figure(const RunData& run, const Selection& selecti
   if (known) data.unit = known->unit;
   if (!known || is_launch_metric(metric)) return launch_figure(run, selection, std::move(data));
   std::vector<double> values;
+  const auto slow = slow_launches(run);
   for (const StoredAttempt* attempt : select(run, selection)) {
+    if (slow.contains({attempt->cell_key, attempt->launch})) continue;
     const std::optional<double> value = attempt_metric(*attempt, metric);
     if (!value) continue;
     values.push_back(*value);

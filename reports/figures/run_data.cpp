@@ -34,11 +34,20 @@ RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
   data.launches = store.launches(data.run.id);
   data.launch_samples = store.launch_samples(data.run.id);
   data.attempts = store.attempts(data.run.id, with_texts);
+  data.queue = store.queue(data.run.id);
   return data;
 }
 
 bool CellStatus::failed() const {
   return outcome_class(outcome).effect == Effect::kFailed;
+}
+
+std::set<std::pair<std::string, int>> slow_launches(const RunData& run) {
+  std::set<std::pair<std::string, int>> slow;
+  for (const LaunchRow& launch : run.launches) {
+    if (launch.outcome == "SLOW_STATE") slow.emplace(launch.cell_key, launch.number);
+  }
+  return slow;
 }
 
 CellStatus cell_status(const RunData& run, const CellRow& cell) {
@@ -52,6 +61,11 @@ CellStatus cell_status(const RunData& run, const CellRow& cell) {
     status.outcome = launch.outcome;  // launches come in the order they were made
     status.phase = launch.phase;
     status.message = launch.message;
+  }
+  for (const TurnRow& turn : run.queue) {
+    if (status.n_launches > 0 || turn.cell_key != cell.key || turn.reason.empty()) continue;
+    status.outcome = turn.state == "refused" ? "PREFLIGHT_REFUSED" : turn.state;
+    status.message = turn.reason;
   }
   std::map<CaseName, std::string> grades;  // of the newest graded attempt; "" = not graded
   for (const StoredAttempt& attempt : run.attempts) {

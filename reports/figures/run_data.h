@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,15 @@ struct RunData {
   std::vector<LaunchSample> launch_samples;
   std::vector<StoredAttempt> attempts;
   std::vector<PartRow> parts = {};  // of a joined run
+  std::vector<TurnRow> queue = {};
 };
 
 /// Throws Error(kUsage) when there is no such run.
 RunData load_run(Store& store, const std::string& run_id, bool with_texts);
+
+/// Launches during which the machine was in a slow state, as (cell, number): their answers count,
+/// their times do not.
+std::set<std::pair<std::string, int>> slow_launches(const RunData& run);
 
 CellStatus cell_status(const RunData& run, const CellRow& cell);
 

@@ -282,7 +282,9 @@ Section memory_section(PageContext& context) {
   std::vector<std::string> metrics;
   for (const probes::Metric& metric : probes::all_metrics()) {
     const std::string name(metric.name);
-    const auto measured = [&](const LaunchSample& s) { return s.sample.metric == name; };
+    const auto measured = [&](const LaunchSample& s) {  // of the worker, not of what surrounds it
+      return s.sample.metric == name && s.sample.phase != "before" && s.sample.phase != "after";
+    };
     if (is_launch_metric(name) && std::any_of(context.run.launch_samples.begin(),
                                               context.run.launch_samples.end(), measured)) {
       metrics.push_back(name);

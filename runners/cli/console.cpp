@@ -48,7 +48,9 @@ Progress::~Progress() {
 
 void Progress::show(const runners::RunState& state) {
   if (!enabled_) return;
-  if (live_) {
+  if (!state.note.empty()) {
+    note_line(state);
+  } else if (live_) {
     live_line(state);
   } else {
     plain_line(state);
@@ -76,6 +78,13 @@ void Progress::live_line(const runners::RunState& state) {
   std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
   drawn_ = true;
+}
+
+void Progress::note_line(const runners::RunState& state) {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+  drawn_ = false;
+  std::fprintf(stderr, "cell %d/%d %s: %s\n", state.cell, state.n_cells, state.cell_label.c_str(),
+               state.note.c_str());
 }
 
 void Progress::plain_line(const runners::RunState& state) {

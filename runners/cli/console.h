@@ -13,7 +13,7 @@ namespace ds4::cli {
 /// neither NO_COLOR, TERM=dumb nor --no-color.
 bool use_colour(int fd, const Common& common);
 
-/// Shows what a run is doing on stderr. Pass observer() to runners::execute().
+/// Shows what a run is doing on stderr. Pass observer() to runners::sweep::execute().
 class Progress {
  public:
   explicit Progress(const Common& common);
@@ -26,6 +26,7 @@ class Progress {
  private:
   void live_line(const runners::RunState& state);
   void plain_line(const runners::RunState& state);
+  void note_line(const runners::RunState& state);
 
   bool enabled_, live_;
   int printed_cell_ = 0, printed_tenths_ = -1;

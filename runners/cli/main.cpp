@@ -80,6 +80,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_guard(app, common);
   ds4::cli::add_worker(app, common);
   ds4::cli::add_guard_process(app, common);
+  ds4::cli::add_sentinel(app, common);
 
   // `ds4-sweep x.toml` means `ds4-sweep run x.toml`.
   std::vector<std::string> arguments(argv + 1, argv + argc);

@@ -44,6 +44,63 @@ int64_t mapped_bytes(const MemoryEstimate& memory) {
   return bytes;
 }
 
+nlohmann::json sweep_json(const profiles::Plan& plan) {
+  const profiles::SweepSection& sweep = plan.profile.sweep;
+  nlohmann::json excluded = nlohmann::json::array(), turns = nlohmann::json::array();
+  for (const profiles::Exclusion& exclusion : plan.excluded) {
+    excluded.push_back({{"condition", exclusion.condition}, {"cells", exclusion.cells}});
+  }
+  for (const reports::TurnRow& turn : runners::queue_of(plan)) {
+    turns.push_back({{"cell", turn.cell_key}, {"need_bytes", turn.need_bytes}});
+  }
+  return {{"mode", sweep.mode},
+          {"order", sweep.order},
+          {"seed", sweep.seed},
+          {"repeats", sweep.repeats},
+          {"skip_dominated", sweep.skip_dominated},
+          {"refuse_unfit", sweep.refuse_unfit},
+          {"sentinel", sweep.sentinel},
+          {"excluded", excluded},
+          {"queue", turns}};
+}
+
+// What was left out, in which order the rest is launched, and what may stop a launch; nothing for
+// a single cell launched once.
+void print_sweep(const profiles::Plan& plan) {
+  const profiles::SweepSection& sweep = plan.profile.sweep;
+  for (const profiles::Exclusion& exclusion : plan.excluded) {
+    std::printf("excluded: %d cell%s by `%s`\n", exclusion.cells, exclusion.cells == 1 ? "" : "s",
+                exclusion.condition.c_str());
+  }
+  const auto queue = runners::queue_of(plan);
+  if (queue.size() < 2) return;
+  const std::string order = sweep.order == "memory" ? "by ascending predicted memory"
+                            : sweep.order == "random"
+                                ? "shuffled by seed " + std::to_string(sweep.seed)
+                                : "as written";
+  std::printf("\n%zu launches, %s%s\n", queue.size(), order.c_str(),
+              sweep.repeats > 1
+                  ? (", in " + std::to_string(sweep.repeats) + " rounds of every cell").c_str()
+                  : "");
+  if (sweep.order != "as_written") {
+    for (const reports::TurnRow& turn : queue) {
+      const auto cell = std::find_if(plan.cells.begin(), plan.cells.end(),
+                                     [&](const auto& c) { return c.key == turn.cell_key; });
+      std::printf("  %3d  %s  %9s  %s\n", turn.ordinal + 1, turn.cell_key.c_str(),
+                  turn.need_bytes > 0 ? format_bytes(turn.need_bytes).c_str() : "-",
+                  cell->label.c_str());
+    }
+  }
+  std::printf("skipped after an out-of-memory end: %s\n",
+              sweep.skip_dominated ? "what needs at least as much" : "nothing (skip_dominated)");
+  std::printf("refused before launch: %s\n",
+              sweep.refuse_unfit ? "what does not fit this machine" : "nothing (refuse_unfit)");
+  if (sweep.sentinel) {
+    std::printf("sentinel: a launch is repeated once when the machine is %.2f times slower\n",
+                1 + sweep.sentinel_bound);
+  }
+}
+
 nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cases) {
   nlohmann::json cells = nlohmann::json::array();
   for (size_t i = 0; i < plan.cells.size(); ++i) {
@@ -60,7 +117,10 @@ nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cas
                      {"planned_memory", parts}});
     if (!memory.mapped.empty()) cells.back()["mapped_bytes"] = mapped_bytes(memory);
   }
-  return {{"format", "ds4-sweep plan 1"}, {"profile", plan.profile.name}, {"cells", cells}};
+  return {{"format", "ds4-sweep plan 1"},
+          {"profile", plan.profile.name},
+          {"cells", cells},
+          {"sweep", sweep_json(plan)}};
 }
 
 void print_plan(const profiles::Plan& plan, const std::vector<int>& cases) {
@@ -148,6 +208,7 @@ void add_plan(CLI::App& app, Common& common) {
       return;
     }
     print_plan(plan, cases);
+    print_sweep(plan);
     print_findings(plan, findings);
     if (machine) {
       print_fit(plan, fits, *machine);

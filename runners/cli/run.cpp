@@ -17,6 +17,7 @@
 #include "runners/cli/verbs.h"
 #include "runners/outcome/unfinished.h"
 #include "runners/run.h"
+#include "runners/sweep/execute.h"
 #include "runners/targets/registry.h"
 
 namespace ds4::cli {
@@ -28,7 +29,7 @@ struct RunOptions {
   std::string profile, run;
   std::vector<std::string> set;
   std::string output, gates, shard, sweep_id;
-  bool force = false, no_lock = false;
+  bool force = false, retry = false, no_lock = false;
   std::string wait = "0s";
   CiFiles ci;
 };
@@ -86,7 +87,7 @@ void execute_and_report(reports::Store& store, const std::string& run_id, const 
   runners::install_interrupt_handler();
   {
     Progress progress(common);
-    runners::execute(store, run_id, progress.observer());
+    runners::sweep::execute(store, run_id, progress.observer(), options.retry);
   }
   const reports::Page page = reports::build_page(store, run_id);
   const std::filesystem::path folder = write_reports(page, run_id, common, options.output);
@@ -167,9 +168,13 @@ void add_run(CLI::App& app, Common& common) {
 void add_resume(CLI::App& app, Common& common) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* verb = app.add_subcommand("resume", "Run what an interrupted run is missing");
-  verb->footer("Examples:\n  ds4-sweep resume latest\n  ds4-sweep resume 3f2a91c0 --force");
+  verb->footer(
+      "Examples:\n  ds4-sweep resume latest\n  ds4-sweep resume 3f2a91c0 --force\n"
+      "  ds4-sweep resume latest --retry");
   verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")
       ->required();
+  verb->add_flag("--retry", options->retry,
+                 "Launch also what was skipped, refused or ran out of memory");
   verb->add_flag("--force", options->force, "Even if the commit or the checkpoint is another one");
   add_run_flags(verb, *options, common);
   verb->callback([options, &common] {

@@ -45,5 +45,6 @@ void add_synthesize(CLI::App& app, Common& common);
 void add_guard(CLI::App& app, Common& common);
 void add_worker(CLI::App& app, Common& common);         // hidden: for the supervisor
 void add_guard_process(CLI::App& app, Common& common);  // hidden, too
+void add_sentinel(CLI::App& app, Common& common);       // hidden: for a run
 
 }  // namespace ds4::cli

@@ -27,6 +27,17 @@ TEST(ProfileDocs, TheExampleLoadsWithTheRealSuites) {
   EXPECT_EQ(plan.profile.gates.size(), 1u);
 }
 
+TEST(SweepDocs, TheExampleMakesTheCellsThePageSays) {
+  const std::string text = docs("sweeps.md");
+  const size_t start = text.find("```toml\n") + 8;
+  const ProfileLoader folder;
+  write_file_atomic(folder.path(), text.substr(start, text.find("```\n", start) - start));
+  const Plan plan = make_plan(load_profile(folder.path()));
+  EXPECT_EQ(plan.cells.size(), 4u);
+  ASSERT_EQ(plan.excluded.size(), 1u);
+  EXPECT_EQ(plan.excluded[0].cells, 2);
+}
+
 TEST(ProfileDocs, NameEveryKey) {
   const std::string text = docs("profiles.md");
   const ProfileLoader loader;
@@ -36,6 +47,10 @@ TEST(ProfileDocs, NameEveryKey) {
                                    "script",       "score",        "metric",      "suite",
                                    "tags",         "min",          "max",         "min_n",
                                    "cell_timeout", "case_timeout", "memory_floor"};
+  const auto cell = nlohmann::json::parse(cell_to_json(plan.cells[0]));
+  for (const auto& [key, value] : cell.at("profile").at("sweep").items()) {
+    keys.push_back(key.ends_with("_s") ? key.substr(0, key.size() - 2) : key);
+  }
   const auto semantics = nlohmann::json::parse(plan.cells[0].semantics);
   for (const auto& [key, value] : semantics.at("engine").items()) keys.push_back(key);
   for (const auto& [key, value] : semantics.at("sampling").items()) keys.push_back(key);
