@@ -14,6 +14,7 @@
 #include "reports/pages/page.h"
 #include "runners/process.h"
 #include "runners/run.h"
+#include "runners/sweep/execute.h"
 #include "runners/worker.h"
 #include "tests/support/command.h"
 
@@ -45,13 +46,14 @@ class ClockJump : public ::testing::Test {
   reports::LaunchRow run(const Observer& observer) {
     write_file_atomic(folder_ / "s.json", R"({"rules": [{"text": "x", "delay_ms": 20}]})");
     write_file_atomic(folder_ / "p.toml",
-                      "target = \"scripted\"\nscript = \"s.json\"\n[limits]\ncase_timeout = "
+                      "target = \"scripted\"\nscript = \"s.json\"\n[guard]\nenabled = "
+                      "false\n[limits]\ncase_timeout = "
                       "\"30s\"\ncell_timeout = \"120s\"\n[[suite]]\nname = \"smoke\"\n");
     store_ = reports::Store::open(folder_ / "r.db");
     const profiles::Plan plan =
         profiles::make_plan(profiles::load_profile((folder_ / "p.toml").string(), {}));
     run_id_ = begin_run(*store_, plan, "test");
-    execute(*store_, run_id_, observer);
+    sweep::execute(*store_, run_id_, observer);
     return store_->launches(run_id_).at(0);
   }
 
