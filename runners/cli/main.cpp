@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_compare(app, common);
   ds4::cli::add_pick(app, common);
   ds4::cli::add_baseline(app, common);
+  ds4::cli::add_prune_runs(app, common);
   ds4::cli::add_rescore(app, common);
   ds4::cli::add_merge(app, common);
   ds4::cli::add_import(app, common);

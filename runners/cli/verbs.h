@@ -27,6 +27,7 @@ void add_show(CLI::App& app, Common& common);
 void add_compare(CLI::App& app, Common& common);
 void add_pick(CLI::App& app, Common& common);
 void add_baseline(CLI::App& app, Common& common);
+void add_prune_runs(CLI::App& app, Common& common);
 void add_rescore(CLI::App& app, Common& common);
 void add_merge(CLI::App& app, Common& common);
 void add_import(CLI::App& app, Common& common);
