@@ -23,14 +23,16 @@ score = "normalised"
 max = 0.5
 TOML
 echo '{"rules": [{"text": "OK"}]}' >script.json
+export GITHUB_STEP_SUMMARY=$folder/summary.md
 night 0 "the first night"
+[ -s summary.md ] || fail "no summary"
 first=$(green)
 [ -n "$first" ] || fail "the first night became no baseline"
 sleep 1
 night 0 "the second night"
 second=$(green)
 [ "$first" != "$second" ] || fail "a green night did not become the baseline"
-ls nightly/*/report.html nightly/*/doctor.txt nightly/*/compare.txt >/dev/null || fail "files are missing"
+ls nightly/*/report.html nightly/*/doctor.txt nightly/*/compare.txt nightly/*/run.xml nightly/*/compare.xml >/dev/null || fail "files are missing"
 sleep 1
 sed -i 's/^max = 0.5/min = 0.9/' p.toml
 night 1 "a night whose gate fails"
