@@ -3,11 +3,10 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "engine/base/error.h"
+#include "engine/base/clock.h"
 #include "engine/base/units.h"
 #include "reports/store/prune.h"
 #include "runners/cli/verbs.h"
@@ -25,13 +24,16 @@ struct PruneOptions {
 
 // As runs have it, so that the two compare as text.
 std::string days_ago(int64_t days) {
-  const std::time_t then = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() -
-                                                                std::chrono::hours(24 * days));
-  std::tm utc{};
-  ::gmtime_r(&then, &utc);
-  std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
-  return text.data();
+  using namespace std::chrono;
+  const std::string now = utc_now();  // 2026-03-01T12:34:56.789Z
+  const sys_days today{year{std::stoi(now.substr(0, 4))} /
+                       month{static_cast<unsigned>(std::stoi(now.substr(5, 2)))} /
+                       day{static_cast<unsigned>(std::stoi(now.substr(8, 2)))}};
+  const year_month_day then{today - std::chrono::days{days}};
+  std::array<char, 48> date{};
+  std::snprintf(date.data(), date.size(), "%04d-%02u-%02u", static_cast<int>(then.year()),
+                static_cast<unsigned>(then.month()), static_cast<unsigned>(then.day()));
+  return date.data() + now.substr(10);
 }
 
 bool is_ours(const std::string& name) {
