@@ -86,11 +86,15 @@ void add_incomplete(const PageContext& context, Table& table) {
   for (size_t i = 0; i < context.page.cells.size(); ++i) {
     const CellStatus& status = context.page.statuses[i];
     if (status.n_missing() == 0) continue;
+    std::string message = std::to_string(status.n_missing()) + " of " +
+                          std::to_string(status.n_planned) + " cases have no answer";
+    // Of a cell that was not launched no row above says why.
+    const bool left_out = status.n_launches == 0 && !status.message.empty();
+    if (left_out) message += ": " + status.message;
     table.rows.push_back({{"cell " + context.page.cells[i].label},
-                          {"incomplete", Tone::kUnsure},
+                          {left_out ? status.outcome : "incomplete", Tone::kUnsure},
                           nothing(),
-                          {std::to_string(status.n_missing()) + " of " +
-                           std::to_string(status.n_planned) + " cases have no answer"}});
+                          {message}});
   }
 }
 

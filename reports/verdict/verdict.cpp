@@ -82,8 +82,11 @@ std::string advise(const Verdict& verdict, const RunData& run, bool interrupted)
   const std::string id = run.run.id.substr(0, 8);
   if (interrupted) return "ds4-sweep resume " + id + " measures what is missing.";
   if (verdict.n_cells_incomplete > 0) {
+    const bool left_out = std::any_of(run.queue.begin(), run.queue.end(), [](const TurnRow& turn) {
+      return turn.state == "skipped" || turn.state == "refused";
+    });
     return "The outcomes below say what happened; ds4-sweep resume " + id +
-           " tries the missing cases again.";
+           (left_out ? " --retry" : "") + " tries the missing cases again.";
   }
   for (const GateResult& gate : verdict.gates) {
     if (gate.decision == Decision::kPass) continue;
@@ -142,7 +145,7 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
     const CellStatus status = cell_status(run, cell);
     if (status.complete()) continue;
     ++verdict.n_cells_incomplete;
-    interrupted = interrupted || !status.failed();
+    interrupted = interrupted || !(status.failed() || status.outcome == "skipped");
   }
   for (const Gate& gate : judging.gates) {
     const size_t before = verdict.gates.size();

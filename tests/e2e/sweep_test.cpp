@@ -119,7 +119,8 @@ TEST(SweepRun, SkipsWhatNeedsAsMuchAsACellOutOfMemoryAndSaysWhy) {
   EXPECT_THAT(turns["context_length=16384"].reason,
               HasSubstr("at least as much memory as context_length=8192"));
   EXPECT_THAT(result.err, HasSubstr("context_length=16384: skipped: it needs at least as much"));
-  EXPECT_THAT(result.out, HasSubstr("skipped"));
+  EXPECT_THAT(result.out, HasSubstr("20 of 20 cases have no answer: it needs at least as much"));
+  EXPECT_THAT(result.out, HasSubstr("resume aaaaaaaa --retry tries the missing cases again"));
   EXPECT_NE(result.exit_code, 0) << "not everything was measured";
   EXPECT_EQ(store->launches(id).size(), 2u);
   // The decision stands when the run is resumed, and falls only when asked for.
@@ -152,6 +153,7 @@ TEST(SweepRun, RefusesWhatDoesNotFitBeforeAnythingIsLaunched) {
   EXPECT_EQ(refused.exit_code, 4);
   EXPECT_THAT(refused.err, HasSubstr("refused: it needs"));
   EXPECT_THAT(refused.out, HasSubstr("PREFLIGHT_REFUSED"));
+  EXPECT_THAT(refused.out, HasSubstr("20 of 20 cases have no answer: it needs"));
   const auto store = sweep.store();
   const std::string id = store->run("latest").id;
   EXPECT_TRUE(store->launches(id).empty());
