@@ -234,4 +234,13 @@ void Transaction::commit() {
   open_ = false;
 }
 
+Snapshot::Snapshot(Database& database)
+    : database_(database), ours_(sqlite3_get_autocommit(database.handle()) != 0) {
+  if (ours_) database_.execute("BEGIN", "read");
+}
+
+Snapshot::~Snapshot() {
+  if (ours_) sqlite3_exec(database_.handle(), "COMMIT", nullptr, nullptr, nullptr);
+}
+
 }  // namespace ds4::reports

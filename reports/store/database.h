@@ -105,4 +105,18 @@ class Transaction {
   bool open_ = true;
 };
 
+/// What is read while it lives is of one moment, whoever commits meanwhile. Inside a transaction it
+/// is so already, and this changes nothing.
+class Snapshot {
+ public:
+  explicit Snapshot(Database& database);
+  ~Snapshot();
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+ private:
+  Database& database_;
+  bool ours_ = false;
+};
+
 }  // namespace ds4::reports

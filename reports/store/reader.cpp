@@ -196,6 +196,8 @@ std::vector<LaunchSample> SqliteStore::launch_samples(const std::string& run_id)
 }
 
 std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool with_texts) {
+  // A run that is being measured commits between the statements below.
+  const Snapshot snapshot(database_);
   std::vector<StoredAttempt> result;
   {
     Statement rows(database_,

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "engine/base/error.h"
 #include "reports/store/database.h"
 #include "tests/unit/reports/fixtures.h"
@@ -259,6 +262,27 @@ TEST_F(StoreTest, AReaderSeesWhatAWriterCommitted) {
   writer->add_attempt("r", example_attempt("k1", "needle", "c1"), std::nullopt);
   EXPECT_EQ(reader->attempts("r", true).size(), 1u);
   EXPECT_THROW(reader->finish_run("r", "now"), Error);
+}
+
+TEST_F(StoreTest, ReadingWhileItIsWrittenSeesWholeAttempts) {
+  auto writer = Store::open(path_);
+  writer->add_run(example_run("r"), {example_cell("k1", 0)});
+  const size_t events = example_attempt("k1", "needle", "x").events.size();
+  std::atomic<bool> done = false;
+  std::thread reading([&] {
+    const auto reader = Store::open_read_only(path_);
+    while (!done) {
+      for (const StoredAttempt& attempt : reader->attempts("r", false)) {
+        EXPECT_EQ(attempt.events.size(), events);
+      }
+    }
+  });
+  for (int i = 0; i < 300; ++i) {
+    writer->add_attempt("r", example_attempt("k1", "needle", "c" + std::to_string(i)),
+                        std::nullopt);
+  }
+  done = true;
+  reading.join();
 }
 
 }  // namespace
