@@ -1,7 +1,9 @@
 // The sentinel's work on a GPU: nothing of the engine takes part.
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
+#include "engine/base/check.h"
 #include "engine/device/error.h"
 #include "engine/device/memory.h"
 #include "engine/device/stamps.h"
@@ -15,6 +17,15 @@ constexpr int kWarp = 32;
 constexpr int kThreads = 256;
 constexpr int64_t kColumns = 8192;
 constexpr int64_t kMostBytes = int64_t{256} << 20;  // of each of three buffers; beyond the caches
+
+// Whole numbers of no pattern, since memory that is all alike may be read faster; sums of 8,192 of
+// them are exact in any order.
+__global__ void fill(float* values, int64_t n) {
+  const int64_t step = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) {
+    values[i] = static_cast<float>((static_cast<uint32_t>(i) * 2654435761u) >> 24);
+  }
+}
 
 // y = A x, a row for each warp, sixteen bytes a lane and turn.
 __global__ void multiply_rows(const float4* matrix, const float4* x, float* y, int64_t rows) {
@@ -47,6 +58,19 @@ double best_rate(const device::Stream& stream, double bytes, const Launch& launc
   return bytes / best_s;
 }
 
+// Whether the last row came through copy and product as it was filled.
+void check(const device::Memory& copied, const device::Memory& y, int64_t rows) {
+  std::vector<float> row(kColumns);
+  float product = 0, expected = 0;
+  DS4_CUDA(cudaMemcpy(row.data(),
+                      reinterpret_cast<const float*>(copied.data()) + (rows - 1) * kColumns,
+                      kColumns * sizeof(float), cudaMemcpyDeviceToHost));
+  DS4_CUDA(cudaMemcpy(&product, reinterpret_cast<const float*>(y.data()) + rows - 1, sizeof product,
+                      cudaMemcpyDeviceToHost));
+  for (const float value : row) expected += value;
+  DS4_CHECK(expected > 0 && product == expected);
+}
+
 }  // namespace
 
 SentinelReading read_device_sentinel() {
@@ -57,8 +81,11 @@ SentinelReading read_device_sentinel() {
   const int64_t bytes = rows * kColumns * 4;
   const device::Stream stream;
   const device::Memory from(bytes), to(bytes), x(kColumns * 4), y(rows * 4);
-  DS4_CUDA(cudaMemsetAsync(from.data(), 0, static_cast<size_t>(bytes), stream));
-  DS4_CUDA(cudaMemsetAsync(x.data(), 0, kColumns * 4, stream));
+  fill<<<1024, kThreads, 0, stream>>>(reinterpret_cast<float*>(from.data()), rows * kColumns);
+  DS4_CUDA(cudaGetLastError());
+  const std::vector<float> ones(kColumns, 1.0f);
+  DS4_CUDA(cudaMemcpyAsync(x.data(), ones.data(), kColumns * sizeof(float), cudaMemcpyHostToDevice,
+                           stream));
   SentinelReading reading;
   reading.copy_rate = best_rate(stream, 2.0 * static_cast<double>(bytes), [&] {
     DS4_CUDA(cudaMemcpyAsync(to.data(), from.data(), static_cast<size_t>(bytes),
@@ -70,6 +97,7 @@ SentinelReading read_device_sentinel() {
                                                    reinterpret_cast<const float4*>(x.data()),
                                                    reinterpret_cast<float*>(y.data()), rows);
   });
+  check(to, y, rows);
   return reading;
 }
 

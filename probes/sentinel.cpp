@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "engine/base/check.h"
@@ -47,23 +48,38 @@ float dot(const float* a, const float* b) {
   return total;
 }
 
+// Whole numbers of no pattern, since memory that is all alike may be read faster; sums of 4,096 of
+// them are exact in any order.
+std::vector<float> filled(int64_t n) {
+  std::vector<float> values(static_cast<size_t>(n));
+  for (uint32_t i = 0; float& value : values) {
+    value = static_cast<float>((i++ * 2654435761u) >> 24);
+  }
+  return values;
+}
+
 }  // namespace
 
 SentinelReading read_host_sentinel() {
   SentinelReading reading;
   {
-    std::vector<char> from(kCopyBytes, 1), to(kCopyBytes);
+    std::vector<float> from = filled(kCopyBytes / sizeof(float)), to(from.size());
+    const size_t middle = from.size() / 2;
     reading.copy_rate = best_rate(2.0 * kCopyBytes, [&] {
-      ++from[kCopyBytes / 2];
+      ++from[middle];
       std::memcpy(to.data(), from.data(), kCopyBytes);
-      DS4_CHECK(to[kCopyBytes / 2] == from[kCopyBytes / 2]);
+      DS4_CHECK(to[middle] == from[middle]);
     });
   }
-  const std::vector<float> matrix(kRows * kColumns, 0.5f), x(kColumns, 2.0f);
+  const std::vector<float> matrix = filled(kRows * kColumns), ones(kColumns, 1.0f);
+  std::vector<float> sums;
+  for (int64_t row = 0; row < kRows; ++row) {
+    const float* values = matrix.data() + row * kColumns;
+    sums.push_back(std::accumulate(values, values + kColumns, 0.0f));
+  }
   reading.gemv_rate = best_rate(4.0 * kRows * kColumns, [&] {
     for (int64_t row = 0; row < kRows; ++row) {
-      // Small whole numbers: exact in any order of adding.
-      DS4_CHECK(dot(matrix.data() + row * kColumns, x.data()) == float{kColumns});
+      DS4_CHECK(dot(matrix.data() + row * kColumns, ones.data()) == sums[row]);
     }
   });
   return reading;
