@@ -1,5 +1,6 @@
 #include "engine/session/engine.h"
 
+#include <algorithm>
 #include <string>
 
 #include "engine/base/error.h"
@@ -42,7 +43,8 @@ int64_t gpu_memory_in_use() {
 
 GpuMemory gpu_memory() {
   GpuMemory memory = ops::cuda_memory();
-  memory.free_bytes += ops::kCudaContextBytes;  // asking has made the context
+  // Asking has made the context, which is a little smaller on some GPUs.
+  memory.free_bytes = std::min(memory.total_bytes, memory.free_bytes + ops::kCudaContextBytes);
   return memory;
 }
 

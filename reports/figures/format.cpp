@@ -17,6 +17,7 @@ std::string format_value(const std::string& unit, double value) {
     return value < 1 ? format_number(value * 1e3) + " ms" : format_seconds(value);
   }
   if (unit == "B") return format_bytes(std::llround(value));
+  if (unit == "B/s") return format_number(value * 1e-9) + " GB/s";
   if (!unit.empty()) return format_number(value) + " " + unit;
   // Scores: fixed decimals keep a column comparable.
   char text[32];

@@ -218,6 +218,7 @@ TEST(Format, FollowsTheUnit) {
   EXPECT_EQ(format_value("s", 12.34), "12.3 s");
   EXPECT_EQ(format_value("tok/s", 2113.4), "2,113 tok/s");
   EXPECT_EQ(format_value("B", 3514), "3.43 KiB");
+  EXPECT_EQ(format_value("B/s", 1101998530), "1.10 GB/s");
 }
 
 }  // namespace
