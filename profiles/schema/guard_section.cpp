@@ -7,10 +7,10 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kPhaseKeys[] = {"load", "capture", "prefill", "decode", "idle", "teardown"};
-
 // Slower, and a fall of 3 GiB/s goes unseen for a gigabyte; faster, and reading is a load itself.
 constexpr int64_t kLeastRate = 5, kMostRate = 50;
+
+constexpr size_t kFloorsPrefix = 7;  // of "floors.load" before its phase
 
 int64_t floor_bytes(const TomlSource& source, const toml::node& node, const std::string& key) {
   const int64_t bytes = source.bytes(node, key);
@@ -21,46 +21,79 @@ int64_t floor_bytes(const TomlSource& source, const toml::node& node, const std:
   return bytes;
 }
 
+std::string valid_target(const TomlSource& source, const toml::node& node) {
+  std::string target = source.string(node, "guard.target");
+  if (target == "worker" || target.starts_with("pid:") || target.starts_with("container:")) {
+    return target;
+  }
+  source.fail(node, "`guard.target` is `" + target + "`",
+              "It is worker, pid:1234 (the leader of a process group) or container:ID.");
+}
+
+using GuardKey = Key<GuardSection>;
+
+// `name` = "floors.load".
+template <const char* name>
+constexpr GuardKey phase_floor() {
+  return {name,
+          [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+            guard.floors[name + kFloorsPrefix] =
+                floor_bytes(source, node, std::string("guard.") + name);
+          },
+          [](const GuardSection& guard) {
+            const auto floor = guard.floors.find(name + kFloorsPrefix);
+            return toml_text(floor == guard.floors.end() ? int64_t{0} : floor->second);
+          }};
+}
+
+constexpr char kLoad[] = "floors.load", kCapture[] = "floors.capture",
+               kPrefill[] = "floors.prefill", kDecode[] = "floors.decode", kIdle[] = "floors.idle",
+               kTeardown[] = "floors.teardown";
+
+const GuardKey kGuardKeys[] = {
+    {"enabled",
+     [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+       guard.enabled = source.boolean(node, "guard.enabled");
+     },
+     [](const GuardSection& guard) { return toml_text(guard.enabled); }},
+    {"floor",
+     [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+       guard.floor = floor_bytes(source, node, "guard.floor");
+     },
+     [](const GuardSection& guard) { return toml_text(guard.floor.value_or(0)); }},
+    phase_floor<kLoad>(),
+    phase_floor<kCapture>(),
+    phase_floor<kPrefill>(),
+    phase_floor<kDecode>(),
+    phase_floor<kIdle>(),
+    phase_floor<kTeardown>(),
+    {"rate",
+     [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+       guard.rate_hz =
+           static_cast<double>(source.integer(node, "guard.rate", kLeastRate, kMostRate));
+     },
+     [](const GuardSection& guard) { return toml_text(static_cast<int64_t>(guard.rate_hz)); }},
+    {"reaction",
+     [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+       guard.reaction_s = source.seconds(node, "guard.reaction");
+     },
+     [](const GuardSection& guard) { return toml_text(guard.reaction_s); }},
+    {"grace",
+     [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+       guard.grace_s = source.seconds(node, "guard.grace");
+     },
+     [](const GuardSection& guard) { return toml_text(guard.grace_s); }},
+    {"target",
+     [](GuardSection& guard, const toml::node& node, const TomlSource& source) {
+       guard.target = valid_target(source, node);
+     },
+     [](const GuardSection& guard) { return toml_text(guard.target); }},
+};
+
 }  // namespace
 
-GuardSection read_guard(const TomlSource& source, const toml::node& node) {
-  const toml::table& table = source.table(node, "guard");
-  const std::string valid[] = {"enabled", "floor", "floors", "rate", "reaction", "grace", "target"};
-  source.require_known(table, valid);
-  GuardSection guard;
-  if (const auto* value = table.get("enabled")) {
-    guard.enabled = source.boolean(*value, "guard.enabled");
-  }
-  if (const auto* value = table.get("floor")) {
-    guard.floor = floor_bytes(source, *value, "guard.floor");
-  }
-  if (const auto* value = table.get("floors")) {
-    const toml::table& floors = source.table(*value, "guard.floors");
-    source.require_known(floors, kPhaseKeys);
-    for (const auto& [key, floor] : floors) {
-      const std::string phase(key.str());
-      guard.floors[phase] = floor_bytes(source, floor, "guard.floors." + phase);
-    }
-  }
-  if (const auto* value = table.get("rate")) {
-    guard.rate_hz =
-        static_cast<double>(source.integer(*value, "guard.rate", kLeastRate, kMostRate));
-  }
-  if (const auto* value = table.get("reaction")) {
-    guard.reaction_s = source.seconds(*value, "guard.reaction");
-  }
-  if (const auto* value = table.get("grace")) {
-    guard.grace_s = source.seconds(*value, "guard.grace");
-  }
-  if (const auto* value = table.get("target")) {
-    guard.target = source.string(*value, "guard.target");
-    if (guard.target != "worker" && !guard.target.starts_with("pid:") &&
-        !guard.target.starts_with("container:")) {
-      source.fail(*value, "`guard.target` is `" + guard.target + "`",
-                  "It is worker, pid:1234 (the leader of a process group) or container:ID.");
-    }
-  }
-  return guard;
+std::span<const GuardKey> guard_table() {
+  return kGuardKeys;
 }
 
 std::string guard_to_json(const GuardSection& guard) {

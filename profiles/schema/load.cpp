@@ -2,11 +2,11 @@
 #include "profiles/schema/load.h"
 
 #include <algorithm>
+#include <map>
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "profiles/schema/gates.h"
-#include "profiles/schema/guard_section.h"
 #include "profiles/schema/launch_read.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/overrides.h"
@@ -33,17 +33,16 @@ class Loader {
   Profile load(const std::vector<std::string>& overrides) {
     profile_.overrides = overrides;
     for (const std::string& pair : overrides) apply_override(root_, pair);
-    const std::string valid[] = {"name",   "description", "checkpoint", "target",
-                                 "script", "engine",      "sampling",   "suite",
-                                 "gate",   "sweep",       "limits",     "guard",
-                                 "launch"};
+    const std::string valid[] = {"name",   "description", "checkpoint", "target", "script",
+                                 "engine", "sampling",    "suite",      "gate",   "sweep",
+                                 "limits", "guard",       "launch"};
     source_.require_known(root_, valid);
     top_level();
     suites();  // before [sweep], whose keys may name suites' parameters
     section("engine", engine_keys());
     section("sampling", sampling_keys());
     section("limits", limits_keys());
-    if (const auto* node = root_.get("guard")) profile_.guard = read_guard(source_, *node);
+    section("guard", guard_keys());
     profile_.gates = read_gates(source_, root_, profile_definitions_, profile_.memory_floor);
     if (const auto* node = root_.get("launch")) profile_.launch = read_launch(*node, source_);
     sweep();
@@ -109,14 +108,33 @@ class Loader {
     }
   }
 
-  // A table of settings that a sweep may vary.
   void section(const std::string& name, const std::vector<std::string>& keys) {
-    const toml::node* node = root_.get(name);
-    if (!node) return;
-    const toml::table& table = source_.table(*node, name);
-    source_.require_known(table, keys);
+    if (const toml::node* node = root_.get(name)) settings(name, *node, keys);
+  }
+
+  // A table of settings; those of a key with a dot ("floors.load") are in a table inside it.
+  void settings(const std::string& path, const toml::node& node,
+                const std::vector<std::string>& keys) {
+    std::vector<std::string> valid;
+    std::map<std::string, std::vector<std::string>> inner;
+    for (const std::string& key : keys) {
+      const size_t dot = key.find('.');
+      if (dot == std::string::npos) {
+        valid.push_back(key);
+      } else {
+        inner[key.substr(0, dot)].push_back(key.substr(dot + 1));
+      }
+    }
+    for (const auto& [name, names] : inner) valid.push_back(name);
+    const toml::table& table = source_.table(node, path);
+    source_.require_known(table, valid);
     for (const auto& [key, value] : table) {
-      apply_setting(profile_, name + "." + std::string(key.str()), value, source_);
+      const std::string name(key.str());
+      if (const auto found = inner.find(name); found != inner.end()) {
+        settings(path + "." + name, value, found->second);
+      } else {
+        apply_setting(profile_, path + "." + name, value, source_);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 #include "profiles/schema/overrides.h"
 
+#include <map>
 #include <vector>
 
 #include "engine/base/error.h"
@@ -23,6 +24,12 @@ toml::table* find_suite_table(toml::table& root, const std::string& name,
   return nullptr;
 }
 
+// The table of that key, made when there is none; nullptr when it is something else.
+toml::table* inner_table(toml::table& table, const std::string& key) {
+  if (!table.contains(key)) table.insert(key, toml::table());
+  return table.get_as<toml::table>(key);
+}
+
 }  // namespace
 
 void apply_override(toml::table& root, const std::string& pair) {
@@ -42,28 +49,24 @@ void apply_override(toml::table& root, const std::string& pair) {
     return;
   }
   const std::string section = key.substr(0, dot), name = key.substr(dot + 1);
-  if (section == "engine" || section == "sampling" || section == "limits" || section == "sweep" ||
-      section == "guard") {
-    if (!root.contains(section)) root.insert(section, toml::table());
-    toml::table* table = root.get_as<toml::table>(section);
-    if (!table) return;  // of a wrong type in the file: validation says so, with its line
-    table->insert_or_assign(name, value);
-    return;
-  }
-  if (section == "launch") {
-    if (!root.contains(section)) root.insert(section, toml::table());
-    toml::table* table = root.get_as<toml::table>(section);
+  // The tables that a section may have inside.
+  const std::map<std::string, std::vector<std::string>> sections = {
+      {"engine", {}}, {"sampling", {}},      {"limits", {}},
+      {"sweep", {}},  {"guard", {"floors"}}, {"launch", {"flags", "env", "launcher"}}};
+  if (const auto found = sections.find(section); found != sections.end()) {
+    toml::table* table = inner_table(root, section);
     std::string last = name;
-    for (const std::string nested : {"flags", "env", "launcher"}) {
+    for (const std::string& nested : found->second) {
       if (!table || !name.starts_with(nested + ".")) continue;
-      if (!table->contains(nested)) table->insert(nested, toml::table());
-      table = table->get_as<toml::table>(nested);
+      table = inner_table(*table, nested);
       last = name.substr(nested.size() + 1);
     }
+    // Of a wrong type in the file: validation says so, with its line.
     if (table) table->insert_or_assign(last, value);
     return;
   }
-  std::vector<std::string> names = {"engine", "sampling", "limits", "sweep", "guard", "launch"};
+  std::vector<std::string> names;
+  for (const auto& [known, inner] : sections) names.push_back(known);
   toml::table* suite = find_suite_table(root, section, names);
   if (!suite) {
     throw Error(ErrorCode::kProfile, "--set: unknown key `" + key + "`",

@@ -49,17 +49,16 @@ std::string canonical_semantics(const Profile& profile, const std::vector<Axis>&
   if (!profile.script.empty()) {
     semantics["script"] = std::filesystem::path(profile.script).filename().string();
   }
-  // Limits decide how long and with how much memory, not what: they count only where they vary.
   for (const Axis& axis : axes) {
     for (const std::string& key : axis.keys) {
-      if (key.starts_with("limits.")) semantics["swept"][key] = setting_text(profile, key);
+      if (names_cells_when_swept(key)) semantics["swept"][key] = setting_text(profile, key);
     }
   }
   return semantics.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// "kv_dtype=bf16": the key without its section, since one value per axis is shown; a checkpoint by
-// its name. `profile` has the value applied.
+// "kv_dtype=bf16": the key without its section, where it says by itself what it is about; a
+// checkpoint by its name. `profile` has the value applied.
 std::string label_part(const std::string& axis_key, const std::string& value,
                        const Profile& profile) {
   if (axis_key == "checkpoint") return "checkpoint=" + checkpoint_name(profile);

@@ -7,8 +7,10 @@
 #include "engine/base/check.h"
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
+#include "profiles/schema/guard_section.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/parameter_value.h"
+#include "profiles/schema/setting_key.h"
 
 namespace ds4::profiles {
 namespace {
@@ -23,32 +25,9 @@ constexpr int64_t kMaxDrafts = 5;  // what a checkpoint can draft is checked whe
 constexpr int64_t kMaxTopK = int64_t{1} << 30;
 constexpr double kLargest = 1e6;  // of numbers that any magnitude makes sense for
 
-// A key of a section: how it is read from TOML and how it is written.
-template <typename Section>
-struct Key {
-  const char* name;
-  void (*set)(Section&, const toml::node&, const TomlSource&);
-  std::string (*get)(const Section&);
-};
 using EngineKey = Key<EngineSection>;
 using SamplingKey = Key<suites::Sampling>;
 using LimitsKey = Key<Profile>;
-
-template <typename T>
-std::string toml_text(const T& value) {
-  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-    return value_to_toml(toml::value<int64_t>(static_cast<int64_t>(value)));
-  } else {
-    return value_to_toml(toml::value<T>(value));
-  }
-}
-
-template <typename T>
-std::string toml_text(const std::vector<T>& values) {
-  toml::array array;
-  for (const T& value : values) array.push_back(value);
-  return value_to_toml(array);
-}
 
 template <size_t N>
 std::string choice(const toml::node& node, const TomlSource& source, const char* key,
@@ -214,7 +193,23 @@ const std::array<Key<Profile>, 3> kTopKeys{{
 constexpr std::string_view kEnginePrefix = "engine.";
 constexpr std::string_view kSamplingPrefix = "sampling.";
 constexpr std::string_view kLimitsPrefix = "limits.";
+constexpr std::string_view kGuardPrefix = "guard.";
 constexpr std::string_view kNoPrefix = "";
+
+// What a profile says and no cell of a sweep can differ in: a key, or a whole section.
+struct FixedKey {
+  const char* key;
+  const char* why;
+};
+constexpr FixedKey kFixedKeys[] = {
+    {"name", "it is what the run is called"},
+    {"description", "it is a sentence for readers"},
+    {"suite", "all cells run the same suites; vary their parameters, such as needle.lengths"},
+    {"gate", "gates judge what was measured; write a [[gate]] for each bound"},
+    {"sweep", "it says what happens between the cells"},
+    {"launch", "it starts another server, of which this engine measures nothing"},
+    {"guard.target", "it is one process of this machine, which the whole run is about"},
+};
 
 // Calls what(key of the table, its section) for `key` if a section has it; `P` is Profile, const or
 // not.
@@ -231,7 +226,8 @@ bool with_section_key(P& profile, const std::string& key, const What& what) {
   };
   return in(kEngineKeys, kEnginePrefix, profile.engine) ||
          in(kSamplingKeys, kSamplingPrefix, profile.sampling) ||
-         in(kLimitsKeys, kLimitsPrefix, profile) || in(kTopKeys, kNoPrefix, profile);
+         in(kLimitsKeys, kLimitsPrefix, profile) ||
+         in(guard_table(), kGuardPrefix, profile.guard) || in(kTopKeys, kNoPrefix, profile);
 }
 
 template <typename Keys>
@@ -258,6 +254,17 @@ std::string checkpoint_name(const Profile& profile) {
   return profile.checkpoint.filename().string();
 }
 
+bool names_cells_when_swept(std::string_view key) {
+  return key.starts_with(kLimitsPrefix) || key.starts_with(kGuardPrefix);
+}
+
+std::string why_fixed(const std::string& key) {
+  for (const FixedKey& fixed : kFixedKeys) {
+    if (key == fixed.key || key.starts_with(std::string(fixed.key) + ".")) return fixed.why;
+  }
+  return "";
+}
+
 std::vector<std::string> engine_keys() {
   return names_of(kEngineKeys);
 }
@@ -270,13 +277,18 @@ std::vector<std::string> limits_keys() {
   return names_of(kLimitsKeys);
 }
 
+std::vector<std::string> guard_keys() {
+  return names_of(guard_table());
+}
+
 std::vector<std::string> setting_keys(const Profile& profile) {
   std::vector<std::string> keys = names_of(kTopKeys);
   for (const auto& section :
        {names_of(kEngineKeys, kEnginePrefix), names_of(kSamplingKeys, kSamplingPrefix),
-        names_of(kLimitsKeys, kLimitsPrefix)}) {
+        names_of(kLimitsKeys, kLimitsPrefix), names_of(guard_table(), kGuardPrefix)}) {
     keys.insert(keys.end(), section.begin(), section.end());
   }
+  std::erase_if(keys, [](const std::string& key) { return !why_fixed(key).empty(); });
   for (const SuiteSection& suite : profile.suites) {
     for (const auto& [name, value] : suite.parameters) keys.push_back(suite.name + "." + name);
   }

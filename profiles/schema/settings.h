@@ -1,10 +1,11 @@
-// The keys a sweep may vary: `checkpoint`, `target`, `script`, [engine], [sampling], [limits] and
-// the suites' parameters. One table serves the loader, --set and the plan. Only for the .cpp files
-// of this folder: it includes toml++.
+// The keys a sweep may vary: `checkpoint`, `target`, `script`, [engine], [sampling], [limits],
+// [guard] and the suites' parameters. One table serves the loader, --set and the plan. Only for the
+// .cpp files of this folder: it includes toml++.
 #pragma once
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "profiles/schema/profile.h"
@@ -21,8 +22,19 @@ std::vector<std::string> sampling_keys();
 /// The keys of [limits], without the prefix.
 std::vector<std::string> limits_keys();
 
-/// Every key that may be swept or set in this profile: "checkpoint", "engine.kv_dtype", ...
+/// The keys of [guard], without the prefix: "floor", "floors.load", "target", ...
+std::vector<std::string> guard_keys();
+
+/// Every key that a sweep may vary in this profile: "checkpoint", "engine.kv_dtype", ...
 std::vector<std::string> setting_keys(const Profile& profile);
+
+/// True for limits and the guard, which decide how long and with how much memory a cell may run,
+/// not what it measures: they are part of its key only where they vary.
+bool names_cells_when_swept(std::string_view key);
+
+/// Why no sweep varies a key that a profile may have: "guard.target", "launch.model", "name"; ""
+/// for any other text.
+std::string why_fixed(const std::string& key);
 
 /// The absolute path that a key names: relative to the profile's folder, or for --set to the
 /// working directory, where a shell completes it; the name of a synthetic checkpoint as it is.
@@ -34,8 +46,8 @@ std::filesystem::path path_setting(const Profile& profile, const char* key, cons
 /// docs/decisions/0008-checkpoint-names.md. "" without one.
 std::string checkpoint_name(const Profile& profile);
 
-/// Sets one of setting_keys(); `at` is where a complaint points when the key is unknown.
-/// Throws Error(kProfile) for an unknown key, a wrong type or a value out of range.
+/// Sets one of setting_keys(), or `guard.target`. Throws Error(kProfile) for an unknown key, a
+/// wrong type or a value out of range.
 void apply_setting(Profile& profile, const std::string& key, const toml::node& value,
                    const TomlSource& source);
 

@@ -172,8 +172,19 @@ class SweepReader {
     }
   }
 
+  // Why a key of a profile cannot be an axis; "" when it can, or when it is none.
+  std::string reason_against(const std::string& key) const {
+    const bool of_suite =
+        std::any_of(profile_.suites.begin(), profile_.suites.end(),
+                    [&](const SuiteSection& suite) { return key == suite.name + ".name"; });
+    return why_fixed(of_suite ? "suite" : key);
+  }
+
   // The values of a key, validated; `distinct`: none twice.
   Column column(const std::string& key, const toml::node& node, bool distinct) const {
+    if (const std::string why = reason_against(key); !why.empty()) {
+      source_.fail(node, "[sweep] cannot vary `" + key + "`: " + why);
+    }
     if (std::find(valid_.begin(), valid_.end(), key) == valid_.end()) {
       std::vector<std::string> known = valid_;
       known.emplace_back("zip");
@@ -228,6 +239,12 @@ std::string Axis::name() const {
   std::string text;
   for (const std::string& key : keys) text += (text.empty() ? "" : ", ") + key;
   return text;
+}
+
+bool is_launch_option(std::string_view key) {
+  constexpr std::string_view kOfManyCells[] = {"mode", "exclude", "order", "seed"};
+  return find_option(key) &&
+         std::find(std::begin(kOfManyCells), std::end(kOfManyCells), key) == std::end(kOfManyCells);
 }
 
 void read_sweep(Profile& profile, const toml::table& table, const TomlSource& source) {
