@@ -33,6 +33,18 @@ void name_without_verdict(Comparison& result) {
   }
 }
 
+// Launches whose times are in no line.
+void name_invalid_launches(Comparison& result, const RunData& run, const CellRow& cell,
+                           const std::string& label, const std::string& side) {
+  const std::set<int> invalid = invalid_launches(run, cell.key);
+  for (const LaunchRow& launch : run.launches) {
+    if (launch.cell_key != cell.key || !invalid.contains(launch.number)) continue;
+    result.not_compared.push_back((label.empty() ? "" : "cell " + label + ": ") + "times of " +
+                                  side + "'s launch " + std::to_string(launch.number) + ": " +
+                                  launch.outcome);
+  }
+}
+
 Change change_of(bool significant, bool better) {
   if (!significant) return Change::kNotSeparable;
   return better ? Change::kImprovement : Change::kRegression;
@@ -141,6 +153,8 @@ Comparison compare_runs(Store& base_store, const std::string& base_id, Store& no
       n_shared += add_suite(result, base, now, pair, suite);
     }
     add_launches(result, base, now, pair);
+    name_invalid_launches(result, base, pair.base, pair.label(), "base");
+    name_invalid_launches(result, now, pair.now, pair.label(), "new");
   }
   if (n_shared == 0 && result.endings.empty()) {
     throw Error(ErrorCode::kUsage,

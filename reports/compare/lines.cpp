@@ -77,14 +77,13 @@ Launches attempt_values(const RunData& run, const std::string& cell_key, const s
                         const std::string& metric, const std::set<std::string>& shared) {
   std::map<std::string, std::vector<int>> launches_of;  // case -> those that answered it, in order
   Launches values;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell_key || attempt.suite != suite || attempt.status != "ok") continue;
-    if (!shared.contains(attempt.case_id)) continue;
-    std::vector<int>& seen = launches_of[attempt.case_id];
-    auto place = std::find(seen.begin(), seen.end(), attempt.launch);
-    if (place == seen.end()) place = seen.insert(seen.end(), attempt.launch);
+  for (const StoredAttempt* attempt : timed_attempts(run, cell_key)) {
+    if (attempt->suite != suite || !shared.contains(attempt->case_id)) continue;
+    std::vector<int>& seen = launches_of[attempt->case_id];
+    auto place = std::find(seen.begin(), seen.end(), attempt->launch);
+    if (place == seen.end()) place = seen.insert(seen.end(), attempt->launch);
     const auto repeat = static_cast<size_t>(place - seen.begin());
-    const auto value = attempt_metric(attempt, metric);
+    const auto value = attempt_metric(*attempt, metric);
     if (!value) continue;
     if (values.size() <= repeat) values.resize(repeat + 1);
     values[repeat].push_back(*value);

@@ -66,10 +66,10 @@ std::map<int, double> launch_values(const RunData& run, const std::string& cell_
                                     const std::string& metric) {
   // Several samples of one launch (a reading per phase) are one reading.
   std::map<int, double> by_launch;
-  const auto slow = slow_launches(run);
+  const std::set<int> invalid = invalid_launches(run, cell_key);
   for (const LaunchSample& sample : run.launch_samples) {
     if (sample.cell_key != cell_key || sample.sample.metric != metric) continue;
-    if (slow.contains({cell_key, sample.launch})) continue;
+    if (invalid.contains(sample.launch)) continue;
     const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);
     if (!first) place->second = std::max(place->second, sample.sample.value);
   }
@@ -82,8 +82,7 @@ bool is_launch_metric(const std::string& metric) {
 }
 
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric) {
-  if (attempt.first_token_s < 0) return std::nullopt;          // no token came
-  if (attempt.outcome == "CONTAMINATED") return std::nullopt;  // its times are of something else
+  if (attempt.first_token_s < 0) return std::nullopt;  // no token came
   if (metric == "ttft") return attempt.first_token_s;
   if (metric == "prefill_rate") {
     // Tokens taken from a cache were not computed; counting them would fake the rate.
@@ -149,9 +148,8 @@ std::optional<Figure> metric_figure(const RunData& run, const Selection& selecti
   if (known) data.unit = known->unit;
   if (!known || is_launch_metric(metric)) return launch_figure(run, selection, std::move(data));
   std::vector<double> values;
-  const auto slow = slow_launches(run);
-  for (const StoredAttempt* attempt : select(run, selection)) {
-    if (slow.contains({attempt->cell_key, attempt->launch})) continue;
+  for (const StoredAttempt* attempt : timed_attempts(run, selection.cell_key)) {
+    if (!selection.matches(attempt->suite, attempt->tags)) continue;
     const std::optional<double> value = attempt_metric(*attempt, metric);
     if (!value) continue;
     values.push_back(*value);

@@ -60,10 +60,11 @@ std::optional<Figure> make_figure(const RunData& run, const Selection& selection
                                   const std::string& name);
 
 /// The speed metrics of one attempt, as docs/glossary.md defines them, or a sample stored with it;
-/// nothing where undefined, and of a contaminated attempt.
+/// nothing where undefined. Whether it counts says timed_attempts().
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric);
 
-/// A worker's readings of a metric by the launch's number: the largest of each launch.
+/// A worker's readings of a metric by the launch's number: the largest of each launch that
+/// counts.
 std::map<int, double> launch_values(const RunData& run, const std::string& cell_key,
                                     const std::string& metric);
 

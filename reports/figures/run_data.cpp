@@ -42,12 +42,24 @@ bool CellStatus::failed() const {
   return outcome_class(outcome).effect == Effect::kFailed;
 }
 
-std::set<std::pair<std::string, int>> slow_launches(const RunData& run) {
-  std::set<std::pair<std::string, int>> slow;
+std::set<int> invalid_launches(const RunData& run, const std::string& cell_key) {
+  std::set<int> numbers;
   for (const LaunchRow& launch : run.launches) {
-    if (launch.outcome == "SLOW_STATE") slow.emplace(launch.cell_key, launch.number);
+    if (launch.cell_key != cell_key) continue;
+    if (outcome_class(launch.outcome).effect == Effect::kInvalid) numbers.insert(launch.number);
   }
-  return slow;
+  return numbers;
+}
+
+std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::string& cell_key) {
+  const std::set<int> invalid = invalid_launches(run, cell_key);
+  std::vector<const StoredAttempt*> timed;
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key != cell_key || attempt.status != "ok") continue;
+    if (attempt.outcome == "CONTAMINATED" || invalid.contains(attempt.launch)) continue;
+    timed.push_back(&attempt);
+  }
+  return timed;
 }
 
 CellStatus cell_status(const RunData& run, const CellRow& cell) {

@@ -41,9 +41,14 @@ struct RunData {
 /// Throws Error(kUsage) when there is no such run.
 RunData load_run(Store& store, const std::string& run_id, bool with_texts);
 
-/// Launches during which the machine was in a slow state, as (cell, number): their answers count,
-/// their times do not.
-std::set<std::pair<std::string, int>> slow_launches(const RunData& run);
+/// A cell's launches whose times and sizes do not count, though its answers do: those that ended in
+/// an outcome of the kind Effect::kInvalid (the machine was slow, something else took part, a fast
+/// path was refused). No figure, gate or comparison has them.
+std::set<int> invalid_launches(const RunData& run, const std::string& cell_key);
+
+/// A cell's answers whose times count: all but those of invalid launches and those that are
+/// contaminated themselves.
+std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::string& cell_key);
 
 CellStatus cell_status(const RunData& run, const CellRow& cell);
 

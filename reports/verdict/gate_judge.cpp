@@ -10,7 +10,6 @@
 #include "probes/metric.h"
 #include "reports/compare/endings.h"
 #include "reports/figures/format.h"
-#include "reports/outcomes/outcome.h"
 
 namespace ds4::reports {
 namespace {
@@ -66,7 +65,7 @@ std::string ended(const CellStatus& status) {
   std::string text = status.outcome == "not run" ? "the cell was not run"
                                                  : "the cell ended in `" + status.outcome + "`";
   if (status.failed() && !status.phase.empty()) text += " (" + status.phase + ")";
-  if (status.failed() && !status.message.empty()) text += ": " + status.message;
+  if (status.outcome != "ok" && !status.message.empty()) text += ": " + status.message;
   return text;
 }
 
@@ -106,15 +105,6 @@ class GateJudge {
       result.reason =
           "no measurement: " +
           (status_.outcome == "ok" ? std::string("no case gave this figure") : ended(status_));
-      return result;
-    }
-    // The score of an answer does not depend on how fast it came; times and memory do.
-    const OutcomeClass& ending = outcome_class(status_.outcome);
-    if ((*result.figure)->kind != FigureKind::kScore && ending.effect == Effect::kInvalid) {
-      result.decision = Decision::kInconclusive;
-      result.remark = "measured in a launch that ended as " + status_.outcome;
-      result.reason = format_value(**result.figure) + " against " + result.bound + ": " +
-                      result.remark + ": " + status_.message;
       return result;
     }
     if (!gate.baseline.empty()) {

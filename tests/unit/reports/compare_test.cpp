@@ -126,6 +126,28 @@ TEST_F(CompareTest, SlowerAnswersAreARegressionBeyondTheMargin) {
   EXPECT_EQ(sample(again, "ttft").test.change, Change::kNotSeparable);
 }
 
+// The machine was three times slower for one launch, which was repeated: nothing is slower.
+TEST_F(CompareTest, TimesOfASlowLaunchAreLeftOutAndNamed) {
+  answer(base_, 0);
+  answer(now_, 0, 3);
+  now_.data.launches[0].outcome = "SLOW_STATE";
+  now_.sample("load_time", 9);
+  now_.launch("ok").sample("load_time", 3);
+  base_.sample("load_time", 3);
+  answer(now_, 0);
+  for (size_t i = 0; i < now_.data.attempts.size(); ++i) {
+    now_.data.attempts[i].launch = now_.data.attempts[i].number = i < kCases ? 1 : 2;
+  }
+  const Comparison comparison = compare();
+  EXPECT_EQ(comparison.count(Change::kRegression), 0);
+  EXPECT_EQ(sample(comparison, "ttft").n_now(), static_cast<size_t>(kCases));
+  EXPECT_NEAR(*sample(comparison, "ttft").change, 0, 1e-12);
+  EXPECT_EQ(sample(comparison, "load_time").now, 3);
+  EXPECT_EQ(exact(comparison).difference.n, kCases) << "its answers count";
+  EXPECT_THAT(comparison.not_compared,
+              ElementsAre("cell kv_dtype=k1: times of new's launch 1: SLOW_STATE"));
+}
+
 TEST_F(CompareTest, OneLaunchASideProvesNothing) {
   answer(base_, 0);
   answer(now_, 0);

@@ -158,6 +158,34 @@ TEST(MetricFigure, IsTheMedianOverAttempts) {
   EXPECT_TRUE((*figure)->interval.has_value());
 }
 
+// Launches 1 and 3 count, 2 does not, whatever its outcome of that kind.
+TEST(MetricFigure, LeavesOutInvalidLaunchesWhoseAnswersStillCount) {
+  for (const char* outcome : {"SLOW_STATE", "CONTAMINATED", "SILENT_FALLBACK"}) {
+    ExampleRun run(3);
+    for (int launch = 1; launch <= 3; ++launch) {
+      run.launch(launch == 2 ? outcome : "ok").sample("load_time", launch == 2 ? 9 : 1);
+      StoredAttempt& attempt = run.attempt(launch - 1, "correct");
+      attempt.launch = launch;
+      attempt.first_token_s = launch == 2 ? 9 : 1;
+    }
+    EXPECT_EQ(invalid_launches(run.data, "k1"), std::set{2});
+    EXPECT_EQ((*metric_figure(run.data, kNeedle, "ttft"))->attempt_ids,
+              (std::vector<int64_t>{1, 3}))
+        << outcome;
+    EXPECT_EQ((*metric_figure(run.data, {"k1", "", {}}, "load_time"))->launches,
+              (std::vector<int>{1, 3}))
+        << outcome;
+    EXPECT_EQ((*score_figure(run.data, kNeedle, "exact"))->n, 3) << outcome;
+  }
+}
+
+TEST(MetricFigure, LeavesOutContaminatedAnswers) {
+  ExampleRun run(2);
+  run.attempt(0, "correct");
+  run.attempt(1, "correct").outcome = "CONTAMINATED";
+  EXPECT_EQ((*metric_figure(run.data, kNeedle, "ttft"))->attempt_ids, std::vector<int64_t>{1});
+}
+
 TEST(MetricFigure, OfOneAttemptHasNoInterval) {
   ExampleRun run(1);
   run.attempt(0, "correct");
