@@ -36,7 +36,10 @@ struct Cell {
 class Walk {
  public:
   Walk(reports::Store& store, const std::string& run_id, const Observer& observer, bool retry)
-      : store_(store), run_id_(run_id), observer_(observer) {
+      : store_(store),
+        run_id_(run_id),
+        observer_(observer),
+        settling_(probes::read_machine_memory().available_bytes) {
     for (reports::CellRow& row : store.cells(run_id)) {
       Cell cell{row, profiles::cell_from_json(row.settings), {}};
       const std::string key = row.key;
@@ -44,7 +47,6 @@ class Walk {
     }
     queue_ = store.queue(run_id);
     if (retry) give_all_a_turn();
-    baseline_ = probes::read_machine_memory().available_bytes;
   }
 
   void run() {
@@ -151,8 +153,8 @@ class Walk {
     const fit::Verdict verdict =
         fit::judge(cell.prediction, *machine(), cell.cell.profile.memory_floor);
     if (verdict.fit != fit::Fit::kDoesNotFit) return "";
-    std::string text = "it needs " + format_bytes(verdict.need) + " of " +
-                       verdict.memory + " in " + fit::phase_name(verdict.phase) + ", and " +
+    std::string text = "it needs " + format_bytes(verdict.need) + " of " + verdict.memory + " in " +
+                       fit::phase_name(verdict.phase) + ", and " +
                        format_bytes(std::max<int64_t>(0, verdict.usable)) +
                        " can be had above the floor";
     const auto remedies = fit::remedies(cell.cell.profile, *machine());
@@ -179,9 +181,8 @@ class Walk {
 
   void launch(const reports::TurnRow& turn, const Cell& cell, const Assignment& assignment) {
     const profiles::SweepSection& sweep = cell.cell.profile.sweep;
-    const double settle_s = held_bytes_ > sweep.settle_tolerance ? settle(sweep) : 0;
+    const double settle_s = settle(sweep);
     if (g_interrupted) return;
-    held_bytes_ = turn.need_bytes;
     Surroundings around;
     around.before = {
         {"available_memory", static_cast<double>(probes::read_machine_memory().available_bytes), 0,
@@ -200,13 +201,13 @@ class Walk {
   // Waits until memory is back at its baseline. Returns the seconds it took.
   double settle(const profiles::SweepSection& sweep) {
     const double begin = monotonic_seconds();
-    Settling settling(baseline_, sweep.settle_tolerance, sweep.settle_timeout_s, begin);
+    settling_.begin(sweep.settle_tolerance, sweep.settle_timeout_s, begin);
     state_.phase = "settle";
     while (!g_interrupted) {
       const auto state =
-          settling.look(probes::read_machine_memory().available_bytes, monotonic_seconds());
+          settling_.look(probes::read_machine_memory().available_bytes, monotonic_seconds());
       if (state == Settling::State::kSettled) break;
-      const std::string missing = format_bytes(settling.missing()) + " below the baseline";
+      const std::string missing = format_bytes(settling_.missing()) + " below the baseline";
       if (state == Settling::State::kTimedOut) {
         say("memory is " + missing + " after " + format_seconds(sweep.settle_timeout_s) +
             "; going on");
@@ -283,8 +284,7 @@ class Walk {
   std::map<std::string, Cell> cells_;  // by key
   std::vector<reports::TurnRow> queue_;
   std::set<std::pair<std::string, int>> forgiven_;  // launches that are no reason to skip
-  int64_t baseline_ = 0;                            // bytes available before the first launch
-  int64_t held_bytes_ = 0;                          // predicted need of the last launch
+  Settling settling_;
   bool machine_is_known_ = false;
   std::optional<profiles::Machine> machine_;
   RunState state_;

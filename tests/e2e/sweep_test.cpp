@@ -49,6 +49,20 @@ TEST(SweepRun, RepeatsInRoundsAndSaysWhichLaunchAnswered) {
   EXPECT_EQ(store->launches(run).size(), 9u) << "nothing was left to do";
 }
 
+// Whatever is predicted of a cell (here nothing): who looks at the memory takes some time.
+TEST(SweepRun, EveryLaunchWaitsForMemoryToBeBack) {
+  const Sweep sweep(kOk, kThree);
+  ASSERT_EQ(sweep.run().exit_code, 0);
+  const auto store = sweep.store();
+  int waits = 0;
+  for (const auto& sample : store->launch_samples(store->run("latest").id)) {
+    if (sample.sample.metric != "settle_time") continue;
+    ++waits;
+    EXPECT_GT(sample.sample.value, 0);
+  }
+  EXPECT_EQ(waits, 3);
+}
+
 TEST(SweepRun, GoesOnInTheSameOrderAfterAKill) {
   const Sweep sweep(R"({"rules": [{"text": "OK", "delay_ms": 20}]})",
                     kThree + "repeats = 2\norder = \"random\"\nseed = 9\n");

@@ -191,7 +191,8 @@ TEST(OutOfMemory, IsToldFromOtherEnds) {
 // A reader that gives memory back step by step.
 TEST(Settling, WaitsForTheBaselineLessItsTolerance) {
   using State = Settling::State;
-  Settling settling(1000, 100, 10, 50.0);
+  Settling settling(1000);
+  settling.begin(100, 10, 50.0);
   EXPECT_EQ(settling.look(300, 50.0), State::kWaiting);
   EXPECT_EQ(settling.missing(), 700);
   EXPECT_EQ(settling.look(899, 55.0), State::kWaiting);
@@ -200,12 +201,17 @@ TEST(Settling, WaitsForTheBaselineLessItsTolerance) {
   EXPECT_EQ(settling.missing(), 0) << "more than before is no debt";
 }
 
-TEST(Settling, GivesUpAfterItsTime) {
+TEST(Settling, GivesUpAfterItsTimeAndDoesNotWaitForTheSameAgain) {
   using State = Settling::State;
-  Settling settling(1000, 100, 10, 50.0);
+  Settling settling(1000);
+  settling.begin(100, 10, 50.0);
   EXPECT_EQ(settling.look(300, 59.9), State::kWaiting);
   EXPECT_EQ(settling.look(300, 60.0), State::kTimedOut);
-  EXPECT_EQ(settling.look(950, 60.0), State::kSettled) << "late, but there";
+  EXPECT_EQ(settling.missing(), 700);
+  settling.begin(100, 10, 70.0);
+  EXPECT_EQ(settling.look(250, 70.0), State::kSettled) << "300 is what there is now";
+  settling.begin(100, 10, 80.0);
+  EXPECT_EQ(settling.look(150, 80.0), State::kWaiting) << "the next loss is waited for";
 }
 
 std::vector<probes::Sample> around(double copy_before, double gemv_before, double copy_after,
