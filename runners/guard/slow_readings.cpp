@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,7 +38,9 @@ struct SlowReadings::Gpus {
   probes::GpuState state;
 };
 
-SlowReadings::SlowReadings() : kernel_log_(::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {
+SlowReadings::SlowReadings()
+    : kernel_log_(::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)),
+      end_(::eventfd(0, EFD_CLOEXEC)) {
   if (kernel_log_ >= 0) {
     ::lseek(kernel_log_, 0, SEEK_END);  // what was logged before is not ours
     values_.nvrm_lines = 0;
@@ -47,7 +50,9 @@ SlowReadings::SlowReadings() : kernel_log_(::open("/dev/kmsg", O_RDONLY | O_NONB
 
 SlowReadings::~SlowReadings() {
   ending_ = true;
+  ::eventfd_write(end_, 1);
   thread_.join();
+  ::close(end_);
   if (kernel_log_ >= 0) ::close(kernel_log_);
 }
 
@@ -82,9 +87,9 @@ void SlowReadings::work() {
       if (group_) shared_memory_.look(*group_);
     }
     // A segment is told by its creation, and must be seen in use before its user is gone.
-    pollfd created{shared_memory_.fd(), POLLIN, 0};
-    ::poll(&created, 1, kPeriod_ms);
-    std::this_thread::sleep_for(std::chrono::milliseconds(kPause_ms));
+    std::array<pollfd, 2> events{{{end_, POLLIN, 0}, {shared_memory_.fd(), POLLIN, 0}}};
+    ::poll(events.data(), 2, kPeriod_ms);
+    ::poll(events.data(), 1, kPause_ms);
   }
 }
 

@@ -43,6 +43,7 @@ class SlowReadings {
   Values values_;
   std::unique_ptr<Gpus> gpus_;
   int kernel_log_ = -1;
+  int end_ = -1;  // readable once the thread is to end, so that nobody waits for its period
   std::timed_mutex mutex_;  // group_ and shared_memory_
   std::shared_ptr<const Group> group_;
   SharedMemory shared_memory_;
