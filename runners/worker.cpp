@@ -81,7 +81,7 @@ class Worker final : public Work {
     std::fflush(out_);
   }
 
-  std::optional<Item> next() override {
+  std::optional<Item> next(bool /*wait*/) override {
     if (begun_ == missing_.size() || g_told_to_stop) return std::nullopt;
     const auto& [section, spec] = missing_[begun_];
     send(CaseMessage{section->name, spec.id});
@@ -98,12 +98,13 @@ class Worker final : public Work {
     attempt.suite_version = section->version;
     attempt.case_id = spec.id;
     attempt.tags = spec.tags;
-    attempt.prompt = prompt_text(c.conversation);
+    attempt.prompt = prompt_text(c);
     attempt.expected = c.expected;
     attempt.started_at = utc_now();
     show_phase();
     flight.start = flight.last_progress = monotonic_seconds();
-    return Item{static_cast<int64_t>(begun_++), {std::move(c.conversation), std::move(c.limits)}};
+    return Item{static_cast<int64_t>(begun_++),
+                {std::move(c.conversation), std::move(c.raw), std::move(c.limits)}};
   }
 
   bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) override {
@@ -262,9 +263,16 @@ int run_worker(const Assignment& assignment, std::FILE* out) {
   }
 }
 
-std::string prompt_text(const Conversation& conversation) {
+std::string prompt_text(const suites::Case& c) {
+  if (c.raw && c.raw->tokens.empty()) return "[text]\n" + c.raw->text;
   std::string text;
-  for (const ds4::Message& message : conversation.messages) {
+  if (c.raw) {
+    text = "[tokens]\n";
+    for (const int32_t token : c.raw->tokens) text += std::to_string(token) + " ";
+    text.pop_back();
+    return text;
+  }
+  for (const ds4::Message& message : c.conversation.messages) {
     if (!text.empty()) text += "\n\n";
     text += "[" + message.role + "]\n" + message.content;
     for (const std::string& tool : message.tools) text += "\n[tool] " + tool;

@@ -14,7 +14,8 @@ namespace ds4::runners {
 /// cancels them: they are reported with status "cancelled", and the process ends by that signal.
 int run_worker(const Assignment& assignment, std::FILE* out);
 
-/// A conversation as the text that is stored and shown as the prompt of an attempt.
-std::string prompt_text(const Conversation& conversation);
+/// What a case asks as the text that is stored and shown as the prompt of an attempt: each message
+/// under its role, a raw prompt under "[text]" or "[tokens]".
+std::string prompt_text(const suites::Case& c);
 
 }  // namespace ds4::runners

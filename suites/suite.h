@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -53,6 +54,17 @@ struct Sampling {
   bool operator==(const Sampling&) const = default;
 };
 
+/// Which log-probabilities are to come with an answer: natural logarithms, of the model's own
+/// distribution (before temperature and everything else of Sampling).
+struct WantedLogprobs {
+  bool answer = false;  // of each token of the answer
+  bool prompt = false;  // of each token of the prompt but the first
+  int64_t top = 0;      // beside each of them: of so many of the likeliest
+};
+
+/// GenerationLimits::max_tokens: whatever the context has room for.
+inline constexpr int64_t kAsManyAsFit = std::numeric_limits<int64_t>::max();
+
 /// Draws of a case depend on (seed, sequence) and their positions, on nothing else.
 struct GenerationLimits {
   int64_t max_tokens = 256;
@@ -60,12 +72,21 @@ struct GenerationLimits {
   bool ignore_end = false;  // neither the end token nor a stop string ends the answer
   uint64_t seed = 0;
   uint64_t sequence = 0;
+  WantedLogprobs logprobs = {};
+};
+
+/// A prompt that is no conversation: what the model is to go on with, as it stands. Nothing is put
+/// in front; markers in the text are the model's own.
+struct RawPrompt {
+  std::string text;
+  std::vector<int32_t> tokens = {};  // not empty: these ids instead of the text
 };
 
 /// A case ready to be sent.
 struct Case {
   CaseSpec spec;
   Conversation conversation;
+  std::optional<RawPrompt> raw = {};  // set: asked instead of the conversation
   GenerationLimits limits;
   std::string expected;  // JSON text, the suite's own; stored beside the prompt, read by score()
   bool cold = false;     // its times mean nothing when prompt tokens come from a cache

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/base/chat.h"
+#include "runners/targets/target.h"
 
 namespace ds4::runners {
 
@@ -13,6 +13,11 @@ inline int64_t count_bytes(const Conversation& conversation) {
     bytes += static_cast<int64_t>(message.content.size());
   }
   return bytes;
+}
+
+inline int64_t count_bytes(const Request& request) {
+  if (!request.raw) return count_bytes(request.conversation);
+  return static_cast<int64_t>(request.raw->text.size() + request.raw->tokens.size());
 }
 
 }  // namespace ds4::runners

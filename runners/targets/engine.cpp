@@ -44,6 +44,9 @@ class EngineTarget final : public Target {
     return {.exact_token_counts = true,
             .tools = true,
             .thinking = true,
+            .raw_prompts = true,
+            .logprobs = true,
+            .prompt_logprobs = true,
             .description = "embedded engine, " + profile_.engine.device + ", " +
                            std::to_string(engine_->info().n_layers) + " layers"};
   }
@@ -56,7 +59,7 @@ class EngineTarget final : public Target {
     std::vector<std::unique_ptr<EngineAnswer>> active;
     while (true) {
       while (active.size() < sessions_.size()) {
-        std::optional<Work::Item> item = work.next();
+        std::optional<Work::Item> item = work.next(/*wait=*/active.empty());
         if (!item) break;
         if (auto answer = admit(work, std::move(*item), active))
           active.push_back(std::move(answer));
@@ -88,29 +91,50 @@ class EngineTarget final : public Target {
   std::vector<TokenId> encode(const Conversation& conversation) const {
     return tokenizer_->encode(render_prompt(conversation, release_), AddedTokens::kParse);
   }
+  std::vector<TokenId> encode(const Request& request) const {
+    if (!request.raw) return encode(request.conversation);
+    if (!request.raw->tokens.empty()) return request.raw->tokens;
+    return tokenizer_->encode(request.raw->text, AddedTokens::kParse);
+  }
 
-  // The answer in a session that no other has; none when the prompt is too long. The clock starts
-  // with the tokens: rendering and encoding are outside.
+  // The answer in a session that no other has; none when the request cannot be answered, which the
+  // work is then told. The clock starts with the tokens: rendering and encoding are outside.
   std::unique_ptr<EngineAnswer> admit(Work& work, Work::Item item,
                                       const std::vector<std::unique_ptr<EngineAnswer>>& active) {
-    std::vector<TokenId> tokens = encode(item.request.conversation);
-    const auto length = static_cast<int64_t>(tokens.size());
-    if (length + item.request.limits.max_tokens > profile_.engine.context_length) {
-      Response refused;
-      refused.prompt_tokens = length;
-      refused.error = "the prompt of " + std::to_string(length) + " tokens and max_tokens " +
-                      std::to_string(item.request.limits.max_tokens) +
-                      " exceed engine.context_length " +
-                      std::to_string(profile_.engine.context_length) + "; raise it";
-      work.done(item.id, std::move(refused));
-      return nullptr;
+    Response refused;
+    refused.failure = Failure::kRefused;
+    const int64_t id = item.id;
+    try {
+      std::vector<TokenId> tokens = encode(item.request);
+      refused.prompt_tokens = std::ssize(tokens);
+      refused.error = fit(item.request.limits, refused.prompt_tokens);
+      if (refused.error.empty()) {
+        const auto free = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& s) {
+          return std::none_of(active.begin(), active.end(),
+                              [&](const auto& answer) { return &answer->session() == s.get(); });
+        });
+        return std::make_unique<EngineAnswer>(work, std::move(item), std::move(tokens), **free,
+                                              tokenizer_);
+      }
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::kUsage) throw;
+      refused.error = std::string(e.what()) + ". " + e.hint();
     }
-    const auto free = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& session) {
-      return std::none_of(active.begin(), active.end(),
-                          [&](const auto& answer) { return &answer->session() == session.get(); });
-    });
-    return std::make_unique<EngineAnswer>(work, std::move(item), std::move(tokens), **free,
-                                          tokenizer_);
+    work.done(id, std::move(refused));
+    return nullptr;
+  }
+
+  // Settles how long an answer may be behind such a prompt; why there can be none, or "".
+  std::string fit(suites::GenerationLimits& limits, int64_t length) const {
+    const int64_t context = profile_.engine.context_length;
+    const std::string prompt = "the prompt of " + std::to_string(length) + " tokens";
+    const std::string rest = " engine.context_length " + std::to_string(context) + "; raise it";
+    if (limits.max_tokens == suites::kAsManyAsFit) {
+      limits.max_tokens = context - length;
+      return length < context ? "" : prompt + " leaves no room in" + rest;
+    }
+    if (limits.max_tokens <= context - length) return "";
+    return prompt + " and max_tokens " + std::to_string(limits.max_tokens) + " exceed" + rest;
   }
 
   // A round of every answer that is being written, and beside them a part of the prompt that has
@@ -124,13 +148,15 @@ class EngineTarget final : public Target {
     std::vector<Engine::Round> rounds;
     for (EngineAnswer* answer : writing) rounds.push_back(answer->round());
     std::vector<Engine::Addition> part;
-    if (!reading.empty()) {
+    if (!reading.empty() && reading.front()->tells_prompt()) {
+      reading.front()->read_telling();
+    } else if (!reading.empty()) {
       // As much as fits: a mixture of experts reads nearly all its weights for a small part too, so
       // that small parts would keep the others waiting longer in all.
       const int64_t rows = std::ssize(rounds) * (1 + engine_->settings().draft_tokens);
       part.push_back(reading.front()->part(engine_->max_rows() - rows));
     }
-    engine_->pass(rounds, part);
+    if (!rounds.empty() || !part.empty()) engine_->pass(rounds, part);
     for (size_t i = 0; i < writing.size(); ++i) writing[i]->take(rounds[i]);
     for (EngineAnswer* answer : reading) answer->prompt_at();
   }

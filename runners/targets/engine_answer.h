@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ class EngineAnswer {
 
   /// Whether part of the prompt is still to be computed.
   bool reading() const { return session_.length() < std::ssize(prompt_); }
+  /// Whether the log-probabilities of the prompt are wanted: it is then read by read_telling(), in
+  /// passes of its own, and nothing of it comes from the cache.
+  bool tells_prompt() const { return item_.request.limits.logprobs.prompt; }
+  void read_telling();
   /// Up to `most` tokens of that part, for the next pass.
   Engine::Addition part(int64_t most) const;
   /// To be called after every pass while the prompt is read or waits to be, and once when nothing
@@ -39,18 +44,24 @@ class EngineAnswer {
  private:
   double elapsed() const;
   /// Both false when the token was the last; arrive() notes the time of a drawn one.
-  bool take(TokenId token);
+  bool take(TokenId token, Pieces pieces = {});
   bool arrive(TokenId drawn);
+  /// Adds a text to the answer and hands it on.
+  void show(const std::string& text, Pieces pieces);
+  void hand_on(const Pieces& pieces);
+  TokenLogprob logprob_of(TokenId token, std::span<const float> logits) const;
 
   Work& work_;
   const Work::Item item_;
   const std::vector<TokenId> prompt_;
   Session& session_;
+  const std::shared_ptr<const Tokenizer> tokenizer_;
   const TokenId eos_;
   const double start_;
   SamplingSettings sampling_;
   StopStrings stops_;
   StreamDecoder stream_;
+  StreamParser parser_;
   Response response_;
   std::string finish_reason_;
 };

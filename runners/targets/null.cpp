@@ -12,6 +12,7 @@ class NullTarget final : public OneAtATime {
     return {.exact_token_counts = true,
             .tools = true,
             .thinking = true,
+            .raw_prompts = true,
             .description = "null target: no model"};
   }
 
@@ -19,12 +20,11 @@ class NullTarget final : public OneAtATime {
     return count_bytes(conversation);
   }
 
-  Response submit(const Request& request,
-                  const std::function<bool(int64_t, int64_t)>& on_progress) override {
+  Response submit(Work& work, const Work::Item& item) override {
     const double start = monotonic_seconds();
     Response response;
-    response.prompt_tokens = count_tokens(request.conversation);
-    const bool go_on = on_progress(response.prompt_tokens, 0);
+    response.prompt_tokens = count_bytes(item.request);
+    const bool go_on = work.progress(item.id, response.prompt_tokens, 0);
     response.answer.finish_reason = go_on ? "stop" : "cancelled";
     response.completion_tokens = 1;
     response.first_token_s = monotonic_seconds() - start;

@@ -2,6 +2,7 @@
 // crashes. Tests of the harness are written with it; docs/suites.md documents the format.
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -79,6 +80,7 @@ class ScriptedTarget final : public OneAtATime {
     return {.exact_token_counts = true,
             .tools = true,
             .thinking = true,
+            .raw_prompts = true,
             .description = "scripted target"};
   }
 
@@ -86,37 +88,34 @@ class ScriptedTarget final : public OneAtATime {
     return count_bytes(conversation);
   }
 
-  Response submit(const Request& request,
-                  const std::function<bool(int64_t, int64_t)>& on_progress) override {
-    json rule = find_rule(request.conversation);
+  Response submit(Work& work, const Work::Item& item) override {
+    const std::string prompt = last_text(item.request);
+    json rule = find_rule(prompt);
     const double start = monotonic_seconds();
     Response response;
-    response.prompt_tokens = count_tokens(request.conversation);
-    if (!wait(rule.value("delay_ms", 0), response.prompt_tokens, on_progress) ||
-        !take_memory(rule, response.prompt_tokens, on_progress)) {
+    response.prompt_tokens = count_bytes(item.request);
+    const OnProgress on_progress = [&](int64_t done) {
+      return work.progress(item.id, response.prompt_tokens, done);
+    };
+    if (!wait(rule.value("delay_ms", 0), on_progress) || !take_memory(rule, on_progress)) {
       response.answer.finish_reason = "cancelled";
       return response;
     }
     rule.erase("delay_ms");  // has passed, in a way that can be cancelled
-    if (rule.value("after_token", false)) on_progress(response.prompt_tokens, 1);
+    if (rule.value("after_token", false)) on_progress(1);
     misbehave(rule);
     response.error = rule.value("error", "");
     if (!response.error.empty()) response.failure = failure_of(rule.value("failure", "refused"));
     response.cached_tokens = rule.value("cached_tokens", 0);
     response.answer.text = rule.value("leak", false) ? last_prompt_ : rule.value("text", "");
-    last_prompt_ = request.conversation.messages.back().content;
+    last_prompt_ = prompt;
     response.answer.content = rule.value("content", response.answer.text);
     response.answer.reasoning = rule.value("reasoning", "");
     response.answer.finish_reason = rule.value("finish_reason", "stop");
     for (const json& call : rule.value("tool_calls", json::array())) {
       response.answer.tool_calls.push_back({"", call.at("name"), call.at("arguments").dump()});
     }
-    response.completion_tokens = rule.value("tokens", 1);
-    for (int64_t i = 0; i < response.completion_tokens; ++i) {
-      response.events.push_back({monotonic_seconds() - start, 1});
-      sleep_ms(rule.value("token_ms", 0));
-    }
-    if (!response.events.empty()) response.first_token_s = response.events.front().time_s;
+    if (response.error.empty()) write(work, item.id, rule, start, response);
     response.end_s = monotonic_seconds() - start;
     return response;
   }
@@ -125,10 +124,17 @@ class ScriptedTarget final : public OneAtATime {
   void close() override { misbehave(script_.value("close", json::object())); }
 
  private:
+  using OnProgress = std::function<bool(int64_t completion_done)>;
+
+  static std::string last_text(const Request& request) {
+    if (request.raw) return request.raw->text;
+    const auto& messages = request.conversation.messages;
+    return messages.empty() ? "" : messages.back().content;
+  }
+
   // The first rule whose `contains` is in the last message, whose `seed` (if any) is the cell's
   // engine.seed, and that has plays left. A sweep over engine.seed gives each cell its own play.
-  json find_rule(const Conversation& conversation) {
-    const std::string& prompt = conversation.messages.back().content;
+  json find_rule(const std::string& prompt) {
     for (json& rule : script_["rules"]) {
       if (prompt.find(rule.value("contains", "")) == std::string::npos) continue;
       if (rule.value("seed", seed_) != seed_) continue;
@@ -142,28 +148,59 @@ class ScriptedTarget final : public OneAtATime {
     return json::object();
   }
 
-  static bool wait(int64_t ms, int64_t prompt_tokens,
-                   const std::function<bool(int64_t, int64_t)>& on_progress) {
+  static bool wait(int64_t ms, const OnProgress& on_progress) {
     for (; ms > 0; ms -= 10) {
-      if (!on_progress(prompt_tokens, 0)) return false;
+      if (!on_progress(0)) return false;
       sleep_ms(std::min<int64_t>(ms, 10));
     }
-    return on_progress(prompt_tokens, 0);
+    return on_progress(0);
   }
 
   // Takes `grow_mib` of memory at `grow_mib_s`, and keeps it; `deaf`: whatever it is told.
-  bool take_memory(const json& rule, int64_t prompt_tokens,
-                   const std::function<bool(int64_t, int64_t)>& on_progress) {
+  bool take_memory(const json& rule, const OnProgress& on_progress) {
     constexpr int64_t kStep_mib = 4;
     const auto rate = rule.value("grow_mib_s", 1000.0);
     for (int64_t mib = rule.value("grow_mib", 0); mib > 0; mib -= kStep_mib) {
       const double start = monotonic_seconds();
       taken_.emplace_back(static_cast<size_t>(kStep_mib) << 20, 'x');
-      if (!on_progress(prompt_tokens, 0) && !rule.value("deaf", false)) return false;
+      if (!on_progress(0) && !rule.value("deaf", false)) return false;
       const double left_s = static_cast<double>(kStep_mib) / rate - (monotonic_seconds() - start);
       if (left_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(left_s));
     }
     return true;
+  }
+
+  // The answer, `tokens` equal parts of its reasoning and then its content, `token_ms` apart.
+  static void write(Work& work, int64_t id, const json& rule, double start, Response& response) {
+    const int64_t n = rule.value("tokens", 1);
+    suites::Answer& answer = response.answer;
+    const std::string whole = answer.reasoning + answer.content;
+    const size_t n_reasoning = answer.reasoning.size();
+    size_t shown = 0;
+    if (n == 0) work.text(id, {answer.reasoning, answer.content});
+    for (int64_t i = 1; i <= n; ++i) {
+      response.events.push_back({monotonic_seconds() - start, 1});
+      const size_t end =
+          character_end(whole, whole.size() * static_cast<size_t>(i) / static_cast<size_t>(n));
+      const size_t cut = std::clamp(n_reasoning, shown, end);
+      work.text(id, {whole.substr(shown, cut - shown), whole.substr(cut, end - cut)});
+      shown = end;
+      response.completion_tokens = i;
+      if (!work.progress(id, response.prompt_tokens, i)) {
+        answer.finish_reason = "cancelled";
+        answer.reasoning.resize(std::min(shown, n_reasoning));
+        answer.content.resize(shown - answer.reasoning.size());
+        break;
+      }
+      sleep_ms(rule.value("token_ms", 0));
+    }
+    if (!response.events.empty()) response.first_token_s = response.events.front().time_s;
+  }
+
+  // The first place at or behind `at` that is not inside a UTF-8 character.
+  static size_t character_end(const std::string& text, size_t at) {
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+    return at;
   }
 
   std::string path_;

@@ -23,7 +23,27 @@ struct TokenEvent {
 
 struct Request {
   Conversation conversation;
-  suites::GenerationLimits limits;
+  std::optional<suites::RawPrompt> raw = {};  // set: asked instead of the conversation
+  suites::GenerationLimits limits = {};
+};
+
+/// A token of a prompt or an answer and what the model thought of it.
+struct TokenLogprob {
+  struct Likely {
+    int32_t token = -1;  // -1 = the target does not tell ids
+    std::string text;    // its bytes; they may be part of a character
+    double logprob = 0;
+  };
+  int32_t token = -1;
+  std::string text;
+  std::optional<double> logprob;  // none for the first token of a prompt
+  std::vector<Likely> top = {};   // falling
+};
+
+/// What was added to an answer, in whole UTF-8 characters, as Answer has it apart.
+struct Pieces {
+  std::string reasoning, content;
+  std::vector<TokenLogprob> logprobs = {};  // of the tokens since the last pieces, where wanted
 };
 
 /// Why there is no answer.
@@ -43,7 +63,8 @@ struct Response {
   double first_token_s = -1;  // -1 = none came
   double end_s = 0;
   std::vector<TokenEvent> events;
-  std::vector<probes::Sample> samples;  // what else is known of this answer
+  std::vector<TokenLogprob> prompt_logprobs, logprobs;  // as GenerationLimits::logprobs wants
+  std::vector<probes::Sample> samples;                  // what else is known of this answer
   std::string error;
   Failure failure = Failure::kNone;  // with `error`
 };
@@ -52,7 +73,10 @@ struct Capabilities {
   bool exact_token_counts = false;
   bool tools = false;
   bool thinking = false;
-  std::string description;  // one line for the run row, e.g. "embedded engine, cpu, 6 layers"
+  bool raw_prompts = false;      // takes Request::raw
+  bool logprobs = false;         // WantedLogprobs::answer
+  bool prompt_logprobs = false;  // WantedLogprobs::prompt
+  std::string description;       // one line for the run row, e.g. "embedded engine, cpu, 6 layers"
 };
 
 /// What a target is given to do. It calls back on the thread that called run().
@@ -63,11 +87,15 @@ class Work {
     int64_t id = 0;
     Request request;
   };
-  /// The next request; nothing when there are no more.
-  virtual std::optional<Item> next() = 0;
+  /// The next request. With `wait` it is waited for, and nothing means that there are no more;
+  /// without, nothing means that there is none now. A target waits when it has nothing in hand.
+  virtual std::optional<Item> next(bool wait) = 0;
   /// Prompt and completion tokens done so far. False: the request is to be cancelled, its response
   /// then has finish_reason "cancelled".
   virtual bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) = 0;
+  /// The answer as it grows, for who passes it on. All pieces together are the answer's reasoning
+  /// and content; tool calls come with done() only.
+  virtual void text(int64_t /*id*/, const Pieces& /*pieces*/) {}
   virtual void done(int64_t id, Response response) = 0;
 };
 
@@ -92,8 +120,7 @@ class OneAtATime : public Target {
   void run(Work& work) final;
 
  private:
-  virtual Response submit(const Request& request,
-                          const std::function<bool(int64_t, int64_t)>& on_progress) = 0;
+  virtual Response submit(Work& work, const Work::Item& item) = 0;
 };
 
 }  // namespace ds4::runners

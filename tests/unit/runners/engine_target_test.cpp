@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/api/scores.h"
 #include "runners/targets/registry.h"
 #include "tests/support/source_dir.h"
 #include "tests/unit/runners/one_request.h"
@@ -10,11 +11,12 @@
 namespace ds4::runners {
 namespace {
 
-std::unique_ptr<Target> engine(int64_t sequences, int64_t draft_tokens) {
+std::unique_ptr<Target> engine(int64_t sequences, int64_t draft_tokens,
+                               int64_t context_length = 300) {
   profiles::Profile profile;
   profile.target = "engine";
   profile.checkpoint = test_support::source_dir() / "checkpoints/tiny";
-  profile.engine.context_length = 300;
+  profile.engine.context_length = context_length;
   profile.engine.prefill_chunk = 64;
   profile.engine.sequences = sequences;
   profile.engine.draft_tokens = draft_tokens;
@@ -82,6 +84,66 @@ TEST(EngineTarget, NothingEndsAnAnswerThatIsToBeFull) {
   const Response full = submit(*target, r, go_on);
   EXPECT_EQ(full.answer.finish_reason, "length");
   EXPECT_EQ(full.completion_tokens, 24);
+}
+
+// Whatever the way: in parts, beside others, with guesses, as an answer of its own.
+TEST(EngineTarget, LogprobsAreTheExactOnes) {
+  const auto go_on = [](int64_t, int64_t) { return true; };
+  const std::string checkpoint = test_support::source_dir() / "checkpoints/tiny";
+  const auto tokenizer = Tokenizer::load(checkpoint);
+  std::string text = "<｜begin▁of▁sentence｜>";
+  for (int i = 0; i < 40; ++i) text += "The sea is " + std::to_string(i * i) + " miles wide. ";
+  Request prompt;
+  prompt.raw = suites::RawPrompt{text};
+  prompt.limits.logprobs = {.answer = true, .prompt = true, .top = 2};
+  prompt.limits.max_tokens = 12;
+  prompt.limits.ignore_end = true;
+  Request other = request("Tell me about the sea.", 30);
+  for (const auto& [sequences, drafts] : {std::pair{1, 0}, std::pair{2, 2}}) {
+    SCOPED_TRACE(drafts);
+    const auto target = engine(sequences, drafts, 1000);
+    const std::vector<Response> got = submit_all(*target, {other, prompt, other}, go_on);
+    EXPECT_EQ(got[1].error, "");
+    std::vector<TokenId> tokens;
+    for (const TokenLogprob& t : got[1].prompt_logprobs) tokens.push_back(t.token);
+    ASSERT_EQ(tokens, tokenizer->encode(text, AddedTokens::kParse));
+    ASSERT_GT(tokens.size(), 200u) << "several parts";
+    for (const TokenLogprob& t : got[1].logprobs) tokens.push_back(t.token);
+    ASSERT_EQ(got[1].logprobs.size(), 12u);
+
+    const auto reference = Engine::load(checkpoint, {.context_length = 1000});
+    const auto session = reference->new_session();
+    const std::vector<double> exact =
+        score_continuation(*session, std::span(tokens).first(1), std::span(tokens).subspan(1));
+    for (size_t i = 0; i < exact.size(); ++i) {
+      const size_t n_prompt = got[1].prompt_logprobs.size();
+      const TokenLogprob& told =
+          i + 1 < n_prompt ? got[1].prompt_logprobs[i + 1] : got[1].logprobs[i + 1 - n_prompt];
+      ASSERT_EQ(told.logprob, exact[i]) << i;
+    }
+  }
+}
+
+TEST(EngineTarget, WhatCannotBeRenderedIsRefusedAndTheNextOneAnswered) {
+  const auto go_on = [](int64_t, int64_t) { return true; };
+  const auto target = engine(1, 0);
+  Request role = request("Say OK.", 5);
+  role.conversation.messages[0].role = "nobody";
+  Request unknown_id;
+  unknown_id.raw = suites::RawPrompt{"", {1, 1 << 30}};
+  Request nothing;
+  nothing.raw = suites::RawPrompt{""};
+  Request fill = request("Say OK.", suites::kAsManyAsFit);
+  fill.limits.ignore_end = true;
+  const std::vector<Response> got =
+      submit_all(*target, {role, unknown_id, nothing, fill, request("Say OK.", 5)}, go_on);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NE(got[i].error, "") << i;
+    EXPECT_EQ(got[i].failure, Failure::kRefused);
+  }
+  EXPECT_EQ(got[3].error, "");
+  EXPECT_EQ(got[3].prompt_tokens + got[3].completion_tokens, 300);
+  EXPECT_EQ(got[4].error, "");
 }
 
 // While the prompt of one is read the other one goes on; a prompt can be given up between parts.

@@ -19,7 +19,7 @@ class TargetConformance : public testing::TestWithParam<const char*> {
     if (profile_.target == "scripted") {
       profile_.script = folder_ / "script.json";
       write_file_atomic(profile_.script,
-                        R"({"rules": [{"text": "one two three", "tokens": 3, "delay_ms": 30}]})");
+                        R"({"rules": [{"text": "one “two” three", "tokens": 9, "delay_ms": 30}]})");
     }
     target_ = make_target(profile_);
     capabilities_ = target_->open(
@@ -88,6 +88,89 @@ TEST_P(TargetConformance, CanBeCancelledAndUsedAgain) {
       submit(*target_, request("Say OK."), [](int64_t, int64_t) { return false; });
   EXPECT_EQ(cancelled.answer.finish_reason, "cancelled");
   EXPECT_EQ(submit(*target_, request("Say OK."), go_on).error, "");
+}
+
+// A cancelled answer is the beginning of the whole one.
+TEST_P(TargetConformance, CanBeCancelledInTheMiddle) {
+  const Request r = request("What is the capital of France?");
+  const Told whole = told_of_all(*target_, {r}, go_on).at(0);
+  if (whole.response.completion_tokens < 3) GTEST_SKIP() << "the answer is too short";
+  const Told cut = told_of_all(*target_, {r}, [](int64_t, int64_t done) { return done < 2; }).at(0);
+  EXPECT_EQ(cut.response.answer.finish_reason, "cancelled");
+  EXPECT_EQ(cut.response.completion_tokens, 2);
+  EXPECT_LT(cut.content.size(), whole.content.size());
+  EXPECT_TRUE(whole.content.starts_with(cut.content));
+  EXPECT_EQ(cut.content, cut.response.answer.content);
+}
+
+TEST_P(TargetConformance, PiecesAreTheAnswer) {
+  for (const ThinkingMode thinking : {ThinkingMode::kChat, ThinkingMode::kThinking}) {
+    Request r = request("What is the capital of France?");
+    r.conversation.thinking = thinking;
+    const Told told = told_of_all(*target_, {r}, go_on).at(0);
+    EXPECT_EQ(told.reasoning, told.response.answer.reasoning);
+    EXPECT_EQ(told.content, told.response.answer.content);
+    EXPECT_EQ(told.pieces > 0, !told.reasoning.empty() || !told.content.empty());
+    EXPECT_LE(told.pieces, told.response.completion_tokens + 1);
+  }
+}
+
+TEST_P(TargetConformance, RawTextsAreAnsweredByText) {
+  if (!capabilities_.raw_prompts) GTEST_SKIP() << "the target takes conversations only";
+  Request r;
+  r.raw = suites::RawPrompt{"The capital of France is"};
+  r.limits.max_tokens = 8;
+  const Told told = told_of_all(*target_, {r}, go_on).at(0);
+  EXPECT_EQ(told.response.error, "");
+  EXPECT_GT(told.response.prompt_tokens, 0);
+  EXPECT_EQ(told.response.answer.content, told.response.answer.text);
+  EXPECT_EQ(told.content, told.response.answer.text);
+  EXPECT_EQ(told.reasoning, "");
+  EXPECT_EQ(told.response.answer.reasoning, "");
+}
+
+TEST_P(TargetConformance, LogprobsBelongToTheTokensOfTheAnswer) {
+  if (!capabilities_.logprobs) GTEST_SKIP() << "the target tells no log-probabilities";
+  Request r = request("What is the capital of France?");
+  r.limits.logprobs = {.answer = true, .top = 3};
+  const Told told = told_of_all(*target_, {r}, go_on).at(0);
+  const auto& logprobs = told.response.logprobs;
+  ASSERT_EQ(static_cast<int64_t>(logprobs.size()), told.response.completion_tokens);
+  ASSERT_EQ(told.logprobs.size(), logprobs.size());
+  std::string text;
+  for (const TokenLogprob& token : logprobs) {
+    text += token.text;
+    ASSERT_TRUE(token.logprob.has_value());
+    EXPECT_LE(*token.logprob, 0);
+    ASSERT_EQ(token.top.size(), 3u);
+    EXPECT_EQ(token.top[0].text, token.text) << "the answer is greedy";
+    EXPECT_EQ(token.top[0].logprob, *token.logprob);
+    EXPECT_GE(token.top[0].logprob, token.top[1].logprob);
+    EXPECT_GE(token.top[1].logprob, token.top[2].logprob);
+  }
+  EXPECT_TRUE(text.starts_with(told.response.answer.text)) << text;
+}
+
+TEST_P(TargetConformance, LogprobsOfThePromptAndNoAnswer) {
+  if (!capabilities_.prompt_logprobs) GTEST_SKIP() << "the target tells no prompt's";
+  Request r;
+  r.raw = suites::RawPrompt{"Say OK. Say OK."};
+  r.limits.logprobs = {.prompt = true, .top = 1};
+  r.limits.max_tokens = 0;
+  for (int i = 0; i < 2; ++i) {  // the second time all of it is known already
+    const Response response = submit(*target_, r, go_on);
+    EXPECT_EQ(response.error, "");
+    EXPECT_EQ(response.completion_tokens, 0);
+    ASSERT_EQ(static_cast<int64_t>(response.prompt_logprobs.size()), response.prompt_tokens);
+    std::string text;
+    for (const TokenLogprob& token : response.prompt_logprobs) text += token.text;
+    EXPECT_EQ(text, r.raw->text);
+    EXPECT_FALSE(response.prompt_logprobs[0].logprob.has_value());
+    for (size_t t = 1; t < response.prompt_logprobs.size(); ++t) {
+      ASSERT_EQ(response.prompt_logprobs[t].top.size(), 1u);
+      EXPECT_LE(response.prompt_logprobs[t].logprob, response.prompt_logprobs[t].top[0].logprob);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, TargetConformance, testing::Values("engine", "null", "scripted"),
