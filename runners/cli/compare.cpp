@@ -76,7 +76,7 @@ void add_compare(CLI::App& app, Common& common) {
       ->capture_default_str();
   add_ci_flags(verb, options->ci);
   verb->add_flag("--json", common.json, "Print as JSON");
-  verb->add_flag("--no-color", common.no_color, "No colours");
+  add_color_flag(verb, common);
   verb->callback([options, &common] {
     const auto store = reports::Store::open_read_only(common.db);
     if (options->base.starts_with(kPublished)) {

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -33,6 +34,10 @@ std::string eta(const runners::RunState& state) {
 }
 
 }  // namespace
+
+void add_color_flag(CLI::App* verb, Common& common) {
+  verb->add_flag("--no-color", common.no_color, "No colours");
+}
 
 bool use_colour(int fd, const Common& common) {
   return !common.no_color && !std::getenv("NO_COLOR") && !dumb_terminal() && ::isatty(fd) != 0;

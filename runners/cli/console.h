@@ -13,6 +13,9 @@ namespace ds4::cli {
 /// neither NO_COLOR, TERM=dumb nor --no-color.
 bool use_colour(int fd, const Common& common);
 
+/// Gives a verb the flag --no-color.
+void add_color_flag(CLI::App* verb, Common& common);
+
 /// Shows what a run is doing on stderr. Pass observer() to runners::sweep::execute().
 class Progress {
  public:

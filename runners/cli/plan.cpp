@@ -1,5 +1,7 @@
 // `plan`: the cells of a profile, their cases, the memory they need, whether a machine has it and
 // what is known to go wrong; runs nothing.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -13,6 +15,7 @@
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
+#include "runners/cli/console.h"
 #include "runners/cli/plan_fit.h"
 #include "runners/cli/plan_lint.h"
 #include "runners/cli/verbs.h"
@@ -173,7 +176,8 @@ void add_plan(CLI::App& app, Common& common) {
       "  ds4-sweep plan profiles/k160-mtp2-200k.toml --machine this --set checkpoint=DIR --json\n"
       "With --machine: exit code 0 when every cell fits or is tight, 1 when one does not fit, 3 "
       "when\n"
-      "the machine cannot be read. docs/machines.md says how it is predicted.\n"
+      "the machine cannot be read; cells that `run` would refuse there are marked.\n"
+      "docs/machines.md says how it is predicted.\n"
       "Warnings of settings that went wrong elsewhere (docs/lint.md) do not change it.");
   verb->add_option("PROFILE", *path, "Profile file (TOML)")->required();
   verb->add_option(
@@ -182,6 +186,7 @@ void add_plan(CLI::App& app, Common& common) {
   verb->add_option("--shard", *shard, "The cells of the i-th of n machines only: i/n");
   verb->add_option("--set", *set, "Override a key of the profile: key=value");
   verb->add_flag("--json", common.json, "Print as JSON");
+  add_color_flag(verb, common);
   verb->callback([path, set, shard, machine_name, &common] {
     const profiles::Plan plan = runners::own_cells(
         profiles::make_plan(profiles::load_profile(*path, *set)), runners::parse_shard(*shard, ""));
@@ -211,7 +216,7 @@ void add_plan(CLI::App& app, Common& common) {
     print_sweep(plan);
     print_findings(plan, findings);
     if (machine) {
-      print_fit(plan, fits, *machine);
+      print_fit(plan, fits, *machine, use_colour(STDOUT_FILENO, common));
     } else {
       std::printf("\nmemory now available on this machine: %s; --machine says whether it fits\n",
                   format_bytes(probes::read_machine_memory().available_bytes).c_str());

@@ -35,6 +35,15 @@ int64_t judged(const CellFit& cell, bool unified, Phase phase) {
   return cell.verdict.memory == "memory" ? host : gpu;
 }
 
+// "fits        " in green, "tight" in yellow, "does not fit" in red.
+std::string verdict_text(Fit fit, bool colour) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%-12s", fit_name(fit));
+  if (!colour) return text;
+  const char* code = fit == Fit::kFits ? "32" : fit == Fit::kTight ? "33" : "31";
+  return std::string("\x1b[") + code + "m" + text + "\x1b[0m";
+}
+
 void print_pool(const char* name, const profiles::MemoryPool& pool) {
   std::printf("  %s: %s GiB, %s held before it starts, %s to keep free: %s usable\n", name,
               gib(pool.total).c_str(), gib(pool.held).c_str(), gib(pool.floor).c_str(),
@@ -64,8 +73,10 @@ std::vector<CellFit> judge_cells(const profiles::Plan& plan, const profiles::Mac
     CellFit fit;
     fit.prediction = runners::fit::predict(cell.profile);
     if (!fit.prediction.owners.empty()) {
-      fit.verdict = runners::fit::judge(fit.prediction, machine, cell.profile.memory_floor);
+      fit.verdict = runners::fit::judge(fit.prediction, machine,
+                                        runners::fit::floors_of(cell.profile, machine));
     }
+    fit.refused = fit.verdict.fit == Fit::kDoesNotFit && cell.profile.sweep.refuse_unfit;
     if (fit.verdict.fit != Fit::kFits) {
       fit.remedies = runners::fit::remedies(cell.profile, machine);
     }
@@ -75,10 +86,12 @@ std::vector<CellFit> judge_cells(const profiles::Plan& plan, const profiles::Mac
 }
 
 void print_fit(const profiles::Plan& plan, const std::vector<CellFit>& cells,
-               const profiles::Machine& machine) {
+               const profiles::Machine& machine, bool colour) {
   std::printf("\nmachine %s: %s\n", machine.name.c_str(), machine.description.c_str());
   auto memory = machine.memory;
-  if (memory && plan.profile.memory_floor) memory->floor = *plan.profile.memory_floor;
+  // Cells may differ in it where floors are swept: each is judged by its own.
+  const runners::fit::Floors floors = runners::fit::floors_of(plan.profile, machine);
+  if (memory) memory->floor = *std::max_element(floors.begin(), floors.end());
   if (machine.gpu) print_pool("GPU memory", *machine.gpu);
   if (memory) print_pool(machine.unified ? "memory, shared with the GPU" : "memory", *memory);
   std::printf("\n%-16s  %8s  %8s  %8s  %-12s  %s\n", "cell, peak in GiB", "load", "prefill",
@@ -93,9 +106,9 @@ void print_fit(const profiles::Plan& plan, const std::vector<CellFit>& cells,
     std::printf("%-17s", plan.cells[i].key.c_str());
     for (const Phase phase : kPhases)
       std::printf("  %8s", gib(judged(cell, machine.unified, phase)).c_str());
-    std::printf("  %-12s  %s of %s in %s\n", fit_name(cell.verdict.fit),
+    std::printf("  %s  %s of %s in %s%s\n", verdict_text(cell.verdict.fit, colour).c_str(),
                 gib(cell.verdict.margin()).c_str(), cell.verdict.memory.c_str(),
-                phase_name(cell.verdict.phase));
+                phase_name(cell.verdict.phase), cell.refused ? "; run refuses it" : "");
     for (const runners::fit::Remedy& remedy : cell.remedies) {
       std::printf("  fits with %s = %s%s\n", remedy.key.c_str(), remedy.value.c_str(),
                   remedy.changes_answers ? " (other answers)" : "");
@@ -103,6 +116,15 @@ void print_fit(const profiles::Plan& plan, const std::vector<CellFit>& cells,
     if (cell.verdict.fit != Fit::kFits && cell.remedies.empty()) {
       std::printf("  no single key makes it fit; it needs a smaller checkpoint\n");
     }
+  }
+  const auto refused =
+      std::count_if(cells.begin(), cells.end(), [](const CellFit& cell) { return cell.refused; });
+  if (refused > 0) {
+    std::printf(
+        "on %s, run would refuse %td of %zu cell%s; --set sweep.refuse_unfit=false launches "
+        "what does not fit\n",
+        machine.name == "this" ? "this machine" : machine.name.c_str(), refused, cells.size(),
+        cells.size() == 1 ? "" : "s");
   }
   const auto most = std::max_element(cells.begin(), cells.end(), [](const auto& a, const auto& b) {
     return whole(a.prediction) < whole(b.prediction);
@@ -141,6 +163,7 @@ nlohmann::json fit_json(const CellFit& cell) {
                                 {"host", cell.prediction.peak(phase, Place::kHost)}};
   }
   return {{"verdict", fit_name(cell.verdict.fit)},
+          {"refused", cell.refused},
           {"memory", cell.verdict.memory},
           {"phase", phase_name(cell.verdict.phase)},
           {"need_bytes", cell.verdict.need},

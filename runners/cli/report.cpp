@@ -83,7 +83,7 @@ void add_report(CLI::App& app, Common& common) {
   add_ci_flags(verb, options->ci);
   verb->add_flag("--exit-code", options->exit_code,
                  "Exit as `run` would: 1 when a gate failed, 4 when one could not be decided");
-  verb->add_flag("--no-color", common.no_color, "No colours");
+  add_color_flag(verb, common);
   verb->callback([options, &common] {
     runners::outcome::settle_unfinished(std::filesystem::path(common.db));
     const auto store = reports::Store::open_read_only(common.db);

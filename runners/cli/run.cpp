@@ -125,7 +125,7 @@ void add_run_flags(CLI::App* verb, RunOptions& options, Common& common) {
   verb->add_flag("--no-lock", options.no_lock, "Measure beside other runs, knowingly")
       ->envname("DS4_SWEEP_NO_LOCK");
   verb->add_flag("-q,--quiet", common.quiet, "No progress");
-  verb->add_flag("--no-color", common.no_color, "No colours");
+  add_color_flag(verb, common);
   verb->add_flag("--no-progress", common.no_progress, "No progress");
 }
 

@@ -143,7 +143,7 @@ void add_selftest(CLI::App& app, Common& common) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   verb->add_flag("--json", common.json, "Print the result as one JSON object");
-  verb->add_flag("--no-color", common.no_color, "No colours");
+  add_color_flag(verb, common);
   verb->callback([flags, &common] {
     flags->options.checkpoint = resolve_checkpoint(flags->options.checkpoint);
     run(*flags, common);

@@ -34,7 +34,7 @@ Findings check_fit(const profiles::Plan& plan, const profiles::Machine& machine)
   for (const profiles::Cell& cell : plan.cells) {
     const fit::Prediction prediction = fit::predict(cell.profile);
     if (prediction.owners.empty()) continue;
-    const fit::Verdict verdict = fit::judge(prediction, machine, cell.profile.memory_floor);
+    const fit::Verdict verdict = fit::judge(prediction, machine, fit::floors_of(cell.profile, machine));
     std::string remedy;
     if (verdict.fit != fit::Fit::kFits) {
       const auto changes = fit::remedies(cell.profile, machine);

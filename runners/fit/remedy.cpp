@@ -15,7 +15,7 @@ constexpr int64_t kLeastChunk = 256;  // below that a prompt is read at a fracti
 constexpr int64_t kLeastExperts = 6;  // of synthetic checkpoints
 
 bool fits(const profiles::Profile& cell, const profiles::Machine& machine) {
-  return judge(predict(cell), machine, cell.memory_floor).fit == Fit::kFits;
+  return judge(predict(cell), machine, floors_of(cell, machine)).fit == Fit::kFits;
 }
 
 // The largest value in [least, below) that fits, in steps of `step`; the need must grow with it.

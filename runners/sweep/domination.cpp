@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -33,6 +34,16 @@ bool no_setting_smaller(const profiles::Profile& cell, const profiles::Profile& 
          a.prefill_chunk >= b.prefill_chunk && a.sequences >= b.sequences &&
          a.draft_tokens >= b.draft_tokens && width(a.kv_dtype) >= width(b.kv_dtype) &&
          width(a.index_dtype) >= width(b.index_dtype);
+}
+
+// Whatever made the guard of `other` act makes that of `cell` act no later: a guard with a lower
+// floor lets the same need pass.
+bool guarded_as_strictly(const Need& cell, const Need& other) {
+  const profiles::GuardSection &a = cell.profile.guard, &b = other.profile.guard;
+  return a.enabled && a.target == b.target && cell.limits.rate_hz >= other.limits.rate_hz &&
+         cell.limits.reaction_s >= other.limits.reaction_s &&
+         std::equal(cell.limits.floor_bytes.begin(), cell.limits.floor_bytes.end(),
+                    other.limits.floor_bytes.begin(), std::greater_equal<>());
 }
 
 int64_t length_of(const PlannedCase& planned) {
@@ -85,8 +96,7 @@ bool needs_as_much(const Need& cell, const Need& other, const reports::LaunchRow
       a.engine.residency != b.engine.residency) {
     return false;
   }
-  // With a lower floor there is more to be had.
-  if (a.memory_floor.value_or(0) < b.memory_floor.value_or(0)) return false;
+  if (reports::is_watchdog_kill(launch.outcome) && !guarded_as_strictly(cell, other)) return false;
   const bool predicted = !cell.prediction.owners.empty() && !other.prediction.owners.empty();
   if (predicted ? !at_least_in_every_owner(cell.prediction, other.prediction)
                 : !no_setting_smaller(a, b)) {

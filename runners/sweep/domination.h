@@ -7,6 +7,7 @@
 #include "profiles/schema/profile.h"
 #include "reports/store/store.h"
 #include "runners/fit/prediction.h"
+#include "runners/guard/rules.h"
 
 namespace ds4::runners::sweep {
 
@@ -22,10 +23,12 @@ struct Need {
   const profiles::Profile& profile;
   const fit::Prediction& prediction;  // empty for targets without an engine
   const std::vector<reports::PlannedCase>& cases;
+  guard::Limits limits;  // of its guard on this machine
 };
 
 /// True when `cell` needs at least as much as `other`, which ran out of memory in `launch`:
-/// the same target, device and floor; at least as many bytes in every owner that was predicted, or,
+/// the same target and device; a guard that would have acted as early, where a guard ended it; at
+/// least as many bytes in every owner that was predicted, or,
 /// where nothing is predicted, the same checkpoint with no setting smaller; and, unless it happened
 /// while loading, a case at least as long as the one that was being answered.
 bool needs_as_much(const Need& cell, const Need& other, const reports::LaunchRow& launch);

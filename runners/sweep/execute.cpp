@@ -15,6 +15,7 @@
 #include "profiles/schema/plan.h"
 #include "runners/fit/remedy.h"
 #include "runners/fit/verdict.h"
+#include "runners/guard/limits.h"
 #include "runners/sweep/domination.h"
 #include "runners/sweep/observation.h"
 #include "runners/sweep/sentinel.h"
@@ -30,7 +31,9 @@ struct Cell {
   reports::CellRow row;
   profiles::Cell cell;
   fit::Prediction prediction;
-  Need need() const { return {cell.profile, prediction, row.cases}; }
+  Need need(int64_t memory_bytes) const {
+    return {cell.profile, prediction, row.cases, guard::limits_of(cell.profile, memory_bytes)};
+  }
 };
 
 class Walk {
@@ -140,7 +143,7 @@ class Walk {
       if (turn.need_bytes > 0 && other.prediction.owners.empty()) {
         other.prediction = fit::predict(other.cell.profile);
       }
-      if (needs_as_much(cell.need(), other.need(), launch)) {
+      if (needs_as_much(cell.need(memory_bytes_), other.need(memory_bytes_), launch)) {
         return "it needs at least as much memory as " + other.row.label + ", which ended with " +
                launch.outcome;
       }
@@ -151,7 +154,7 @@ class Walk {
   std::string unfit(const Cell& cell) {
     if (cell.prediction.owners.empty() || !machine()) return "";
     const fit::Verdict verdict =
-        fit::judge(cell.prediction, *machine(), cell.cell.profile.memory_floor);
+        fit::judge(cell.prediction, *machine(), fit::floors_of(cell.cell.profile, *machine()));
     if (verdict.fit != fit::Fit::kDoesNotFit) return "";
     std::string text = "it needs " + format_bytes(verdict.need) + " of " + verdict.memory + " in " +
                        fit::phase_name(verdict.phase) + ", and " +
@@ -284,6 +287,7 @@ class Walk {
   std::map<std::string, Cell> cells_;  // by key
   std::vector<reports::TurnRow> queue_;
   std::set<std::pair<std::string, int>> forgiven_;  // launches that are no reason to skip
+  const int64_t memory_bytes_ = probes::read_machine_memory().total_bytes;
   Settling settling_;
   bool machine_is_known_ = false;
   std::optional<profiles::Machine> machine_;

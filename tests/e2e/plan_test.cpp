@@ -2,9 +2,12 @@
 // model.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/files.h"
+#include "reports/store/store.h"
 #include "tests/support/command.h"
 #include "tests/support/source_dir.h"
 
@@ -102,6 +105,53 @@ TEST(Plan, SaysWhatMappedWeightsTakeOfDiskAndPageCache) {
   EXPECT_EQ(owner["bytes"], cell["mapped_bytes"]);
   EXPECT_GT(cell["mapped_bytes"].get<int64_t>(), int64_t{90} << 30);
   EXPECT_LT(cell["planned_memory_bytes"].get<int64_t>(), int64_t{10} << 30);
+}
+
+TEST(Plan, MarksWhatRunWouldRefuse) {
+  const std::vector<std::string> floors = {"--set",
+                                           "sweep.guard.floors.load=[\"6GiB\", \"60GiB\"]"};
+  const auto plan_with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), floors.begin(), floors.end());
+    return plan("k160-mtp2-200k", "spark", more);
+  };
+  const CommandResult text = plan_with({});
+  EXPECT_EQ(text.exit_code, 1) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("on spark, run would refuse 1 of 2 cells"));
+  EXPECT_THAT(text.out, HasSubstr("in load; run refuses it"));
+  EXPECT_THAT(text.out, ::testing::Not(HasSubstr("\x1b["))) << "no terminal, no colours";
+  const auto cells = nlohmann::json::parse(plan_with({"--json"}).out)["cells"];
+  EXPECT_EQ(cells[0]["fit"]["refused"], false);
+  EXPECT_EQ(cells[1]["fit"]["refused"], true);
+  EXPECT_EQ(cells[0]["fit"]["usable_bytes"].get<int64_t>() -
+                cells[1]["fit"]["usable_bytes"].get<int64_t>(),
+            int64_t{54} << 30);
+  const CommandResult launched = plan_with({"--set", "sweep.refuse_unfit=false"});
+  EXPECT_EQ(launched.exit_code, 1);
+  EXPECT_THAT(launched.out, ::testing::Not(HasSubstr("run refuses it")));
+}
+
+// What `plan --machine this` marks is what `run` does not launch.
+TEST(Plan, AgreesWithRun) {
+  const TemporaryFolder folder;
+  const std::string profile = folder / "p.toml", db = folder / "results.db";
+  write_file_atomic(profile, "checkpoint = \"" + (source_dir() / "checkpoints/tiny").string() +
+                                 "\"\n[[suite]]\nname = \"smoke\"\n"
+                                 "[sweep]\nguard.floor = [\"1MiB\", \"900TiB\"]\n"
+                                 "engine.kv_dtype = [\"fp8\", \"bf16\"]\n");
+  const auto planned = nlohmann::json::parse(
+      run_command({DS4_SWEEP_BINARY, "plan", profile, "--machine", "this", "--json"}).out);
+  std::map<std::string, bool> refused;
+  for (const auto& cell : planned["cells"]) refused[cell["key"]] = cell["fit"]["refused"];
+  run_command(
+      {DS4_SWEEP_BINARY, "run", profile, "--db", db, "--no-lock", "--no-progress", "--quiet"});
+  const auto store = reports::Store::open_read_only(db);
+  std::map<std::string, bool> not_launched;
+  for (const auto& turn : store->queue(store->run("latest").id)) {
+    not_launched[turn.cell_key] = turn.state == "refused";
+  }
+  EXPECT_EQ(refused, not_launched);
+  EXPECT_EQ(std::count_if(refused.begin(), refused.end(), [](const auto& r) { return r.second; }),
+            2);
 }
 
 TEST(Plan, TheProfilesFloorIsUsed) {

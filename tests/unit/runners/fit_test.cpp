@@ -80,7 +80,29 @@ TEST(Verdict, TightIsLessThanThePredictionMayBeOff) {
 TEST(Verdict, TheProfilesFloorReplacesTheMachines) {
   const profiles::Machine machine = unified(80 * kGiB, 0, 20 * kGiB);
   EXPECT_EQ(judge(sixty(), machine).fit, Fit::kDoesNotFit);
-  EXPECT_EQ(judge(sixty(), machine, 8 * kGiB).margin(), 8 * kGiB);
+  EXPECT_EQ(judge(sixty(), machine, Floors{8 * kGiB, 8 * kGiB, 8 * kGiB}).margin(), 8 * kGiB);
+}
+
+TEST(Verdict, WhatTheGuardKeepsFreeCannotBeUsed) {
+  const profiles::Machine machine = unified(100 * kGiB, 0, 4 * kGiB);
+  profiles::Profile cell;
+  EXPECT_EQ(floors_of(cell, machine), (Floors{5 * kGiB, 5 * kGiB, 5 * kGiB})) << "a twentieth";
+  cell.memory_floor = 3 * kGiB;
+  EXPECT_EQ(floors_of(cell, machine), (Floors{3 * kGiB, 3 * kGiB, 3 * kGiB}));
+  cell.guard.floor = 8 * kGiB;
+  cell.guard.floors = {{"capture", 9 * kGiB}, {"decode", 2 * kGiB}, {"teardown", 50 * kGiB}};
+  EXPECT_EQ(floors_of(cell, machine), (Floors{8 * kGiB, 9 * kGiB, 3 * kGiB}));
+  cell.guard.enabled = false;
+  EXPECT_EQ(floors_of(cell, machine), (Floors{3 * kGiB, 3 * kGiB, 3 * kGiB}));
+  EXPECT_EQ(floors_of(cell, card(70 * kGiB)), Floors{}) << "nothing is said of the processors";
+}
+
+TEST(Verdict, ThePhaseWithTheLeastMarginDecides) {
+  const profiles::Machine machine = unified(80 * kGiB, 0, 0);
+  const Verdict verdict = judge(sixty(), machine, Floors{0, 0, 40 * kGiB});
+  EXPECT_EQ(verdict.phase, Phase::kDecode);
+  EXPECT_EQ(verdict.fit, Fit::kDoesNotFit);
+  EXPECT_EQ(verdict.usable, 40 * kGiB);
 }
 
 TEST(Verdict, ACardIsJudgedByWhatLiesOnIt) {
@@ -125,9 +147,9 @@ TEST(Prediction, MappedWeightsAreFilePagesOfTheHost) {
   EXPECT_EQ(bytes_of(mapped, "weights"), 0);
   EXPECT_LT(bytes_of(mapped, "weight tables"), 1 << 20);
   EXPECT_EQ(mapped.peak(Phase::kDecode, Place::kHost), pages + kProcessBytes);
-  EXPECT_EQ(mapped.peak(Phase::kDecode, Place::kGpu),
-            device.peak(Phase::kDecode, Place::kGpu) - bytes_of(device, "weights") +
-                bytes_of(mapped, "weight tables"));
+  EXPECT_EQ(mapped.peak(Phase::kDecode, Place::kGpu), device.peak(Phase::kDecode, Place::kGpu) -
+                                                          bytes_of(device, "weights") +
+                                                          bytes_of(mapped, "weight tables"));
   for (const Owner& owner : mapped.owners) EXPECT_EQ(owner.file, owner.bytes == pages);
   // One file serves engines that draft and engines that do not.
   cell.engine.draft_tokens = 2;

@@ -43,7 +43,7 @@ memory_floor = "6GiB"
 std::vector<Finding> lint_on(const profiles::Profile& cell, const profiles::Machine* machine) {
   if (!machine || cell.target != "engine") return lint({cell, machine});
   const Prediction prediction = predict(cell);
-  const Verdict verdict = judge(prediction, *machine, cell.memory_floor);
+  const Verdict verdict = judge(prediction, *machine, floors_of(cell, *machine));
   return lint({cell, machine, &prediction, &verdict});
 }
 

@@ -142,8 +142,8 @@ TEST(Outcomes, AreThoseOfTheTable) {
     if (!row.ours) continue;
     const profiles::Profile cell = profiles::load_profile(
         source_dir() / "profiles" / (std::string(row.profile) + ".toml"), row.set);
-    const Verdict verdict =
-        judge(predict(cell), profiles::load_machine("spark"), cell.memory_floor);
+    const profiles::Machine spark = profiles::load_machine("spark");
+    const Verdict verdict = judge(predict(cell), spark, floors_of(cell, spark));
     const double margin = static_cast<double>(verdict.margin()) / (int64_t{1} << 30);
     EXPECT_EQ(verdict.fit, row.ours->fit) << row.checkpoint << " " << row.setting << " " << margin;
     EXPECT_NEAR(margin, row.ours->margin_gib, 0.25) << row.checkpoint << " " << row.setting;

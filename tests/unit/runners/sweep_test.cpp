@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/base/error.h"
+#include "runners/guard/limits.h"
 #include "runners/sweep/domination.h"
 #include "runners/sweep/observation.h"
 #include "runners/sweep/order.h"
@@ -82,7 +83,9 @@ class DominationTest : public testing::Test {
     cases_ = {{"smoke", "x", {}}, {"needle", "2048/a", {{"length", "2048"}}}};
   }
   bool skipped() const {
-    return needs_as_much({large_, large_memory_, large_cases_}, {small_, memory_, cases_}, launch_);
+    constexpr int64_t kMemory = int64_t{40} << 30;
+    return needs_as_much({large_, large_memory_, large_cases_, guard::limits_of(large_, kMemory)},
+                         {small_, memory_, cases_, guard::limits_of(small_, kMemory)}, launch_);
   }
   void same() {
     large_memory_ = memory_;
@@ -121,11 +124,44 @@ TEST_F(DominationTest, OnlyUnderTheSameConditions) {
   large_.engine.residency = "managed";
   EXPECT_FALSE(skipped());
   large_.engine.residency = "device";
-  small_.memory_floor = 100;
-  EXPECT_FALSE(skipped()) << "a lower floor leaves more";
-  large_.memory_floor = 100;
   EXPECT_TRUE(skipped());
   large_.target = "null";
+  EXPECT_FALSE(skipped());
+}
+
+TEST_F(DominationTest, AGuardThatLetsMorePassMayLetTheCellFinish) {
+  constexpr int64_t kGiB = int64_t{1} << 30;
+  same();
+  launch_.outcome = "WATCHDOG_KILL{prefill}";
+  EXPECT_TRUE(skipped());
+  // Each change makes one of the two laxer.
+  const auto lax_then_strict = [&](auto change) {
+    large_ = small_ = profiles::Profile{};
+    large_.target = small_.target = "engine";
+    change(large_);
+    EXPECT_FALSE(skipped());
+    std::swap(large_, small_);
+    EXPECT_TRUE(skipped()) << "the other way round its guard acts no later";
+    launch_.outcome = "PREFILL_OOM";
+    EXPECT_TRUE(skipped()) << "memory itself was at its end: no guard changes that";
+    std::swap(large_, small_);
+    EXPECT_TRUE(skipped());
+    launch_.outcome = "WATCHDOG_KILL{prefill}";
+  };
+  // By default a twentieth of the machine: 2 GiB.
+  lax_then_strict([&](auto& profile) { profile.memory_floor = kGiB; });
+  lax_then_strict([&](auto& profile) { profile.guard.floor = 2 * kGiB - 1; });
+  lax_then_strict([&](auto& profile) { profile.guard.floors["prefill"] = kGiB; });
+  lax_then_strict([&](auto& profile) { profile.guard.reaction_s = 0.1; });
+  lax_then_strict([&](auto& profile) { profile.guard.rate_hz = 5; });
+  large_ = small_;
+  large_.guard.enabled = false;
+  EXPECT_FALSE(skipped()) << "nothing would end it";
+  large_ = small_;
+  large_.memory_floor = 3 * kGiB;
+  small_.guard.floor = 3 * kGiB;
+  EXPECT_TRUE(skipped()) << "the floor counts, not the key that says it";
+  large_.guard.floor = 2 * kGiB;
   EXPECT_FALSE(skipped());
 }
 
