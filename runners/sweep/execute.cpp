@@ -298,6 +298,7 @@ class Walk {
 
 void execute(reports::Store& store, const std::string& run_id, const Observer& observer,
              bool retry) {
+  store.finish_run(run_id, "");  // a run that is gone on with can be interrupted again
   Walk(store, run_id, observer, retry).run();
   if (!g_interrupted) store.finish_run(run_id, utc_now());
 }

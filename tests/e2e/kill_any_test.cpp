@@ -1,7 +1,7 @@
-// kill -9 of a random process of a run (worker, guard or supervisor) at a random moment: the
-// database stays whole, no committed attempt is lost or repeated, nothing outlives the run, and
-// every cell ends measured or with a launch that says why. DS4_KILLS=500 for the long version, and
-// DS4_KILL_SEED=N for other moments.
+// kill -9 of a process of a run (worker, guard or supervisor, in turn) at a random moment, and of
+// the resume that follows: the database stays whole, what was committed stays as it is, nothing
+// outlives the run, and every cell ends measured, every launch with a reason. DS4_KILLS=500 for
+// the long version, and DS4_KILL_SEED=N for other moments.
 #include <signal.h>
 
 #include <algorithm>
@@ -9,9 +9,10 @@
 #include <fstream>
 #include <iostream>
 #include <random>
-#include <set>
 #include <thread>
 
+#include "engine/base/clock.h"
+#include "reports/outcomes/outcome.h"
 #include "reports/store/database.h"
 #include "tests/e2e/sweep.h"
 
@@ -20,33 +21,26 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kShort = 9;
-constexpr size_t kCells = 2;
-constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 30}]})";
+constexpr int kShort = 6, kLong = 100;  // kills; from kLong on every phase must have been met
+constexpr int kKillsOfARun = 2;         // before it is left to finish
+constexpr size_t kCells = 2, kCases = 3;
+// The phases last for about as long as the guard takes between two readings.
+constexpr const char* kScript = R"({
+  "open": {"delay_ms": 120}, "capture": {"delay_ms": 110},
+  "rules": [{"text": "OK", "delay_ms": 70, "after_token": true, "tokens": 3, "token_ms": 20}],
+  "close": {"delay_ms": 110}})";
 // The lowest floor: tests beside this one may take the machine's memory on purpose.
 constexpr const char* kProfile =
-    "[guard]\nfloor = \"1MiB\"\n[sweep]\n\"engine.seed\" = [1, 2]\n[[suite]]\nname = \"smoke\"\n";
+    "[guard]\nfloor = \"1MiB\"\n[sweep]\n\"engine.seed\" = [1, 2]\n"
+    "[[suite]]\nname = \"arithmetic\"\ncases = 3\n";
 
 int from_environment(const char* name, int otherwise) {
   const char* text = std::getenv(name);
   return text ? std::atoi(text) : otherwise;
 }
 
-enum class Victim { kWorker, kGuard, kSupervisor };
-constexpr const char* kNames[] = {"worker", "guard", "supervisor"};
-
-bool alive(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string number, name, state;
-  return static_cast<bool>(stat >> number >> name >> state) && state != "Z";
-}
-
-std::string command_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  std::replace(text.begin(), text.end(), '\0', ' ');
-  return text;
-}
+constexpr const char* kVictims[] = {"worker", "guard", "supervisor"};
+constexpr const char* kVerbs[] = {"worker", "guard-process", ""};  // behind the program's name
 
 std::vector<pid_t> children_of(pid_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children");
@@ -55,22 +49,31 @@ std::vector<pid_t> children_of(pid_t pid) {
   return children;
 }
 
-// The supervisor itself, or its child that the verb behind the program's name tells; 0 = none now.
-pid_t find_victim(Victim victim, pid_t supervisor) {
-  if (victim == Victim::kSupervisor) return supervisor;
-  for (const pid_t child : children_of(supervisor)) {
-    const bool guard = command_of(child).find("guard") != std::string::npos;
-    const bool worker = command_of(child).find("worker") != std::string::npos;
-    if (victim == Victim::kGuard ? guard : worker) return child;
+// What a reader sees of an attempt; by its number in the database.
+using Attempts = std::map<int64_t, std::string>;
+Attempts attempts_of(const Sweep& sweep) {
+  Attempts rows;
+  if (!sweep.begun()) return rows;
+  const auto store = sweep.store();
+  for (const auto& a : store->attempts(store->run("latest").id, true)) {
+    std::string row = a.cell_key + " " + a.suite + "/" + a.case_id + " " +
+                      std::to_string(a.number) + " of launch " + std::to_string(a.launch) + ": " +
+                      a.status + " " + a.outcome + " " + a.started_at + "\n" + a.prompt + "\n" +
+                      a.text + "\n" + std::to_string(a.first_token_s) + " " +
+                      std::to_string(a.end_s) + " " + (a.score ? a.score->grade : "ungraded");
+    for (const auto& event : a.events) row += " " + std::to_string(event.time_s);
+    rows[a.id] = std::move(row);
   }
-  return 0;
+  return rows;
 }
 
 struct Tally {
   int killed[3] = {};
-  int missed = 0;  // the process had ended, or there is none of the kind
+  int missed = 0;  // the run had ended, or had no such process at that moment
   size_t committed = 0, lost = 0;
   int launches = 0, without_reason = 0;
+  std::map<std::string, int> moments, outcomes;
+  int kills() const { return killed[0] + killed[1] + killed[2]; }
 };
 
 void expect_whole(const std::filesystem::path& file) {
@@ -93,74 +96,121 @@ std::string ends_of(const Sweep& sweep) {
   return text;
 }
 
-void kill_one(std::mt19937& random, Tally& tally) {
-  const Sweep sweep(kScript, kProfile);
-  const auto victim = static_cast<Victim>(random() % 3);
-  const int supervisor = start_command(sweep.command({"run", sweep.profile()}));
-  // Some before anything is stored, most in the middle.
-  if (random() % 4) sweep.wait_for_an_answer();
-  std::this_thread::sleep_for(milliseconds(random() % 900));
-  const std::vector<pid_t> others = children_of(supervisor);
-  const auto before = sweep.answered();
-  const pid_t pid = find_victim(victim, supervisor);
-  if (pid > 0 && alive(pid)) {
-    ::kill(pid, SIGKILL);
-    ++tally.killed[static_cast<int>(victim)];
-  } else {
-    ++tally.missed;
+// Starts the run, or goes on with it, and kills one of its processes at a moment of `run_s`, or of
+// what is left of it. False when there was none to kill.
+bool kill_one(const Sweep& sweep, int victim, std::mt19937& random, double run_s) {
+  const double left = 1 - static_cast<double>(sweep.answered().size()) / (kCells * kCases + 1);
+  const pid_t supervisor = start_command(
+      sweep.command(sweep.begun() ? std::vector<std::string>{"resume", "latest"}
+                                  : std::vector<std::string>{"run", sweep.profile()}));
+  const double moment =
+      monotonic_seconds() + run_s * left * static_cast<double>(random() % 1000) / 1000;
+  while (monotonic_seconds() < moment && alive(supervisor)) {
+    std::this_thread::sleep_for(milliseconds(1));
   }
+  const std::vector<pid_t> others = children_of(supervisor);
+  const std::string verb = kVerbs[victim];
+  const pid_t pid = verb.empty() ? supervisor : child_running(supervisor, verb);
+  const bool killed = pid > 0 && alive(pid);
+  if (killed) ::kill(pid, SIGKILL);
   const int code = wait_command(supervisor);
-  if (victim != Victim::kSupervisor) {
+  if (!verb.empty() || !killed) {
     EXPECT_TRUE(code == 0 || code == 4) << code;
   }
   for (const pid_t other : others) {
     for (int i = 0; i < 1000 && alive(other); ++i) std::this_thread::sleep_for(milliseconds(10));
-    EXPECT_FALSE(alive(other)) << command_of(other) << " outlived its run";
+    EXPECT_FALSE(alive(other)) << "child " << other << " outlived its run";
   }
-  if (sweep.begun()) expect_whole(sweep.db());
-  // Where nothing was stored, nothing had been promised yet.
-  const CommandResult second = sweep.begun() ? sweep.resume() : sweep.run();
-  EXPECT_EQ(second.exit_code, 0) << second.err << ends_of(sweep);
+  return killed;
+}
+
+// A run that is killed, resumed and killed again, and resumed until it is whole.
+void kill_a_run(std::mt19937& random, double run_s, Tally& tally) {
+  const Sweep sweep(kScript, kProfile);
+  Attempts promised;
+  int killed = 0;
+  for (int i = 0; i < kKillsOfARun; ++i) {
+    const int victim = tally.kills() % 3;
+    if (kill_one(sweep, victim, random, run_s)) {
+      ++tally.killed[victim];
+      ++killed;
+    } else {
+      ++tally.missed;
+    }
+    if (!sweep.begun()) continue;  // nothing was promised yet
+    expect_whole(sweep.db());
+    promised.merge(attempts_of(sweep));
+  }
+  const CommandResult last = sweep.begun() ? sweep.resume() : sweep.run();
+  EXPECT_EQ(last.exit_code, 0) << last.err << ends_of(sweep);
   expect_whole(sweep.db());
-  const auto after = sweep.answered();
-  std::set<std::string> cells;
-  for (const auto& [name, n] : after) {
-    EXPECT_EQ(n, 1) << name << " was measured again";
-    cells.insert(name.substr(0, name.find(' ')));
+  const auto answers = sweep.answered();
+  EXPECT_EQ(answers.size(), kCells * kCases);
+  for (const auto& [name, n] : answers) EXPECT_EQ(n, 1) << name << " was measured again";
+  const Attempts now = attempts_of(sweep);
+  for (const auto& [id, row] : promised) {
+    const auto found = now.find(id);
+    if (found != now.end() && found->second == row) continue;
+    ++tally.lost;
+    ADD_FAILURE() << row << "\nis now\n" << (found == now.end() ? "gone" : found->second);
   }
-  EXPECT_EQ(cells.size(), kCells);
-  for (const auto& [name, n] : before) tally.lost += after.contains(name) ? 0 : 1;
-  tally.committed += before.size();
+  tally.committed += promised.size();
   const auto store = sweep.store();
   const auto run = store->run("latest");
   EXPECT_FALSE(run.finished_at.empty());
   for (const auto& launch : store->launches(run.id)) {
     ++tally.launches;
-    const bool told =
-        !launch.outcome.empty() && (launch.outcome == "ok" || !launch.message.empty());
+    ++tally.outcomes[launch.outcome];
+    if (launch.outcome == "ok") continue;
+    const bool told = launch.outcome != "running" && !launch.message.empty() &&
+                      reports::outcome_class(launch.outcome).name == launch.outcome;
     tally.without_reason += told ? 0 : 1;
+    ++tally.moments[launch.phase.empty() ? "start or end"
+                                         : launch.phase.substr(0, launch.phase.find(':'))];
+    --killed;
   }
+  tally.moments["between launches"] += killed;  // what no launch ended of
+}
+
+double time_of_a_run() {
+  const Sweep sweep(kScript, kProfile);
+  const double begin = monotonic_seconds();
+  EXPECT_EQ(sweep.run().exit_code, 0);
+  return monotonic_seconds() - begin;
+}
+
+void print(const char* what, const std::map<std::string, int>& counts) {
+  std::cout << what;
+  for (const auto& [name, n] : counts) std::cout << " " << name << " " << n << ";";
+  std::cout << "\n";
 }
 
 TEST(KillAny, LosesNothingCommittedAndEveryCellEndsMeasuredOrAttributed) {
-  const int rounds = from_environment("DS4_KILLS", kShort);
+  const int wanted = from_environment("DS4_KILLS", kShort);
   std::mt19937 random(static_cast<unsigned>(from_environment("DS4_KILL_SEED", 20260303)));
+  const double run_s = time_of_a_run();
   Tally tally;
-  for (int round = 0; round < rounds; ++round) {
-    SCOPED_TRACE("round " + std::to_string(round));
-    kill_one(random, tally);
-    if (HasFailure()) break;
+  while (tally.kills() < wanted && tally.missed < 3 * wanted && !HasFailure()) {
+    SCOPED_TRACE("after " + std::to_string(tally.kills()) + " kills");
+    kill_a_run(random, run_s, tally);
   }
   std::cout << "kills:";
-  for (int i = 0; i < 3; ++i) std::cout << " " << kNames[i] << " " << tally.killed[i];
-  std::cout << ", too late " << tally.missed << "; attempts committed before " << tally.committed
-            << ", lost " << tally.lost << "; launches " << tally.launches << ", without a reason "
-            << tally.without_reason << "\n";
+  for (int i = 0; i < 3; ++i) std::cout << " " << kVictims[i] << " " << tally.killed[i];
+  std::cout << ", nobody there " << tally.missed << "; attempts committed before "
+            << tally.committed << ", lost or changed " << tally.lost << "; launches "
+            << tally.launches << ", without a reason " << tally.without_reason << "\n";
+  print("moments:", tally.moments);
+  print("launches ended:", tally.outcomes);
   EXPECT_EQ(tally.lost, 0u);
   EXPECT_EQ(tally.without_reason, 0);
   EXPECT_GT(tally.committed, 0u) << "nothing was killed in the middle: the test proved nothing";
   for (int i = 0; i < 3; ++i) {
-    EXPECT_GT(tally.killed[i], 0) << "no " << kNames[i] << " was killed: the test proved nothing";
+    EXPECT_GT(tally.killed[i], 0) << "no " << kVictims[i] << " was killed";
+  }
+  if (wanted < kLong) return;
+  for (const char* moment :
+       {"load", "capture", "prefill", "decode", "teardown", "between launches"}) {
+    EXPECT_GT(tally.moments[moment], 0) << "nothing was killed in: " << moment;
   }
 }
 

@@ -2,7 +2,6 @@
 // readable, no committed attempt is lost, resume finishes, nothing is repeated.
 #include <signal.h>
 
-#include <fstream>
 #include <random>
 #include <thread>
 
@@ -13,12 +12,6 @@ namespace {
 
 constexpr const char* kScript = R"({"rules": [{"text": "OK", "delay_ms": 60}]})";
 constexpr const char* kProfile = "[[suite]]\nname = \"smoke\"\n";
-
-bool alive(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string number, name, state;
-  return static_cast<bool>(stat >> number >> name >> state) && state != "Z";
-}
 
 TEST(KillSupervisor, AtRandomMomentsLosesNothingCommitted) {
   std::mt19937 random(20260302);
@@ -50,6 +43,29 @@ TEST(KillSupervisor, AtRandomMomentsLosesNothingCommitted) {
     for (const auto& [name, n] : before) EXPECT_TRUE(after.contains(name)) << name;
   }
   EXPECT_GE(with_attempts, 1) << "no round was killed in the middle: the test proved nothing";
+}
+
+// A run that had ended, with a case missing, and is gone on with: killed then, it is interrupted
+// again, and whoever looks next says so.
+TEST(KillSupervisor, InAResumeOfARunThatHadEndedIsNamedToo) {
+  const Sweep sweep(R"({"rules": [{"contains": "Japan", "end": "kill"}, {"text": "OK"}]})",
+                    kProfile);
+  EXPECT_EQ(sweep.run().exit_code, 4);
+  EXPECT_FALSE(sweep.store()->run("latest").finished_at.empty());
+  sweep.rewrite_script(R"({"rules": [{"text": "OK", "delay_ms": 60000}]})");
+  const int supervisor = start_command(sweep.command({"resume", "latest"}));
+  const auto launches = [&] { return sweep.store()->launches(sweep.store()->run("latest").id); };
+  for (int i = 0; i < 1000 && launches().size() < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ::kill(supervisor, SIGKILL);
+  wait_command(supervisor);
+  run_command(sweep.command({"report", "latest"}));
+  ASSERT_EQ(launches().size(), 2u);
+  EXPECT_EQ(launches()[1].outcome, "KILLED");
+  sweep.rewrite_script(kScript);
+  EXPECT_EQ(sweep.resume().exit_code, 0);
+  EXPECT_FALSE(sweep.store()->run("latest").finished_at.empty());
 }
 
 }  // namespace

@@ -31,6 +31,13 @@ inline pid_t child_running(pid_t parent, const std::string& verb) {
   return 0;
 }
 
+/// False for a zombie, too.
+inline bool alive(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string number, name, state;
+  return static_cast<bool>(stat >> number >> name >> state) && state != "Z";
+}
+
 class Sweep {
  public:
   /// `profile_tail` is appended to a profile with the scripted target.
