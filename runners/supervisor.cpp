@@ -236,6 +236,7 @@ class Launch {
     const outcome::KernelCounters since = kernel_.since();
     evidence_.kernel_lines = kernel_.lines();
     evidence_.oom_kills = since.oom_kills;
+    evidence_.group_oom_kills = since.group_oom_kills;
     if (since.oom_kills > 0) {
       evidence_.contamination.push_back("the kernel's OOM killer was at work on this machine");
     }

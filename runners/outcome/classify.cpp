@@ -51,7 +51,9 @@ std::string_view told(const Evidence& e, Tells what) {
 }
 
 bool killed_for_memory(const Evidence& e) {
-  return by_itself(e) && e.signal == SIGKILL && e.oom_kills > 0;
+  // The kernel counts its kills of the whole machine; only those of our group can be ours.
+  const bool one_of_ours = e.oom_kills > 0 && e.group_oom_kills != 0;
+  return by_itself(e) && e.signal == SIGKILL && one_of_ours;
 }
 
 bool out_of_memory(const Evidence& e) {

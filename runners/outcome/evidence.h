@@ -67,8 +67,9 @@ struct Evidence {
   std::vector<std::string> fallbacks = {};     // lines of the log that tell of a refused fast path
   std::vector<std::string> kernel_lines = {};  // of the kernel's log that concern memory or the GPU
   int64_t oom_kills = 0;                       // by the kernel, on this machine, meanwhile
-  double host_gap_s = 0;                       // longest time the supervisor itself was not run
-  std::string slow_state = {};                 // what the sentinel saw, when it is out of bounds
+  int64_t group_oom_kills = -1;  // of them, in the worker's memory cgroup; -1 = not known
+  double host_gap_s = 0;         // longest time the supervisor itself was not run
+  std::string slow_state = {};   // what the sentinel saw, when it is out of bounds
   std::vector<std::string> contamination = {};
   std::vector<AttemptMark> attempts = {};
 };

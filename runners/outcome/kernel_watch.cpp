@@ -63,8 +63,27 @@ char process_state(pid_t pid) {
   return state.empty() ? '\0' : state[0];
 }
 
+int64_t group_oom_kills(const std::filesystem::path& own, const std::filesystem::path& groups) {
+  std::ifstream list(own);
+  for (std::string line; std::getline(list, line);) {  // "4:memory:/a/b", or "0::/a/b" of version 2
+    const size_t kinds = line.find(':') + 1, path = line.find(':', kinds) + 1;
+    if (kinds == 0 || path == 0) continue;
+    const std::string kind = line.substr(kinds, path - 1 - kinds), below = line.substr(path);
+    if (kind != "memory" && !kind.empty()) continue;
+    std::ifstream counts(groups.string() + (kind.empty()
+                                                ? below + "/memory.events"
+                                                : "/memory" + below + "/memory.oom_control"));
+    std::string name;
+    for (int64_t value = 0; counts >> name >> value;) {
+      if (name == "oom_kill") return value;
+    }
+  }
+  return -1;
+}
+
 KernelCounters read_kernel_counters() {
   KernelCounters counters;
+  counters.group_oom_kills = group_oom_kills();
   std::ifstream stream("/proc/vmstat");
   std::string name;
   int64_t value = 0;
@@ -86,7 +105,9 @@ KernelWatch::~KernelWatch() {
 
 KernelCounters KernelWatch::since() const {
   const KernelCounters now = read_kernel_counters();
-  return {now.oom_kills - begin_.oom_kills, now.swapped_pages - begin_.swapped_pages};
+  const bool known = begin_.group_oom_kills >= 0 && now.group_oom_kills >= 0;
+  return {now.oom_kills - begin_.oom_kills, now.swapped_pages - begin_.swapped_pages,
+          known ? now.group_oom_kills - begin_.group_oom_kills : -1};
 }
 
 std::vector<std::string> KernelWatch::lines() {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,17 @@ char process_state(pid_t pid);
 
 /// Counters of /proc/vmstat; 0 where the kernel does not count.
 struct KernelCounters {
-  int64_t oom_kills = 0;      // processes ended by the OOM killer since boot, of anyone
-  int64_t swapped_pages = 0;  // in and out
+  int64_t oom_kills = 0;        // processes ended by the OOM killer since boot, of anyone
+  int64_t swapped_pages = 0;    // in and out
+  int64_t group_oom_kills = 0;  // as group_oom_kills()
 };
 KernelCounters read_kernel_counters();
+
+/// Processes of this process's memory cgroup that the OOM killer ended, for whatever limit: a
+/// process of another group is nobody of ours. -1 where the kernel does not say. `own` is this
+/// process's list of groups, `groups` where they are mounted, version 1 or 2.
+int64_t group_oom_kills(const std::filesystem::path& own = "/proc/self/cgroup",
+                        const std::filesystem::path& groups = "/sys/fs/cgroup");
 
 /// From its construction on: counters since, and the lines of the kernel's log that concern memory
 /// or the GPU, where /dev/kmsg may be read.
@@ -41,7 +49,7 @@ class KernelWatch {
   KernelWatch& operator=(const KernelWatch&) = delete;
 
   const KernelCounters& at_begin() const { return begin_; }
-  /// Growth since the beginning.
+  /// Growth since the beginning; of group_oom_kills -1 where it is not known.
   KernelCounters since() const;
   /// New lines since the last call, at most 20 in all.
   std::vector<std::string> lines();

@@ -41,15 +41,6 @@ void grow() {
   while (true) taken.emplace_back(16 << 20, 'x');
 }
 
-// What may happen at any moment, in this order.
-void misbehave(const json& how) {
-  sleep_ms(how.value("delay_ms", 0));
-  if (how.contains("print")) std::fputs(how["print"].get<std::string>().c_str(), stderr);
-  if (how.value("hang", false)) sleep_ms(int64_t{3600} * 1000);  // deaf to cancellation
-  if (how.value("grow", false)) grow();
-  if (how.contains("end")) end_process(how["end"]);
-}
-
 ErrorCode code_of(const std::string& name) {
   return name == "checkpoint" ? ErrorCode::kCheckpoint : ErrorCode::kMachine;
 }
@@ -58,7 +49,7 @@ Failure failure_of(const std::string& name) {
   return name == "broken" ? Failure::kBroken : name == "late" ? Failure::kLate : Failure::kRefused;
 }
 
-class ScriptedTarget final : public OneAtATime {
+class ScriptedTarget final : public Target {
  public:
   explicit ScriptedTarget(const profiles::Profile& profile)
       : path_(profile.script), seed_(profile.engine.seed) {}
@@ -88,21 +79,45 @@ class ScriptedTarget final : public OneAtATime {
     return count_bytes(conversation);
   }
 
-  Response submit(Work& work, const Work::Item& item) override {
+  void run(Work& work) override {
+    while (const std::optional<Work::Item> item = work.next(/*wait=*/true)) {
+      work.done(item->id, answer(work, *item));
+      misbehave(script_.value("idle", json::object()));
+    }
+  }
+
+  std::vector<probes::Sample> observe() override { return {}; }
+  void close() override { misbehave(script_.value("close", json::object())); }
+
+ private:
+  using GoOn = std::function<bool()>;  // false: told to stop
+
+  // What may happen at any moment, in this order.
+  void misbehave(const json& how) {
+    sleep_ms(how.value("delay_ms", 0));
+    take_memory(how, [] { return true; });
+    if (how.contains("print")) std::fputs(how["print"].get<std::string>().c_str(), stderr);
+    if (how.value("hang", false)) sleep_ms(int64_t{3600} * 1000);  // deaf to cancellation
+    if (how.value("grow", false)) grow();
+    if (how.contains("end")) end_process(how["end"]);
+  }
+
+  Response answer(Work& work, const Work::Item& item) {
     const std::string prompt = last_text(item.request);
     json rule = find_rule(prompt);
     const double start = monotonic_seconds();
     Response response;
     response.prompt_tokens = count_bytes(item.request);
-    const OnProgress on_progress = [&](int64_t done) {
-      return work.progress(item.id, response.prompt_tokens, done);
-    };
-    if (!wait(rule.value("delay_ms", 0), on_progress) || !take_memory(rule, on_progress)) {
+    int64_t answered = 0;
+    const GoOn go_on = [&] { return work.progress(item.id, response.prompt_tokens, answered); };
+    const bool waited = wait(rule.value("delay_ms", 0), go_on);
+    answered = rule.value("after_token", false) ? 1 : 0;
+    if (!waited || !go_on() || !take_memory(rule, go_on)) {
       response.answer.finish_reason = "cancelled";
       return response;
     }
-    rule.erase("delay_ms");  // has passed, in a way that can be cancelled
-    if (rule.value("after_token", false)) on_progress(1);
+    // These have passed, in a way that can be cancelled.
+    for (const char* passed : {"delay_ms", "grow_mib"}) rule.erase(passed);
     misbehave(rule);
     response.error = rule.value("error", "");
     if (!response.error.empty()) response.failure = failure_of(rule.value("failure", "refused"));
@@ -119,12 +134,6 @@ class ScriptedTarget final : public OneAtATime {
     response.end_s = monotonic_seconds() - start;
     return response;
   }
-
-  std::vector<probes::Sample> observe() override { return {}; }
-  void close() override { misbehave(script_.value("close", json::object())); }
-
- private:
-  using OnProgress = std::function<bool(int64_t completion_done)>;
 
   static std::string last_text(const Request& request) {
     if (request.raw) return request.raw->text;
@@ -148,22 +157,22 @@ class ScriptedTarget final : public OneAtATime {
     return json::object();
   }
 
-  static bool wait(int64_t ms, const OnProgress& on_progress) {
+  static bool wait(int64_t ms, const GoOn& go_on) {
     for (; ms > 0; ms -= 10) {
-      if (!on_progress(0)) return false;
+      if (!go_on()) return false;
       sleep_ms(std::min<int64_t>(ms, 10));
     }
-    return on_progress(0);
+    return go_on();
   }
 
   // Takes `grow_mib` of memory at `grow_mib_s`, and keeps it; `deaf`: whatever it is told.
-  bool take_memory(const json& rule, const OnProgress& on_progress) {
+  bool take_memory(const json& how, const GoOn& go_on) {
     constexpr int64_t kStep_mib = 4;
-    const auto rate = rule.value("grow_mib_s", 1000.0);
-    for (int64_t mib = rule.value("grow_mib", 0); mib > 0; mib -= kStep_mib) {
+    const auto rate = how.value("grow_mib_s", 1000.0);
+    for (int64_t mib = how.value("grow_mib", 0); mib > 0; mib -= kStep_mib) {
       const double start = monotonic_seconds();
       taken_.emplace_back(static_cast<size_t>(kStep_mib) << 20, 'x');
-      if (!on_progress(0) && !rule.value("deaf", false)) return false;
+      if (!go_on() && !how.value("deaf", false)) return false;
       const double left_s = static_cast<double>(kStep_mib) / rate - (monotonic_seconds() - start);
       if (left_s > 0) std::this_thread::sleep_for(std::chrono::duration<double>(left_s));
     }

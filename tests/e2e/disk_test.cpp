@@ -14,10 +14,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-CommandResult run_shell(const std::string& script) {
-  return run_command({"/bin/sh", "-c", script});
-}
-
 // The default checkpoint, to be spoilt.
 fs::path copy_of_checkpoint(const fs::path& folder) {
   const fs::path copy = folder / "model";

@@ -2,20 +2,16 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/clock.h"
-#include "probes/host_memory.h"
-#include "tests/e2e/sweep.h"
+#include "tests/e2e/outcomes.h"
 
 namespace ds4::test_support {
 namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-
-constexpr const char* kSmoke = "[[suite]]\nname = \"smoke\"\n";
 
 // The telemetry of the newest run's launches, as lines.
 std::vector<std::vector<json>> telemetry(const Sweep& sweep) {
@@ -34,13 +30,6 @@ std::vector<std::vector<json>> telemetry(const Sweep& sweep) {
     files.push_back(lines);
   }
   return files;
-}
-
-reports::LaunchRow only_launch(const Sweep& sweep) {
-  const auto store = sweep.store();
-  const auto launches = store->launches(store->run("latest").id);
-  EXPECT_EQ(launches.size(), 1u);
-  return launches.at(0);
 }
 
 TEST(Guard, AQuietRunLeavesTelemetryAndNoVerdict) {
@@ -90,56 +79,6 @@ TEST(Guard, ItsDeathEndsTheLaunchAndResumeFinishes) {
   EXPECT_THAT(launch.message, HasSubstr("guard was lost"));
   EXPECT_EQ(json::parse(launch.guard)["action"], "lost");
   EXPECT_EQ(sweep.resume().exit_code, 0);
-}
-
-// A worker that takes memory at 300 MiB/s with the floor 250 MiB under what is free; it listens, so
-// that the case is cancelled and recorded. Other processes take memory, too: the floor may be
-// reached before the worker begins, which is tried again.
-reports::LaunchRow run_hog(const std::string& rule, const Sweep*& kept,
-                           std::unique_ptr<Sweep>& sweep) {
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    const int64_t floor = probes::read_machine_memory().available_bytes - (int64_t{250} << 20);
-    sweep = std::make_unique<Sweep>(
-        "{\"rules\": [" + rule + "]}",
-        "[guard]\ngrace = \"1s\"\nfloor = " + std::to_string(floor) + "\n" + kSmoke);
-    kept = sweep.get();
-    EXPECT_EQ(sweep->run().exit_code, 4);
-    const auto launch = only_launch(*sweep);
-    if (!launch.guard.empty() && json::parse(launch.guard)["action"] != "refused") return launch;
-  }
-  return {};
-}
-
-TEST(Guard, AGrowingWorkerIsStoppedAndItsCaseRecorded) {
-  std::unique_ptr<Sweep> sweep;
-  const Sweep* kept = nullptr;
-  const auto launch = run_hog(R"({"grow_mib": 1500, "grow_mib_s": 300})", kept, sweep);
-  ASSERT_NE(launch.guard, "");
-  const json verdict = json::parse(launch.guard);
-  EXPECT_EQ(verdict["action"], "soft") << verdict.dump(1);
-  EXPECT_EQ(launch.outcome, "WATCHDOG_KILL{prefill}");
-  // The case that ran is recorded as cancelled, and the worker ended by the signal it was sent.
-  const auto store = kept->store();
-  const auto attempts = store->attempts(store->run("latest").id, false);
-  ASSERT_FALSE(attempts.empty());
-  EXPECT_EQ(attempts.back().status, "cancelled");
-  EXPECT_EQ(launch.signal, SIGTERM);
-}
-
-TEST(Guard, AWorkerDeafToTermIsKilled) {
-  std::unique_ptr<Sweep> sweep;
-  const Sweep* kept = nullptr;
-  const auto launch =
-      run_hog(R"({"grow_mib": 600, "grow_mib_s": 300, "deaf": true, "hang": true})", kept, sweep);
-  ASSERT_NE(launch.guard, "");
-  const json verdict = json::parse(launch.guard);
-  EXPECT_EQ(verdict["action"], "hard") << verdict.dump(1);
-  EXPECT_EQ(launch.signal, SIGKILL);
-  EXPECT_LT(verdict["reaction_s"], 5);
-  const auto lines = telemetry(*kept).at(0);
-  EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [](const json& line) {
-    return line.value("event", "") == "hard";
-  })) << "the kill is in the telemetry";
 }
 
 }  // namespace

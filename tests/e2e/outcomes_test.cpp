@@ -1,101 +1,15 @@
 // Each way to end, provoked with the real binary: what is stored names it, and every report shows
 // it with its scope and its remedy. docs/outcomes.md says which test provokes which class.
-#include <gmock/gmock.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <thread>
-
-#include "reports/outcomes/outcome.h"
-#include "tests/e2e/sweep.h"
+#include "tests/e2e/outcomes.h"
 
 namespace ds4::test_support {
 namespace {
 
-using reports::outcome_class;
-using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kSmoke = "[[suite]]\nname = \"smoke\"\n";
 constexpr const char* kQuick = "[limits]\ncase_timeout = \"1s\"\n";
-
-reports::LaunchRow only_launch(const Sweep& sweep) {
-  const auto store = sweep.store();
-  const auto launches = store->launches(store->run("latest").id);
-  EXPECT_EQ(launches.size(), 1u);
-  return launches.at(0);
-}
-
-// The class of the attempt at a case whose id begins with `name`, or of the first.
-std::string attempt_class(const Sweep& sweep, const std::string& name = "") {
-  const auto store = sweep.store();
-  for (const auto& attempt : store->attempts(store->run("latest").id, false)) {
-    if (attempt.case_id.starts_with(name)) return attempt.outcome;
-  }
-  return "no such attempt";
-}
-
-CommandResult run_shell(const std::string& script) {
-  return run_command({"/bin/sh", "-c", script});
-}
-
-// Runs with at most this much address space, which a worker inherits.
-void run_in_little_memory(const Sweep& sweep) {
-  std::string line = "ulimit -v 700000; exec";
-  for (const std::string& word : sweep.command({"run", sweep.profile(), "--no-progress"})) {
-    line += " '" + word + "'";
-  }
-  EXPECT_EQ(run_shell(line).exit_code, 4);
-}
-
-// Everything a reader may look at names the class, whom it is about and what to do.
-void expect_shown(const Sweep& sweep, const std::string& name) {
-  const reports::OutcomeClass& known = outcome_class(name);
-  ASSERT_EQ(known.name, name);
-  const auto report = [&](std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"report", "latest"});
-    return run_command(sweep.command(arguments)).out;
-  };
-  const std::string terminal = report({});
-  EXPECT_THAT(terminal, HasSubstr(name));
-  EXPECT_THAT(terminal, HasSubstr(known.scope));
-  EXPECT_THAT(terminal, HasSubstr(known.remedy));
-  for (const char* format : {"md", "html", "json"}) {
-    const std::string text = report({"--format", format, "-o", "-"});
-    // Markdown escapes braces and underscores, HTML quotes: the plain beginning is enough.
-    EXPECT_THAT(text, HasSubstr(known.remedy.substr(0, 12))) << format;
-    EXPECT_THAT(text, HasSubstr(known.scope.substr(0, 6))) << format;
-  }
-  const auto json = nlohmann::json::parse(report({"--format", "json", "-o", "-"}));
-  bool found = false;
-  for (const char* list : {"launches", "attempts"}) {
-    for (const auto& row : json.at(list)) {
-      if (row.at("outcome") != name) continue;
-      found = true;
-      EXPECT_EQ(row.at("scope"), known.scope);
-      EXPECT_EQ(row.at("remedy"), known.remedy);
-    }
-  }
-  EXPECT_TRUE(found) << name;
-}
-
-void expect_launch(const std::string& script, const std::string& profile, const char* outcome) {
-  const Sweep sweep(script, profile);
-  sweep.run();
-  const reports::LaunchRow launch = only_launch(sweep);
-  EXPECT_EQ(launch.outcome, outcome) << launch.message << "\n" << launch.log_tail;
-  expect_shown(sweep, outcome);
-}
-
-void expect_attempt(const std::string& script, const std::string& profile, const char* outcome) {
-  const Sweep sweep(script, profile);
-  sweep.run();
-  EXPECT_EQ(attempt_class(sweep), outcome);
-  expect_shown(sweep, outcome);
-}
 
 // --- How a launch ends.
 
@@ -110,20 +24,20 @@ TEST(Outcomes, LoadIncompatible) {
 
 TEST(Outcomes, LoadOom) {
   const Sweep sweep(R"({"open": {"grow": true}})", kSmoke);
-  run_in_little_memory(sweep);
+  EXPECT_EQ(sweep.run_in_little_memory().exit_code, 4);
   EXPECT_EQ(only_launch(sweep).outcome, "LOAD_OOM");
   expect_shown(sweep, "LOAD_OOM");
 }
 
 TEST(Outcomes, CaptureOom) {
   const Sweep sweep(R"({"capture": {"grow": true}})", kSmoke);
-  run_in_little_memory(sweep);
+  EXPECT_EQ(sweep.run_in_little_memory().exit_code, 4);
   EXPECT_EQ(only_launch(sweep).outcome, "CAPTURE_OOM");
 }
 
 TEST(Outcomes, PrefillOom) {
   const Sweep sweep(R"({"rules": [{"contains": "Japan", "grow": true}, {"text": "x"}]})", kSmoke);
-  run_in_little_memory(sweep);
+  EXPECT_EQ(sweep.run_in_little_memory().exit_code, 4);
   const reports::LaunchRow launch = only_launch(sweep);
   EXPECT_EQ(launch.outcome, "PREFILL_OOM");
   EXPECT_THAT(launch.phase, HasSubstr("prefill: smoke/"));
@@ -133,7 +47,7 @@ TEST(Outcomes, DecodeOom) {
   const Sweep sweep(
       R"({"rules": [{"contains": "Japan", "grow": true, "after_token": true}, {"text": "x"}]})",
       kSmoke);
-  run_in_little_memory(sweep);
+  EXPECT_EQ(sweep.run_in_little_memory().exit_code, 4);
   EXPECT_EQ(only_launch(sweep).outcome, "DECODE_OOM");
 }
 
@@ -196,133 +110,6 @@ TEST(Outcomes, ACrashAtTeardownLosesNothing) {
   EXPECT_EQ(launch.outcome, "KERNEL_CRASH");
   EXPECT_EQ(launch.phase, "teardown");
   EXPECT_GE(sweep.answered().size(), 10u);
-}
-
-// --- The machine.
-
-// A memory cgroup of its own with a limit, where this machine lets a test make one (v1).
-class MemoryGroup {
- public:
-  explicit MemoryGroup(const std::string& limit) {
-    std::error_code failed;
-    std::filesystem::create_directory(path_, failed);
-    std::ofstream(path_ / "memory.limit_in_bytes") << limit;
-    std::string is;
-    std::ifstream(path_ / "memory.limit_in_bytes") >> is;
-    usable_ = !failed && is == limit;
-  }
-  ~MemoryGroup() { ::rmdir(path_.c_str()); }
-  bool usable() const { return usable_; }
-  std::string tasks() const { return path_ / "tasks"; }
-
- private:
-  std::filesystem::path path_ = "/sys/fs/cgroup/memory/ds4-test-" + std::to_string(::getpid());
-  bool usable_ = false;
-};
-
-TEST(Outcomes, TheKernelsOomKillerIsSeen) {
-  const MemoryGroup group("268435456");
-  if (!group.usable()) GTEST_SKIP() << "no memory cgroup can be made here";
-  const Sweep sweep(R"({"rules": [{"grow": true}]})", kSmoke);
-  std::string line = "echo $$ > " + group.tasks() + "; exec";
-  for (const std::string& word : sweep.command({"run", sweep.profile(), "--no-progress"})) {
-    line += " '" + word + "'";
-  }
-  run_shell(line);
-  reports::LaunchRow launch = only_launch(sweep);
-  if (launch.outcome == "running") {  // the killer chose the supervisor: the next verb says so
-    run_command(sweep.command({"report", "latest"}));
-    launch = only_launch(sweep);
-  }
-  EXPECT_THAT(launch.outcome, AnyOf("PREFILL_OOM", "HOST_OOM")) << launch.message;
-}
-
-// A supervisor that is frozen, and one that is stopped by a signal beside it: both pause for longer
-// than the bound, and only the first saw a machine that stood still.
-TEST(Outcomes, HostWedge) {
-  const std::string freezer = "/sys/fs/cgroup/freezer/ds4-test-" + std::to_string(::getpid());
-  std::error_code failed;
-  std::filesystem::create_directory(freezer, failed);
-  std::ofstream(freezer + "/freezer.state") << "THAWED";
-  std::string state;
-  std::ifstream(freezer + "/freezer.state") >> state;
-  if (failed || state != "THAWED") GTEST_SKIP() << "no freezer cgroup can be made here";
-  const Sweep sweep(R"({"rules": [{"text": "x", "delay_ms": 100}]})", kSmoke);
-  const Sweep other(R"({"rules": [{"text": "x", "delay_ms": 100}]})", kSmoke);
-  const int pid = start_command(sweep.command({"run", sweep.profile()}));
-  const int stopped = start_command(other.command({"run", other.profile()}));
-  sweep.wait_for_an_answer();
-  other.wait_for_an_answer();
-  std::ofstream(freezer + "/tasks") << pid;
-  std::ofstream(freezer + "/freezer.state") << "FROZEN";
-  ::kill(stopped, SIGSTOP);
-  std::this_thread::sleep_for(std::chrono::seconds(22));
-  std::ofstream(freezer + "/freezer.state") << "THAWED";
-  ::kill(stopped, SIGCONT);
-  wait_command(pid);
-  wait_command(stopped);
-  ::rmdir(freezer.c_str());
-  EXPECT_EQ(only_launch(other).outcome, "ok");
-  EXPECT_EQ(only_launch(sweep).outcome, "HOST_WEDGE");
-  expect_shown(sweep, "HOST_WEDGE");
-}
-
-// The row of a launch that began and never ended, as another boot or a dead supervisor leaves it.
-void leave_unfinished(const Sweep& sweep, const reports::LaunchOrigin& origin) {
-  const auto store = reports::Store::open(sweep.db());
-  reports::RunRow run = store->run("latest");
-  auto cells = store->cells(run.id);
-  run.id = "aaaaaaaa-0000-4000-8000-000000000000";
-  run.started_at = "2999-01-01T00:00:00.000Z";
-  run.finished_at = "";
-  store->add_run(run, cells);
-  reports::LaunchRow launch;
-  launch.cell_key = cells.at(0).key;
-  launch.outcome = "running";
-  launch.origin = origin;
-  store->add_launch(run.id, launch, {});
-}
-
-TEST(Outcomes, HostReset) {
-  const Sweep sweep(R"({"rules": [{"text": "Tokyo"}]})", kSmoke);
-  sweep.run();
-  reports::LaunchOrigin origin = only_launch(sweep).origin;
-  ASSERT_EQ(origin.boot_id.size(), 36u);
-  origin.boot_id = "11111111-2222-3333-4444-555555555555";
-  origin.telemetry = (sweep.folder() / "t.jsonl").string();
-  write_file_atomic(origin.telemetry,
-                    "{\"t\":8.25,\"available\":104857600,\"phase\":\"prefill\"}\n");
-  leave_unfinished(sweep, origin);
-  EXPECT_EQ(sweep.resume().exit_code, 4) << "what took the machine down is not tried unasked";
-  EXPECT_EQ(run_command(sweep.command({"resume", "latest", "--retry"})).exit_code, 0);
-  const auto store = sweep.store();
-  const auto launches = store->launches(store->run("latest").id);
-  ASSERT_EQ(launches.size(), 2u);
-  EXPECT_EQ(launches[0].outcome, "HOST_RESET");
-  EXPECT_THAT(launches[0].message, HasSubstr("100 MiB"));
-  EXPECT_EQ(launches[1].outcome, "ok") << "--retry went on";
-  expect_shown(sweep, "HOST_RESET");
-}
-
-TEST(Outcomes, HostOom) {
-  const Sweep sweep(R"({"rules": [{"text": "Tokyo"}]})", kSmoke);
-  sweep.run();
-  reports::LaunchOrigin origin = only_launch(sweep).origin;
-  origin.oom_kills -= 1;  // as if the killer had been at work since
-  leave_unfinished(sweep, origin);
-  expect_shown(sweep, "HOST_OOM");  // the report settles it
-}
-
-TEST(Outcomes, AKilledSupervisorIsNamedByWhoeverLooksNext) {
-  const Sweep sweep(R"({"rules": [{"text": "x", "delay_ms": 50}]})", kSmoke);
-  const int pid = start_command(sweep.command({"run", sweep.profile()}));
-  sweep.wait_for_an_answer();
-  EXPECT_EQ(only_launch(sweep).outcome, "running");
-  expect_shown(sweep, "running");  // and is left alone while it lives
-  ::kill(pid, SIGKILL);
-  wait_command(pid);
-  expect_shown(sweep, "KILLED");
-  EXPECT_THAT(only_launch(sweep).message, HasSubstr("its supervisor ended"));
 }
 
 TEST(Outcomes, Interrupted) {
@@ -418,6 +205,40 @@ TEST(Outcomes, CacheLeak) {
 TEST(Outcomes, Contaminated) {
   expect_attempt(R"({"rules": [{"text": "x", "finish_reason": "length", "cached_tokens": 900}]})",
                  "[[suite]]\nname = \"speed\"\nlengths = [1024]\nsamples = [2]\n", "CONTAMINATED");
+}
+
+// Two problems of one wording: the second is answered from the cache, and otherwise.
+TEST(Outcomes, CacheCorruption) {
+  const Sweep sweep(R"({"rules": [{"text": "x"}]})",
+                    "[[suite]]\nname = \"arithmetic\"\nkinds = [\"sum\"]\ncases = 500\n");
+  sweep.run();
+  std::map<std::string, int> asked;  // prompts
+  std::string twice;
+  {
+    const auto store = sweep.store();
+    for (const auto& attempt : store->attempts(store->run("latest").id, true)) {
+      if (++asked[attempt.prompt] == 2) twice = attempt.prompt;
+    }
+  }
+  ASSERT_FALSE(twice.empty()) << "no problem was drawn twice";
+  const std::string question = twice.substr(twice.find('\n') + 1);
+  const auto rule = [&](nlohmann::json more) {
+    more["contains"] = question;
+    return more.dump();
+  };
+  sweep.rewrite_script("{\"rules\": [" + rule({{"times", 1}, {"text", "#### 1"}}) + ", " +
+                       rule({{"text", "#### 2"}, {"cached_tokens", 9}}) + R"(, {"text": "x"}]})");
+  sweep.run();
+  int corrupted = 0;
+  const auto store = sweep.store();
+  for (const auto& attempt : store->attempts(store->run("latest").id, true)) {
+    if (attempt.outcome != "CACHE_CORRUPTION") continue;
+    ++corrupted;
+    EXPECT_EQ(attempt.prompt, twice);
+    EXPECT_THAT(attempt.note, HasSubstr("9 prompt tokens from the cache"));
+  }
+  EXPECT_EQ(corrupted, asked[twice] - 1);
+  expect_shown(sweep, "CACHE_CORRUPTION");
 }
 
 TEST(Outcomes, RescoreClassifiesAnew) {

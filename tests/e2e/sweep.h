@@ -38,6 +38,10 @@ inline bool alive(pid_t pid) {
   return static_cast<bool>(stat >> number >> name >> state) && state != "Z";
 }
 
+inline CommandResult run_shell(const std::string& script) {
+  return run_command({"/bin/sh", "-c", script});
+}
+
 class Sweep {
  public:
   /// `profile_tail` is appended to a profile with the scripted target.
@@ -55,6 +59,16 @@ class Sweep {
     return arguments;
   }
   CommandResult run() const { return run_command(command({"run", profile(), "--no-progress"})); }
+  /// With at most this much address space, which a worker inherits.
+  CommandResult run_in_little_memory() const {
+    return run_shell("ulimit -v 700000; exec " + run_line());
+  }
+  /// `run`, for a shell.
+  std::string run_line() const {
+    std::string line;
+    for (const std::string& word : command({"run", profile(), "--no-progress"})) line += word + " ";
+    return line;
+  }
   CommandResult resume() const {
     return run_command(command({"resume", "latest", "--no-progress"}));
   }

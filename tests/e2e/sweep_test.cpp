@@ -145,6 +145,27 @@ TEST(SweepRun, SkipsWhatNeedsAsMuchAsACellOutOfMemoryAndSaysWhy) {
   for (const auto& turn : store->queue(id)) EXPECT_EQ(turn.state, "done");
 }
 
+// The second cell takes memory until there is none: the third needs more and is not tried.
+TEST(SweepRun, ACellOutOfMemoryTakesTheGreaterOnesWithIt) {
+  const Sweep sweep(
+      R"({"rules": [{"seed": 2, "contains": "Japan", "grow": true}, {"text": "OK"}]})",
+      "[[suite]]\nname = \"smoke\"\n[[sweep.zip]]\n"
+      "\"engine.context_length\" = [4096, 8192, 16384]\n\"engine.seed\" = [1, 2, 3]\n");
+  EXPECT_EQ(sweep.run_in_little_memory().exit_code, 4);
+  const auto store = sweep.store();
+  const std::string id = store->run("latest").id;
+  const auto launches = store->launches(id);
+  ASSERT_EQ(launches.size(), 2u);
+  EXPECT_EQ(launches[0].outcome, "ok");
+  EXPECT_EQ(launches[1].outcome, "PREFILL_OOM");
+  const auto queue = store->queue(id);
+  ASSERT_EQ(queue.size(), 3u);
+  EXPECT_EQ(queue[1].state, "done");
+  EXPECT_EQ(queue[2].state, "skipped");
+  EXPECT_THAT(queue[2].reason, HasSubstr("needs at least as much memory as"));
+  EXPECT_THAT(queue[2].reason, HasSubstr("which ended with PREFILL_OOM"));
+}
+
 TEST(SweepRun, SkippingCanBeTurnedOff) {
   const Sweep sweep(kOk, kThree + "skip_dominated = false\n");
   const std::string id = run_out_of_memory(sweep, "context_length=4096", "WATCHDOG_KILL{load}");

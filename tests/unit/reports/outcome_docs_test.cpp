@@ -1,5 +1,5 @@
 // docs/outcomes.md against the table: a row for each class with its scope, effect, meaning and
-// remedy, and a test that provokes it.
+// remedy, and a test of the real program that provokes it.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -41,10 +41,10 @@ const char* word(Effect effect) {
   return "";
 }
 
-// "Suite.Name" and "Suite" of every TEST and TEST_F in tests/.
-std::set<std::string> test_names() {
+// "Suite.Name" and "Suite" of every TEST, TEST_F and TEST_P in the folder.
+std::set<std::string> test_names(const std::string& folder) {
   std::set<std::string> names;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(source_dir() / "tests")) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(source_dir() / folder)) {
     if (entry.path().extension() != ".cpp") continue;
     std::istringstream in(read_file(entry.path()));
     std::string line;
@@ -61,7 +61,7 @@ std::set<std::string> test_names() {
 }
 
 TEST(OutcomeDocs, EveryClassHasItsRowAndATestThatProvokesIt) {
-  const std::set<std::string> tests = test_names();
+  const std::set<std::string> tests = test_names("tests"), end_to_end = test_names("tests/e2e");
   std::istringstream docs(read_file(source_dir() / "docs" / "outcomes.md"));
   std::map<std::string, std::vector<std::string>> rows;
   std::string line;
@@ -82,6 +82,8 @@ TEST(OutcomeDocs, EveryClassHasItsRowAndATestThatProvokesIt) {
     for (const std::string& test : fields(row->second[6], ", ")) {
       EXPECT_TRUE(tests.contains(test)) << known.name << ": no test " << test;
     }
+    EXPECT_TRUE(end_to_end.contains(fields(row->second[6], ", ")[0]))
+        << known.name << ": the first test is none of the real program";
   }
   EXPECT_EQ(rows.size(), outcome_classes().size()) << "a class that is no more";
 }

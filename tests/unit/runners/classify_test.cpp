@@ -225,6 +225,16 @@ TEST(Classify, ASignalOfOursIsNotSomebodyElses) {
   EXPECT_EQ(classify(e).outcome, "HANG");
 }
 
+TEST(Classify, AKillForMemoryInAnotherGroupIsNotOurs) {
+  Evidence e = died(SIGKILL, "decode");
+  e.oom_kills = 1;
+  EXPECT_EQ(classify(e).outcome, "DECODE_OOM") << "where the kernel does not say whose it was";
+  e.group_oom_kills = 1;
+  EXPECT_EQ(classify(e).outcome, "DECODE_OOM");
+  e.group_oom_kills = 0;
+  EXPECT_EQ(classify(e).outcome, "KILLED");
+}
+
 TEST(Classify, OldRemarksOfAHealthyLogNameNothing) {
   Evidence e = well();
   e.log_tail = "warning: out of memory once, tried again\nillegal memory access? no\n";

@@ -156,5 +156,27 @@ TEST(KernelWatch, KnowsThisBootAndThisProcess) {
   watch.lines();  // whatever the log holds, and whether or not it can be read
 }
 
+TEST(KernelWatch, CountsTheKillsOfItsOwnMemoryGroup) {
+  const reports::TemporaryFolder folder;
+  const std::filesystem::path own = folder.path() / "own", groups = folder.path() / "groups";
+  const auto count = [&](const std::string& list) {
+    write_file_atomic(own, list);
+    return group_oom_kills(own, groups);
+  };
+  const auto put = [&](const std::string& file, const std::string& text) {
+    make_folders((groups / file).parent_path());
+    write_file_atomic(groups / file, text);
+  };
+  put("user.slice/s.scope/memory.events", "low 0\noom 9\noom_kill 3\noom_group_kill 0\n");
+  put("memory/job/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n");
+  put("memory/old/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n");
+  EXPECT_EQ(count("0::/user.slice/s.scope\n"), 3);
+  EXPECT_EQ(count("9:name=systemd:/\n8:pids:/job\n4:memory:/job\n0::/\n"), 5);
+  EXPECT_EQ(count("4:memory:/old\n0::/\n"), -1) << "an older kernel";
+  EXPECT_EQ(count("0::/\n"), -1) << "the root group has no such file";
+  EXPECT_EQ(count("nonsense\n"), -1);
+  EXPECT_EQ(group_oom_kills(folder.path() / "none", groups), -1);
+}
+
 }  // namespace
 }  // namespace ds4::runners::outcome
