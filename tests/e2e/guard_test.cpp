@@ -36,6 +36,7 @@ TEST(Guard, AQuietRunLeavesTelemetryAndNoVerdict) {
   const Sweep sweep(R"({"rules": [{"text": "OK", "delay_ms": 30}]})", kSmoke);
   EXPECT_EQ(sweep.run().exit_code, 0);
   EXPECT_EQ(only_launch(sweep).guard, "");
+  EXPECT_EQ(only_launch(sweep).outcome, "ok");
   const auto lines = telemetry(sweep).at(0);
   EXPECT_EQ(lines.at(0)["format"], "ds4-telemetry-1");
   std::vector<std::string> phases;

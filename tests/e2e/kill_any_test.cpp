@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kShort = 6, kLong = 100;  // kills; from kLong on every phase must have been met
+constexpr int kShort = 9, kLong = 100;  // kills; from kLong on every phase must have been met
 constexpr int kKillsOfARun = 2;         // before it is left to finish
 constexpr size_t kCells = 2, kCases = 3;
 // The phases last for about as long as the guard takes between two readings.
@@ -29,9 +29,10 @@ constexpr const char* kScript = R"({
   "open": {"delay_ms": 120}, "capture": {"delay_ms": 110},
   "rules": [{"text": "OK", "delay_ms": 70, "after_token": true, "tokens": 3, "token_ms": 20}],
   "close": {"delay_ms": 110}})";
-// The lowest floor: tests beside this one may take the machine's memory on purpose.
+// The lowest floor, and memory that need not come back: tests beside this one may take the
+// machine's memory on purpose.
 constexpr const char* kProfile =
-    "[guard]\nfloor = \"1MiB\"\n[sweep]\n\"engine.seed\" = [1, 2]\n"
+    "[guard]\nfloor = \"1MiB\"\n[sweep]\nsettle_tolerance = \"1TiB\"\n\"engine.seed\" = [1, 2]\n"
     "[[suite]]\nname = \"arithmetic\"\ncases = 3\n";
 
 int from_environment(const char* name, int otherwise) {

@@ -1,5 +1,7 @@
-// What resume refuses: a run of another commit or on other checkpoints, unless forced.
+// What resume refuses: a run of another commit or on other checkpoints, unless forced. And a resume
+// that is killed itself (kill_any_test.cpp kills them at random).
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include "tests/e2e/sweep.h"
 #include "tests/support/source_dir.h"
@@ -74,6 +76,28 @@ TEST(Resume, RefusesASiblingInAnotherFolder) {
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.err, HasSubstr("of-an-older-plan"));
   EXPECT_THAT(refused.err, HasSubstr("plan back"));
+}
+
+// A run that had ended, with a case missing, and is gone on with: killed then, it is interrupted
+// again, and whoever looks next says so.
+TEST(Resume, KilledAfterTheRunHadEndedIsNamedToo) {
+  const Sweep sweep(R"({"rules": [{"contains": "Japan", "end": "kill"}, {"text": "OK"}]})", kSmoke);
+  EXPECT_EQ(sweep.run().exit_code, 4);
+  EXPECT_FALSE(sweep.store()->run("latest").finished_at.empty());
+  sweep.rewrite_script(R"({"rules": [{"text": "OK", "delay_ms": 60000}]})");
+  const int supervisor = start_command(sweep.command({"resume", "latest"}));
+  const auto launches = [&] { return sweep.store()->launches(sweep.store()->run("latest").id); };
+  for (int i = 0; i < 1000 && launches().size() < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ::kill(supervisor, SIGKILL);
+  wait_command(supervisor);
+  run_command(sweep.command({"report", "latest"}));
+  ASSERT_EQ(launches().size(), 2u);
+  EXPECT_EQ(launches()[1].outcome, "KILLED");
+  sweep.rewrite_script(R"({"rules": [{"text": "OK"}]})");
+  EXPECT_EQ(sweep.resume().exit_code, 0);
+  EXPECT_FALSE(sweep.store()->run("latest").finished_at.empty());
 }
 
 TEST(Resume, UnknownRunIsNamed) {
