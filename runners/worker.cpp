@@ -87,7 +87,9 @@ class Worker final : public Work {
     send(CaseMessage{section->name, spec.id});
     const suites::Suite& suite = *suites::find_suite(section->name);
     suites::Case c = suite.build(section->parameters, spec, counter_);
+    std::vector<std::string> stop = std::move(c.limits.sampling.stop);  // the suite's own
     c.limits.sampling = profile_.sampling;
+    c.limits.sampling.stop.insert(c.limits.sampling.stop.end(), stop.begin(), stop.end());
     c.limits.seed = profile_.engine.seed;
     c.limits.sequence = spec.seed;  // so that repeats and equal prompts draw differently
     InFlight& flight = in_flight_[static_cast<int64_t>(begun_)];

@@ -11,5 +11,6 @@ const Suite& tool_calls_suite();
 const Suite& long_code_suite();
 const Suite& needle_suite();
 const Suite& speed_suite();
+const Suite& gsm8k_suite();
 
 }  // namespace ds4::suites

@@ -134,6 +134,8 @@ class Suite {
   /// The text of its suite.toml, embedded in the binary. Suites know no TOML: the parsed form comes
   /// from profiles::suite_definition(suite).
   virtual std::string_view toml() const = 0;
+  /// The published data set it asks from (suites/common/datasets.h); empty = none.
+  virtual std::string_view dataset() const { return {}; }
   /// The cases of these parameters, in running order. Throws Error(kProfile) on bad values.
   virtual std::vector<CaseSpec> plan(const Parameters& parameters) const = 0;
   /// Builds the prompt of one case; deterministic in (parameters, spec, counter).

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/base/error.h"
+#include "runners/cli/data_flag.h"
 #include "runners/cli/verbs.h"
 #include "runners/doctor/checks.h"
 #include "runners/fit/this_machine.h"
@@ -115,6 +116,7 @@ void add_doctor(CLI::App& app, Common& common) {
       "be read. docs/doctor.md explains every check.");
   verb->add_option("PROFILE", options->profile, "Also its weights, datasets and whether it fits");
   verb->add_option("--set", options->set, "Override a key of the profile: key=value");
+  add_data_flag(verb);
   verb->add_flag("--deep", options->deep,
                  "Read every byte of the weights and compare their sha256 where it is known");
   verb->add_flag("--strict", options->strict, "A warning is a failure, too");

@@ -16,6 +16,7 @@
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
 #include "runners/cli/console.h"
+#include "runners/cli/data_flag.h"
 #include "runners/cli/plan_fit.h"
 #include "runners/cli/plan_lint.h"
 #include "runners/cli/verbs.h"
@@ -185,6 +186,7 @@ void add_plan(CLI::App& app, Common& common) {
       "Say whether it fits: spark, rtx6000, h100, h200, this (measured), or FILE.toml");
   verb->add_option("--shard", *shard, "The cells of the i-th of n machines only: i/n");
   verb->add_option("--set", *set, "Override a key of the profile: key=value");
+  add_data_flag(verb);
   verb->add_flag("--json", common.json, "Print as JSON");
   add_color_flag(verb, common);
   verb->callback([path, set, shard, machine_name, &common] {

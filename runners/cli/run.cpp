@@ -14,6 +14,7 @@
 #include "runners/box_lock.h"
 #include "runners/cli/ci_files.h"
 #include "runners/cli/console.h"
+#include "runners/cli/data_flag.h"
 #include "runners/cli/verbs.h"
 #include "runners/outcome/unfinished.h"
 #include "runners/run.h"
@@ -119,6 +120,7 @@ void add_run_flags(CLI::App* verb, RunOptions& options, Common& common) {
   verb->add_option("-o,--output", options.output,
                    "Folder for the reports (default: beside the database)");
   add_ci_flags(verb, options.ci);
+  add_data_flag(verb);
   verb->add_flag("--json", common.json, "Print the result as one JSON object");
   verb->add_option("--wait", options.wait, "How long to wait for another run to leave the machine")
       ->capture_default_str();

@@ -22,11 +22,15 @@ Findings check_datasets(const profiles::Plan& plan) {
       }
     }
   }
-  std::string text;
+  std::string text, fetched;
   for (const auto& [suite, n] : most) {
     text += (text.empty() ? "" : ", ") + suite + " " + format_count(static_cast<int64_t>(n));
+    const std::string dataset(suites::find_suite(suite)->dataset());
+    if (!dataset.empty()) fetched += (fetched.empty() ? "" : ", ") + dataset;
   }
-  return {{Level::kOk, "datasets", "cases: " + text + "; their texts are part of the program", ""}};
+  text += fetched.empty() ? "; their texts are part of the program"
+                          : "; data sets, their hashes right: " + fetched;
+  return {{Level::kOk, "datasets", "cases: " + text, ""}};
 }
 
 Findings check_fit(const profiles::Plan& plan, const profiles::Machine& machine) {

@@ -1,7 +1,7 @@
 // The arithmetic suite: problems drawn from phrases.json, graded by their final number.
 #include <nlohmann/json.hpp>
 
-#include "suites/arithmetic/numbers.h"
+#include "suites/common/numbers.h"
 #include "suites/common/answers.h"
 #include "suites/common/conversation.h"
 #include "suites/common/parameters.h"

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "suites/arithmetic/numbers.h"
+#include "suites/common/numbers.h"
 #include "support.h"
 
 namespace ds4::suites {

@@ -11,8 +11,18 @@ namespace {
 
 class EverySuite : public testing::TestWithParam<std::string> {
  protected:
+  void SetUp() override {
+    const std::string dataset(suite().dataset());
+    if (!dataset.empty() && !use_shared_dataset(dataset)) {
+      GTEST_SKIP() << "data/" << dataset << " is not under $DS4_SHARED or ../shared";
+    }
+  }
   const Suite& suite() const { return *find_suite(GetParam()); }
-  Parameters parameters() const { return default_parameters(GetParam()); }
+  Parameters parameters() const {
+    Parameters out = default_parameters(GetParam());
+    if (out.contains("form")) out["form"] = std::string("chat");
+    return out;
+  }
 };
 
 std::vector<std::string> names() {
@@ -52,15 +62,15 @@ TEST_P(EverySuite, BuildsTheSamePromptTwiceAndAnotherForAnotherSeed) {
   for (size_t i = 0; i < cases.size(); ++i) {
     const Case first = suite().build(parameters(), cases[i], word_counter());
     const Case second = suite().build(parameters(), cases[i], word_counter());
-    EXPECT_EQ(joined_text(first.conversation), joined_text(second.conversation));
+    EXPECT_EQ(joined_text(first), joined_text(second));
     EXPECT_EQ(first.expected, second.expected);
     EXPECT_EQ(first.limits.max_tokens, parameter_as<int64_t>(parameters(), "max_tokens"));
     EXPECT_EQ(cases[i].id, reseeded[i].id);
     EXPECT_NE(cases[i].seed, reseeded[i].seed);
   }
   if (GetParam() != "smoke") {  // its questions are fixed
-    EXPECT_NE(joined_text(suite().build(parameters(), cases[0], word_counter()).conversation),
-              joined_text(suite().build(other, reseeded[0], word_counter()).conversation));
+    EXPECT_NE(joined_text(suite().build(parameters(), cases[0], word_counter())),
+              joined_text(suite().build(other, reseeded[0], word_counter())));
   }
 }
 

@@ -2,17 +2,28 @@
 // write answers.
 #pragma once
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "profiles/schema/profile.h"
+#include "suites/common/datasets.h"
 #include "suites/suite.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::suites {
 
 /// The defaults of its suite.toml.
 inline Parameters default_parameters(std::string_view suite) {
   return profiles::suite_definition(*find_suite(suite)).defaults;
+}
+
+/// Whether the shared folder has the files of a data set; then suites find them.
+inline bool use_shared_dataset(std::string_view name) {
+  const auto folder = test_support::shared_path("data");
+  if (!folder || !std::filesystem::exists(*folder / name)) return false;
+  setenv("DS4_SWEEP_DATA", folder->c_str(), 1);
+  return true;
 }
 
 inline std::string joined_text(const Conversation& conversation) {
@@ -22,6 +33,11 @@ inline std::string joined_text(const Conversation& conversation) {
     for (const std::string& tool : message.tools) text += tool;
   }
   return text;
+}
+
+/// What the target is asked, as one text.
+inline std::string joined_text(const Case& c) {
+  return c.raw ? c.raw->text : joined_text(c.conversation);
 }
 
 /// Words separated by white space, and five for the template.

@@ -18,13 +18,6 @@ std::filesystem::path source_path(const std::string& relative) {
   return test_support::source_dir() / relative;
 }
 
-std::optional<std::filesystem::path> shared_path(const std::string& relative) {
-  const char* named = std::getenv("DS4_SHARED");
-  const auto folder = named != nullptr ? std::filesystem::path(named) : source_path("../shared");
-  auto path = folder / relative;
-  return std::filesystem::exists(path) ? std::optional(path) : std::nullopt;
-}
-
 std::string small_tokenizer_json() {
   nlohmann::json vocab;
   for (int byte = 0; byte < 256; ++byte) vocab[byte_symbol(static_cast<uint8_t>(byte))] = byte;

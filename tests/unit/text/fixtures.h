@@ -3,20 +3,19 @@
 
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "engine/api/text.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::text::testing_support {
 
 /// A file of the repository.
 std::filesystem::path source_path(const std::string& relative);
 
-/// A file of the shared data folder ($DS4_SHARED or ../shared), or nothing if it is not there.
-std::optional<std::filesystem::path> shared_path(const std::string& relative);
+using test_support::shared_path;
 
 /// A tokenizer.json with all 256 bytes, a few merges and the added tokens that tests need.
 /// Ids: byte b has id b; merged and added tokens follow.

@@ -208,11 +208,7 @@ std::string error_of(const std::function<void()>& action) {
 }
 
 fs::path shared_folder() {
-  const char* variable = std::getenv("DS4_SHARED");
-  const fs::path path =
-      variable ? fs::path(variable) : test_support::source_dir() / ".." / "shared";
-  std::error_code ignored;
-  return fs::is_directory(path, ignored) ? path : fs::path();
+  return test_support::shared_path("").value_or(fs::path());
 }
 
 }  // namespace ds4::weights

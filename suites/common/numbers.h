@@ -1,5 +1,5 @@
-// Number extraction of the arithmetic suite: the strict and the flexible filter of the well-known
-// grade-school task and its normal form of a number. Byte-exact, no regular expressions.
+// Numbers of an answer to a word problem, as lm-evaluation-harness' filters for GSM8K find them,
+// oddities included, since published figures depend on them. Byte-exact, no regular expressions.
 #pragma once
 
 #include <optional>
@@ -15,6 +15,10 @@ struct ExtractedNumber {
 
 /// The first match of `#### (-?[0-9.,]+)`.
 std::optional<ExtractedNumber> strict_number(std::string_view answer);
+
+/// The first match of `The answer is (-?[0-9.,]+).`, whose last dot is any character but a line
+/// end: a number that ends a line loses its last character, and one of a single digit is none.
+std::optional<ExtractedNumber> answer_is_number(std::string_view answer);
 
 /// The last non-overlapping match of `(-?[$0-9.,]{2,})|(-?[0-9]+)`.
 std::optional<ExtractedNumber> flexible_number(std::string_view answer);

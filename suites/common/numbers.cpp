@@ -1,5 +1,5 @@
 // Hand-written scanners for two small patterns.
-#include "suites/arithmetic/numbers.h"
+#include "suites/common/numbers.h"
 
 namespace ds4::suites {
 namespace {
@@ -20,19 +20,32 @@ size_t run_end(std::string_view text, size_t at, Predicate holds) {
   return at;
 }
 
-}  // namespace
-
-std::optional<ExtractedNumber> strict_number(std::string_view answer) {
-  constexpr std::string_view kMark = "#### ";
-  for (size_t at = answer.find(kMark); at != answer.npos; at = answer.find(kMark, at + 1)) {
-    const size_t start = at + kMark.size();
+// The number after the first `mark` that has one: `-?[0-9.,]+`, whose digits end where `ends` says.
+template <typename Ends>
+std::optional<ExtractedNumber> first_after(std::string_view answer, std::string_view mark,
+                                           Ends ends) {
+  for (size_t at = answer.find(mark); at != answer.npos; at = answer.find(mark, at + 1)) {
+    const size_t start = at + mark.size();
     const size_t digits = start < answer.size() && answer[start] == '-' ? start + 1 : start;
-    const size_t end = run_end(answer, digits, is_number_character);
+    const size_t end = ends(digits, run_end(answer, digits, is_number_character));
     if (end > digits) {
       return ExtractedNumber{std::string(answer.substr(start, end - start)), end == answer.size()};
     }
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ExtractedNumber> strict_number(std::string_view answer) {
+  return first_after(answer, "#### ", [](size_t, size_t end) { return end; });
+}
+
+std::optional<ExtractedNumber> answer_is_number(std::string_view answer) {
+  return first_after(answer, "The answer is ", [&](size_t digits, size_t end) {
+    const bool followed = end < answer.size() && answer[end] != '\n';
+    return followed || end == digits ? end : end - 1;
+  });
 }
 
 std::optional<ExtractedNumber> flexible_number(std::string_view answer) {
