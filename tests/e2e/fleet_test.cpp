@@ -1,8 +1,12 @@
 // A sweep run as three shards and joined, beside the same sweep run whole.
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
 
+#include "engine/base/clock.h"
 #include "tests/e2e/sweep.h"
 
 namespace ds4::test_support {
@@ -29,11 +33,16 @@ CommandResult run_shard(const Sweep& sweep, int shard, const std::string& db) {
                       std::to_string(shard) + "/3", "--no-progress", "--db", sweep.folder() / db});
 }
 
-CommandResult merge(const Sweep& sweep, const std::vector<std::string>& databases) {
+std::vector<std::string> merge_command(const Sweep& sweep,
+                                       const std::vector<std::string>& databases) {
   std::vector<std::string> command = {DS4_SWEEP_BINARY, "merge"};
   for (const std::string& name : databases) command.push_back(sweep.folder() / name);
   command.push_back("--json");
-  return run_command(command);
+  return command;
+}
+
+CommandResult merge(const Sweep& sweep, const std::vector<std::string>& databases) {
+  return run_command(merge_command(sweep, databases));
 }
 
 json report(const Sweep& sweep, const std::string& db) {
@@ -87,6 +96,47 @@ TEST(Fleet, ResumeRunsTheCellsOfALostShard) {
   const CommandResult late = merge(sweep, {"results.db", "s2.db"});
   EXPECT_EQ(late.exit_code, 2);
   EXPECT_THAT(late.err, HasSubstr("measured twice"));
+}
+
+// kill -9 of the verb at random moments: its database is as it was or complete, never between, and
+// the same command again makes it whole.
+TEST(Fleet, AKilledMergeIsDoneAgain) {
+  const Sweep sweep(R"({"rules": [{"text": "OK"}]})", kSweep);
+  for (int shard = 1; shard <= 3; ++shard) {
+    run_shard(sweep, shard, "s" + std::to_string(shard) + ".db");
+  }
+  ASSERT_EQ(merge(sweep, {"before.db", "s1.db"}).exit_code, 0);
+  const auto put_back = [&] {
+    for (const char* tail : {"", "-wal", "-shm"}) {
+      std::filesystem::remove(sweep.db().string() + tail);
+    }
+    std::filesystem::copy_file(sweep.folder() / "before.db", sweep.db());
+  };
+  put_back();
+  const double begin = monotonic_seconds();
+  ASSERT_EQ(merge(sweep, {"results.db", "s2.db", "s3.db"}).exit_code, 0);
+  const double merge_s = monotonic_seconds() - begin;
+  const auto whole = sweep.answered();
+  EXPECT_EQ(whole.size(), 6u * 20u);
+  std::mt19937 random(20261122);
+  int as_it_was = 0;
+  for (int round = 0; round < 16; ++round) {
+    put_back();
+    const auto before = sweep.answered();
+    const int pid = start_command(merge_command(sweep, {"results.db", "s2.db", "s3.db"}));
+    std::this_thread::sleep_for(
+        std::chrono::duration<double>(merge_s * static_cast<double>(random() % 1000) / 1000));
+    ::kill(pid, SIGKILL);
+    wait_command(pid);
+    const auto now = sweep.answered();
+    EXPECT_TRUE(now == before || now == whole) << now.size() << " cases";
+    as_it_was += now == before;
+    const CommandResult again = merge(sweep, {"results.db", "s2.db", "s3.db"});
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(sweep.answered(), whole);
+    EXPECT_EQ(report(sweep, "results.db").at("cells").size(), 6u);
+  }
+  EXPECT_GT(as_it_was, 0) << "no merge was killed before its end: the test proved nothing";
 }
 
 TEST(Fleet, WhatIsNoShardIsRefusedBeforeAnythingRuns) {
