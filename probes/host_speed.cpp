@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <cmath>
+#include <cstring>
 #include <numeric>
-#include <string>
+#include <span>
 #include <thread>
 
 #include "engine/base/check.h"
@@ -22,6 +24,7 @@ namespace ds4::probes {
 namespace {
 
 constexpr int64_t kSgemmSize = 1024;
+constexpr int64_t kCheckedStep = 997;  // every so many elements of a copy are looked at
 
 double thread_cpu_seconds() {
   timespec t{};
@@ -80,31 +83,109 @@ uint64_t sum_of(const uint64_t* data, int64_t count) {
   return total;
 }
 
+void fill_random(std::span<float> values, uint32_t seed) {
+  for (uint32_t i = seed; float& value : values) {
+    const uint32_t mixed = ++i * 2654435761u;
+    value = static_cast<float>((mixed ^ (mixed >> 15)) & 4095) / 2048 - 1;
+  }
+}
+
+// A few elements of the library's C = A B^T, row by row, against double.
+void check_product(const std::vector<float>* at) {
+  for (const int64_t place : {int64_t{0}, kSgemmSize * 517 + 311, kSgemmSize * kSgemmSize - 1}) {
+    const int64_t row = place / kSgemmSize, col = place % kSgemmSize;
+    double sum = 0;
+    for (int64_t k = 0; k < kSgemmSize; ++k) {
+      sum += static_cast<double>(at[0][static_cast<size_t>(row * kSgemmSize + k)]) *
+             static_cast<double>(at[1][static_cast<size_t>(col * kSgemmSize + k)]);
+    }
+    DS4_CHECK(std::abs(sum - static_cast<double>(at[2][static_cast<size_t>(place)])) < 1e-3);
+  }
+}
+
 }  // namespace
 
 ReadProbe::ReadProbe()
     : bytes_(far_beyond_caches()), data_(new uint64_t[static_cast<size_t>(bytes_ / 8)]) {
-  // Every page must exist: untouched pages would all be read from the one page of zeros.
-  for (int64_t i = 0; i < bytes_ / 8; ++i) data_[static_cast<size_t>(i)] = static_cast<uint64_t>(i);
+  // Of no pattern: also because untouched pages would all be read from the one page of zeros.
+  for (uint64_t i = 0; i < static_cast<uint64_t>(bytes_ / 8); ++i) {
+    const uint64_t mixed = (i + 1) * 0x9E3779B97F4A7C15u;
+    data_[i] = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93u;
+  }
 }
 
-Pass ReadProbe::run(int threads) {
-  const int64_t share = bytes_ / 8 / threads / 64 * 64;
+Pass ReadProbe::run(int threads, int64_t bytes, int rounds) {
+  const int64_t share = bytes / 8 / threads / 64 * 64;
+  DS4_CHECK(share > 0 && bytes <= bytes_);
   std::vector<uint64_t> sums(static_cast<size_t>(threads));
-  const auto work = static_cast<double>(share * 8 * threads);
+  const auto work = static_cast<double>(share * 8 * threads) * rounds;
   const Pass pass = on_threads(threads, work, [&](int thread) {
-    sums[static_cast<size_t>(thread)] = sum_of(data_.get() + thread * share, share);
+    uint64_t& sum = sums[static_cast<size_t>(thread)];
+    for (int round = 0; round < rounds; ++round) {
+      sum += sum_of(data_.get() + thread * share, share);
+    }
   });
-  // The sum of 0, 1, 2, ... is known; checking it also keeps the compiler from leaving reads out.
-  const auto count = static_cast<uint64_t>(share) * static_cast<uint64_t>(threads);
+  // Another way to the same sum; needing it keeps the compiler from leaving reads out.
   const uint64_t sum = std::accumulate(sums.begin(), sums.end(), uint64_t{0});
-  DS4_CHECK(sum == count / 2 * (count - 1));
+  const auto [once, is_new] = expected_.try_emplace(share * threads);
+  if (is_new) {
+    once->second = std::accumulate(data_.get(), data_.get() + share * threads, uint64_t{0});
+  }
+  DS4_CHECK(sum == once->second * static_cast<uint64_t>(rounds));
+  return pass;
+}
+
+StreamProbe::StreamProbe()
+    : count_(far_beyond_caches() / 3 / 4 / 1024 * 1024),
+      a_(new float[static_cast<size_t>(count_)]),
+      b_(new float[static_cast<size_t>(count_)]),
+      c_(new float[static_cast<size_t>(count_)]) {
+  fill_random({a_.get(), static_cast<size_t>(count_)}, 1);
+  fill_random({b_.get(), static_cast<size_t>(count_)}, 2);
+  std::fill_n(c_.get(), count_, 0.0f);
+}
+
+Pass StreamProbe::write(int threads) {
+  const int64_t share = count_ / threads;
+  const Pass pass = on_threads(threads, 4.0 * static_cast<double>(share * threads), [&](int t) {
+    std::fill_n(c_.get() + t * share, share, static_cast<float>(t + 1));
+  });
+  DS4_CHECK(c_[0] == 1.0f &&
+            c_[static_cast<size_t>(share * threads - 1)] == static_cast<float>(threads));
+  return pass;
+}
+
+Pass StreamProbe::copy(int threads) {
+  const int64_t share = count_ / threads;
+  const Pass pass = on_threads(threads, 8.0 * static_cast<double>(share * threads), [&](int t) {
+    std::memcpy(c_.get() + t * share, a_.get() + t * share, static_cast<size_t>(share) * 4);
+  });
+  for (int64_t i = 0; i < share * threads; i += kCheckedStep) {
+    DS4_CHECK(c_[static_cast<size_t>(i)] == a_[static_cast<size_t>(i)]);
+  }
+  return pass;
+}
+
+Pass StreamProbe::triad(int threads) {
+  const int64_t share = count_ / threads;
+  const Pass pass = on_threads(threads, 12.0 * static_cast<double>(share * threads), [&](int t) {
+    const float *a = a_.get() + t * share, *b = b_.get() + t * share;
+    float* c = c_.get() + t * share;
+    for (int64_t i = 0; i < share; ++i) c[i] = a[i] + 3 * b[i];
+  });
+  for (int64_t i = 0; i < share * threads; i += kCheckedStep) {
+    const auto at = static_cast<size_t>(i);
+    DS4_CHECK(std::abs(c_[at] - (a_[at] + 3 * b_[at])) <= 1e-6f * std::abs(c_[at]) + 1e-6f);
+  }
   return pass;
 }
 
 SgemmProbe::SgemmProbe(int most_threads) {
   constexpr auto kValues = static_cast<size_t>(kSgemmSize * kSgemmSize);
-  for (int i = 0; i < 3 * most_threads; ++i) matrices_.emplace_back(kValues, 1.0f / 1024);
+  for (int i = 0; i < 3 * most_threads; ++i) {
+    matrices_.emplace_back(kValues);
+    fill_random(matrices_.back(), static_cast<uint32_t>(i));
+  }
 }
 
 Pass SgemmProbe::run(int threads) {
@@ -122,32 +203,8 @@ Pass SgemmProbe::run(int threads) {
     throw Error(ErrorCode::kMachine, "oneDNN refused an f32 matrix product",
                 "Reinstall its package, libdnnl2 or libdnnl3.");
   }
+  for (int thread = 0; thread < threads; ++thread) check_product(matrices_.data() + 3 * thread);
   return pass;
-}
-
-std::vector<Sample> measure_host_speed(double seconds) {
-  const double start = monotonic_seconds();
-  std::vector<Sample> samples;
-  std::vector<int> counts{1};
-  if (usable_processors() > 1) counts.push_back(usable_processors());
-  ReadProbe reads;
-  SgemmProbe products(usable_processors());
-  products.run(usable_processors());  // the library builds its kernel on first use
-  const auto keep = [&](const char* metric, const char* share_metric, const Pass& pass) {
-    const std::string phase =
-        std::to_string(pass.threads) + (pass.threads == 1 ? " thread" : " threads");
-    const double time = monotonic_seconds() - start;
-    samples.push_back({metric, pass.rate(), time, phase});
-    samples.push_back({share_metric, pass.share(), time, phase});
-  };
-  const double begin = monotonic_seconds();
-  do {
-    for (const int threads : counts) {
-      keep("read_rate", "read_share", reads.run(threads));
-      keep("sgemm_rate", "sgemm_share", products.run(threads));
-    }
-  } while (monotonic_seconds() - begin < seconds);
-  return samples;
 }
 
 }  // namespace ds4::probes

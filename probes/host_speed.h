@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
-
-#include "probes/sample.h"
 
 namespace ds4::probes {
 
@@ -25,15 +24,36 @@ struct Pass {
   double share() const { return cpu_s / (wall_s * threads); }
 };
 
-/// Sequential reads of a buffer far larger than the caches, divided among the threads.
+/// Sequential reads of a buffer of random words, divided among the threads.
 class ReadProbe {
  public:
+  /// Far larger than the caches, as far as memory is free.
   ReadProbe();
-  Pass run(int threads);
+  int64_t bytes() const { return bytes_; }
+  /// All of it, once.
+  Pass run(int threads) { return run(threads, bytes_, 1); }
+  /// Its first `bytes`, `rounds` times.
+  Pass run(int threads, int64_t bytes, int rounds);
 
  private:
   int64_t bytes_;
   std::unique_ptr<uint64_t[]> data_;
+  std::map<int64_t, uint64_t> expected_;  // sums by the number of words
+};
+
+/// What STREAM does (J. D. McCalpin, 1995) on three arrays of f32 far larger than the caches. A
+/// write also reads the line first unless the processor is told otherwise; only what the program
+/// asked for is counted.
+class StreamProbe {
+ public:
+  StreamProbe();
+  Pass write(int threads);
+  Pass copy(int threads);
+  Pass triad(int threads);  // c = a + 3 b
+
+ private:
+  int64_t count_;  // of each array
+  std::unique_ptr<float[]> a_, b_, c_;
 };
 
 /// C = A B^T in f32 by oneDNN, one product of 1024 x 1024 x 1024 per thread.
@@ -47,9 +67,5 @@ class SgemmProbe {
  private:
   std::vector<std::vector<float>> matrices_;
 };
-
-/// Repeats all probes, with one thread and with all, taking turns, for about `seconds`. One sample
-/// per pass: metrics read_rate, sgemm_rate and cpu_share, phase "1 thread" or "N threads".
-std::vector<Sample> measure_host_speed(double seconds);
 
 }  // namespace ds4::probes

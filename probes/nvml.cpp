@@ -146,7 +146,7 @@ void Nvml::read(size_t index, GpuState& state) const noexcept {
   state.temperature_c = asked<unsigned>(ask.temperature, device, kTemperatureOfGpu);
   state.sm_clock_mhz = asked<unsigned>(ask.clock, device, kSmClock);
   state.memory_clock_mhz = asked<unsigned>(ask.clock, device, kMemoryClock);
-  state.throttle_reasons = asked<unsigned long long>(ask.throttle_reasons, device);
+  state.throttle_reasons = throttle_reasons(index);
 
   state.n_processes = -1;
   if (!ask.processes) return;
@@ -162,6 +162,10 @@ void Nvml::read(size_t index, GpuState& state) const noexcept {
     state.processes[i] = {infos[i].pid, used == kNotAvailable ? -1 : static_cast<int64_t>(used)};
   }
   state.n_processes = code == kInsufficientSize ? -1 : static_cast<int>(n);
+}
+
+int64_t Nvml::throttle_reasons(size_t index) const noexcept {
+  return asked<unsigned long long>(call_->throttle_reasons, handles_[index]);
 }
 
 }  // namespace ds4::probes

@@ -64,6 +64,8 @@ class Nvml {
   const std::vector<GpuFacts>& gpus() const { return facts_; }
   /// The state of GPU `index` now. Never throws or allocates; takes well under a millisecond.
   void read(size_t index, GpuState& state) const noexcept;
+  /// GpuState::throttle_reasons alone, for those who ask between short measurements.
+  int64_t throttle_reasons(size_t index) const noexcept;
 
  private:
   struct Functions;

@@ -9,7 +9,7 @@
 #include "engine/api/checkpoints.h"
 #include "engine/base/processors.h"
 #include "engine/base/units.h"
-#include "probes/device_speed.h"
+#include "probes/device_probes.h"
 #include "probes/host_speed.h"
 #include "runners/cli/engine_flags.h"
 #include "runners/cli/verbs.h"

@@ -1,88 +1,113 @@
 // `probe`: what this machine can do, measured without the engine: the ceilings its rates are held
-// against. Measuring sits in probes/; this file chooses, sums up and prints.
+// against. Measuring sits in probes/; this file chooses and shows how far it is.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <filesystem>
 #include <vector>
 
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
 #include "engine/base/units.h"
-#include "probes/host_speed.h"
-#include "probes/metric.h"
+#include "probes/device_probes.h"
+#include "probes/host_probes.h"
+#include "runners/cli/probe_text.h"
 #include "runners/cli/verbs.h"
-#include "runners/machine.h"
 
 namespace ds4::cli {
 namespace {
 
-// Seconds of repeating; making buffers and kernels comes on top.
-constexpr double kQuick_s = 5;
-constexpr double kThorough_s = 30;
-
-struct Row {
-  std::string metric, phase;
-  std::vector<double> values;
+struct ProbeFlags {
+  bool quick = false;
+  std::string device = "cpu", scratch;
+  std::vector<std::string> only;
 };
 
-std::vector<Row> by_metric(const std::vector<probes::Sample>& samples) {
-  std::vector<Row> rows;
-  for (const probes::Sample& sample : samples) {
-    const auto row = std::find_if(rows.begin(), rows.end(), [&](const Row& r) {
-      return r.metric == sample.metric && r.phase == sample.phase;
-    });
-    if (row != rows.end()) {
-      row->values.push_back(sample.value);
-    } else {
-      rows.push_back({sample.metric, sample.phase, {sample.value}});
+// One line on stderr: rewritten on a terminal, one per probe elsewhere.
+class ProbeLine {
+ public:
+  explicit ProbeLine(const Common& common)
+      : enabled_(!common.quiet && !common.no_progress), live_(::isatty(STDERR_FILENO) != 0) {}
+
+  void show(const probes::ProbeProgress& progress) const {
+    if (!enabled_) return;
+    if (progress.name.empty()) {
+      if (live_) std::fputs("\r\033[K", stderr);
+      return;
     }
+    const std::string left =
+        progress.left_s > 0 ? ", about " + format_seconds(progress.left_s) + " left" : "";
+    std::fprintf(stderr, live_ ? "\r\033[K%3.0f %%  %s%s" : "%3.0f %%  %s%s\n",
+                 100 * progress.share, progress.name.c_str(), left.c_str());
   }
-  for (Row& row : rows) std::sort(row.values.begin(), row.values.end());
-  return rows;
+
+ private:
+  bool enabled_, live_;
+};
+
+void keep_only(const std::vector<std::string>& only, std::vector<probes::Probe>& probes) {
+  if (only.empty()) return;
+  std::erase_if(probes, [&](const probes::Probe& probe) {
+    return std::find(only.begin(), only.end(), probe.group) == only.end();
+  });
+  if (probes.empty()) {
+    throw Error(ErrorCode::kUsage, "nothing of --only is measured of this device",
+                "Of a GPU: ceilings, paths, launch, gemv; of processors: ceilings.");
+  }
 }
 
-// 36.8 GB/s: decimal prefixes, as bandwidths and operation rates are quoted.
-std::string rate_text(double value, std::string_view unit) {
-  if (unit == "1") return format_number(value);
-  return format_number(value / 1e9) + " G" + std::string(unit);
-}
-
-void print_table(const std::vector<probes::Sample>& samples) {
-  std::printf("%-12s %-12s %14s %14s %4s\n", "metric", "with", "best", "median", "n");
-  for (const Row& row : by_metric(samples)) {
-    const std::string_view unit = probes::find_metric(row.metric)->unit;
-    std::printf("%-12s %-12s %14s %14s %4zu\n", row.metric.c_str(), row.phase.c_str(),
-                rate_text(row.values.back(), unit).c_str(),
-                rate_text(row.values[row.values.size() / 2], unit).c_str(), row.values.size());
+ProbeResult measure(const ProbeFlags& flags, const Common& common) {
+  ProbeResult result;
+  result.device = flags.device;
+  result.quick = flags.quick;
+  probes::Protocol protocol =
+      flags.quick ? probes::Protocol::quick() : probes::Protocol::thorough();
+  std::vector<probes::Probe> probes;
+  if (flags.device == "cuda") {
+    probes::DeviceProbes device = probes::device_probes(
+        {flags.quick, flags.scratch.empty() ? std::filesystem::temp_directory_path()
+                                            : std::filesystem::path(flags.scratch)});
+    result.facts = device.facts;
+    protocol.slowed_by = device.slowed_by;
+    probes = std::move(device.probes);
+  } else {
+    probes = probes::host_probes(flags.quick);
   }
-  std::puts("Shares well under 1: other processes took the cores, and the rates are lower bounds.");
-}
-
-void print_json(const std::vector<probes::Sample>& samples) {
-  nlohmann::ordered_json object;
-  object["format"] = "ds4-probe-1";
-  object["machine"] = nlohmann::json::parse(runners::describe_machine());
-  object["samples"] = nlohmann::ordered_json::array();
-  for (const probes::Sample& s : samples) {
-    object["samples"].push_back({{"metric", s.metric},
-                                 {"value", s.value},
-                                 {"unit", probes::find_metric(s.metric)->unit},
-                                 {"time_s", s.time_s},
-                                 {"phase", s.phase}});
-  }
-  std::puts(object.dump(2).c_str());
+  keep_only(flags.only, probes);
+  probes::Recorder recorder(std::move(protocol));
+  const ProbeLine line(common);
+  const double begin = monotonic_seconds();
+  probes::run_probes(probes, recorder, [&](const auto& progress) { line.show(progress); });
+  result.seconds = monotonic_seconds() - begin;
+  result.series = recorder.series();
+  return result;
 }
 
 }  // namespace
 
 void add_probe(CLI::App& app, Common& common) {
-  auto quick = std::make_shared<bool>(false);
-  CLI::App* verb = app.add_subcommand("probe", "What this machine's processors can do at best");
-  verb->footer("Examples:\n  ds4-sweep probe --quick\n  ds4-sweep probe --quick --json");
-  verb->add_flag("--quick", *quick, "A few seconds instead of half a minute of repeating");
-  verb->add_flag("--json", common.json, "Print every sample as JSON");
-  verb->callback([quick, &common] {
-    const auto samples = probes::measure_host_speed(*quick ? kQuick_s : kThorough_s);
-    common.json ? print_json(samples) : print_table(samples);
+  auto flags = std::make_shared<ProbeFlags>();
+  CLI::App* verb = app.add_subcommand("probe", "What this machine can do at best");
+  verb->footer(
+      "docs/probes.md says what each ceiling is and why it is the limit.\nExamples:\n"
+      "  ds4-sweep probe --quick\n  ds4-sweep probe --device cuda --quick --json\n"
+      "  ds4-sweep probe --device cuda --only gemv,launch");
+  verb->add_flag("--quick", flags->quick, "Fewer passes and sizes: under a minute");
+  verb->add_option("--device", flags->device, "cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  verb->add_option("--only", flags->only, "Groups to measure: ceilings, paths, launch, gemv")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"ceilings", "paths", "launch", "gemv"}));
+  verb->add_option("--scratch", flags->scratch,
+                   "Folder for a file that is read and removed again; else the system's")
+      ->check(CLI::ExistingDirectory);
+  verb->add_flag("--json", common.json, "Print every pass as JSON");
+  verb->callback([flags, &common] {
+    const ProbeResult result = measure(*flags, common);
+    std::fputs((common.json ? probe_json(result) : probe_table(result)).c_str(), stdout);
   });
 }
 

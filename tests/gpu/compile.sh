@@ -16,7 +16,7 @@ release=$("$nvcc" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 jobs=0
-for source in engine/ops/cuda/*.cu probes/*.cu; do
+for source in engine/ops/cuda/*.cu probes/*.cu probes/device/*.cu; do
   for capability in "$@"; do
     printf '%s\0%s\0%s\0' "$source" "$capability" "$out/$(basename "$source" .cu).$capability.cubin"
     jobs=$((jobs + 1))

@@ -1,0 +1,145 @@
+#include "probes/device/tensor.h"
+
+#include "engine/device/error.h"
+#include "engine/device/memory.h"
+
+namespace ds4::probes {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWarp = 32;
+constexpr int kTiles = 8;     // independent sums of a warp
+constexpr int kOperands = 4;  // different fragments, so that bits toggle from product to product
+constexpr int kTurns = 2048;
+
+// Compiled where the instruction exists: sm_89 for FP8, the architecture-specific sm_120a family
+// for FP4.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+#define DS4_HAS_FP8 1
+#endif
+#if defined(__CUDA_ARCH_FEAT_SM120_ALL) || defined(__CUDA_ARCH_FEAT_SM121_ALL) || \
+    (defined(__CUDA_ARCH_FAMILY_SPECIFIC__) && __CUDA_ARCH_FAMILY_SPECIFIC__ >= 1200)
+#define DS4_HAS_FP4 1
+#endif
+
+template <TensorType type>
+constexpr int kDepth = type == TensorType::kBf16  ? 16
+                       : type == TensorType::kFp8 ? 32
+                                                  : 64;
+
+template <TensorType type>
+__device__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  if constexpr (type == TensorType::kBf16) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+        "{%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  } else if constexpr (type == TensorType::kFp8) {
+#ifdef DS4_HAS_FP8
+    asm volatile(
+        "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+        "{%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+  } else {
+#ifdef DS4_HAS_FP4
+    constexpr uint32_t kOnes = 0x7F7F7F7Fu;  // block scales of 1
+    asm volatile(
+        "mma.sync.aligned.kind::mxf4.block_scale.scale_vec::2X.m16n8k64.row.col.f32.e2m1.e2m1.f32."
+        "ue8m0 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3}, {%10}, {0, 0}, {%10}, {0, 0};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(kOnes));
+#endif
+  }
+}
+
+template <TensorType type>
+__global__ void __launch_bounds__(kThreads) tensor_kernel(const uint4* operands, float* sums) {
+  const int thread = blockIdx.x * kThreads + threadIdx.x;
+  constexpr int kCount = static_cast<int>(kTensorOperandBytes / 16);
+  uint32_t a[kOperands][4], b[kOperands][2];
+#pragma unroll
+  for (int i = 0; i < kOperands; ++i) {
+    const uint4 x = operands[(thread * 7 + i * 1031) % kCount];
+    const uint4 y = operands[(thread * 5 + i * 2053 + 17) % kCount];
+    a[i][0] = x.x, a[i][1] = x.y, a[i][2] = x.z, a[i][3] = x.w;
+    b[i][0] = y.x, b[i][1] = y.y;
+  }
+  float tiles[kTiles][4] = {};
+  for (int turn = 0; turn < kTurns; ++turn) {
+#pragma unroll
+    for (int i = 0; i < kOperands; ++i) {
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) {
+        multiply<type>(tiles[t], a[(t + i) % kOperands], b[(t / 2 + i) % kOperands]);
+      }
+    }
+  }
+  float sum = 0;
+#pragma unroll
+  for (const auto& tile : tiles) sum += tile[0] + tile[1] + tile[2] + tile[3];
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+    sum += __shfl_down_sync(0xFFFFFFFFu, sum, offset);
+  }
+  if (threadIdx.x % kWarp == 0) sums[thread / kWarp] = sum;
+}
+
+__global__ void supported_kernel(int* types) {
+  *types = 1 << static_cast<int>(TensorType::kBf16);
+#ifdef DS4_HAS_FP8
+  *types |= 1 << static_cast<int>(TensorType::kFp8);
+#endif
+#ifdef DS4_HAS_FP4
+  *types |= 1 << static_cast<int>(TensorType::kFp4);
+#endif
+}
+
+}  // namespace
+
+const char* tensor_name(TensorType type) {
+  switch (type) {
+    case TensorType::kBf16:
+      return "BF16";
+    case TensorType::kFp8:
+      return "FP8 E4M3";
+    case TensorType::kFp4:
+      break;
+  }
+  return "MXFP4";
+}
+
+bool tensor_supported(TensorType type) {
+  const device::Memory bits(16);
+  int types = 0;
+  supported_kernel<<<1, 1>>>(reinterpret_cast<int*>(bits.data()));
+  DS4_CUDA(cudaGetLastError());
+  DS4_CUDA(cudaMemcpy(&types, bits.data(), sizeof types, cudaMemcpyDeviceToHost));
+  return types >> static_cast<int>(type) & 1;
+}
+
+double multiply_tiles(TensorType type, int processors, const void* operands, float* sums,
+                      cudaStream_t stream) {
+  const int blocks = processors * kTensorBlocksPerProcessor;
+  const auto* at = static_cast<const uint4*>(operands);
+  int depth = 0;
+  switch (type) {
+    case TensorType::kBf16:
+      tensor_kernel<TensorType::kBf16><<<blocks, kThreads, 0, stream>>>(at, sums);
+      depth = kDepth<TensorType::kBf16>;
+      break;
+    case TensorType::kFp8:
+      tensor_kernel<TensorType::kFp8><<<blocks, kThreads, 0, stream>>>(at, sums);
+      depth = kDepth<TensorType::kFp8>;
+      break;
+    case TensorType::kFp4:
+      tensor_kernel<TensorType::kFp4><<<blocks, kThreads, 0, stream>>>(at, sums);
+      depth = kDepth<TensorType::kFp4>;
+      break;
+  }
+  DS4_CUDA(cudaGetLastError());
+  return 2.0 * 16 * 8 * depth * kTiles * kOperands * kTurns * (kThreads / kWarp) * blocks;
+}
+
+}  // namespace ds4::probes

@@ -1,0 +1,26 @@
+// What `probe` measured, as a table and as JSON.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "probes/device_probes.h"
+#include "probes/recorder.h"
+
+namespace ds4::cli {
+
+struct ProbeResult {
+  std::string device;         // "cpu" or "cuda"
+  probes::DeviceFacts facts;  // of a GPU
+  bool quick = false;
+  double seconds = 0;  // all of it
+  std::vector<probes::Series> series;
+};
+
+/// One line a series: median, its 95 % interval, passes that count, what was thrown out.
+std::string probe_table(const ProbeResult& result);
+
+/// "ds4-probe-2": every pass of every series.
+std::string probe_json(const ProbeResult& result);
+
+}  // namespace ds4::cli

@@ -1,0 +1,85 @@
+// The kernels of the probes on a GPU: products in every format against float64 and a check that can
+// fail, streaming kernels against a plain sum.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "engine/device/error.h"
+#include "probes/device/fill.h"
+#include "probes/device/gemv_bench.h"
+#include "probes/device/streaming.h"
+
+namespace ds4::probes {
+namespace {
+
+constexpr double kAgree = 2e-6;
+
+class GemvOnGpu : public ::testing::TestWithParam<WeightFormat> {};
+
+TEST_P(GemvOnGpu, EqualsFloat64AtEveryNumberOfRows) {
+  Gpu gpu;
+  for (const GemvShape shape : {GemvShape{128, 256}, {384, 768}, {1152, 2304}}) {
+    GemvBench bench(gpu, GetParam(), shape, 1 << 22);
+    for (int n_x = 1; n_x <= kMostColumns; ++n_x) {
+      for (const int warps : {1, 2, 4, 8}) {
+        EXPECT_LT(bench.worst_error(n_x, warps), kAgree)
+            << shape.rows << " x " << shape.columns << ", M = " << n_x << ", " << warps;
+      }
+    }
+  }
+}
+
+TEST_P(GemvOnGpu, AWrongActivationIsNoticed) {
+  Gpu gpu;
+  GemvBench bench(gpu, GetParam(), {384, 768}, 1 << 20);
+  EXPECT_GT(bench.worst_error(8, 2, 1.01), 2 * kAgree);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, GemvOnGpu, ::testing::ValuesIn(kWeightFormats));
+
+TEST(StreamingOnGpu, EveryShapeReadsAllOfIt) {
+  Gpu gpu;
+  for (const int64_t pieces : {1, 3, 1000, 5001}) {
+    const int64_t bytes = pieces * kPiece;
+    const auto* data = gpu.numbers(bytes).data();
+    for (const Reading reading : {Reading::kF32, Reading::kBf16}) {
+      read_plainly(data, bytes, reading, gpu.total(), gpu.stream());
+      const double expected = gpu.read_total();
+      for (const int loads : {2, 4, 8}) {
+        for (const bool stay : {false, true}) {
+          read_all(data, bytes, reading, {loads, stay}, gpu.total(), gpu.stream());
+          EXPECT_NEAR(gpu.read_total() / expected, 1, 1e-6) << pieces << " " << loads << stay;
+        }
+      }
+    }
+    read_plainly(data, bytes, Reading::kF32, gpu.total(), gpu.stream());
+    const double once = gpu.read_total();
+    read_again(data, bytes, 5, gpu.total(), gpu.stream());
+    EXPECT_NEAR(gpu.read_total() / (5 * once), 1, 1e-6);
+  }
+}
+
+TEST(StreamingOnGpu, CopiesAndTriadsAreWhole) {
+  Gpu gpu;
+  const int64_t bytes = 777 * kPiece;
+  const auto* a = gpu.numbers(2 * bytes).data();
+  const device::Memory to(bytes);
+  std::vector<float> x(static_cast<size_t>(bytes / 4)), y(x.size()), z(x.size());
+  DS4_CUDA(cudaMemcpy(x.data(), a, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost));
+  DS4_CUDA(cudaMemcpy(y.data(), a + bytes, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost));
+  for (const Shape shape : {Shape{2, true}, Shape{4, false}, Shape{8, true}}) {
+    poison(to.data(), bytes, gpu.stream());
+    copy_all(a, to.data(), bytes, shape, gpu.stream());
+    gpu.stream().wait();
+    DS4_CUDA(cudaMemcpy(z.data(), to.data(), static_cast<size_t>(bytes), cudaMemcpyDeviceToHost));
+    EXPECT_EQ(x, z);
+    poison(to.data(), bytes, gpu.stream());
+    triad(a, a + bytes, to.data(), bytes, shape, gpu.stream());
+    gpu.stream().wait();
+    DS4_CUDA(cudaMemcpy(z.data(), to.data(), static_cast<size_t>(bytes), cudaMemcpyDeviceToHost));
+    for (size_t i = 0; i < z.size(); ++i) ASSERT_NEAR(z[i], x[i] + 3 * y[i], 1e-5) << i;
+  }
+}
+
+}  // namespace
+}  // namespace ds4::probes
