@@ -12,5 +12,6 @@ const Suite& long_code_suite();
 const Suite& needle_suite();
 const Suite& speed_suite();
 const Suite& gsm8k_suite();
+const Suite& bfcl_suite();
 
 }  // namespace ds4::suites

@@ -35,6 +35,11 @@ inline std::string joined_text(const Conversation& conversation) {
   return text;
 }
 
+/// Whether the suite can make cases here: it needs no data set, or the shared folder has it.
+inline bool can_make_cases(const Suite& suite) {
+  return suite.dataset().empty() || use_shared_dataset(suite.dataset());
+}
+
 /// What the target is asked, as one text.
 inline std::string joined_text(const Case& c) {
   return c.raw ? c.raw->text : joined_text(c.conversation);
