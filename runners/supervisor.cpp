@@ -113,7 +113,9 @@ class Launch {
     if (!guard_->refusal()) return true;
     row_.guard = to_json(*guard_->refusal());
     evidence_.guard = outcome::act_of(*guard_->refusal());
-    evidence_.guard.text += "\nEnd what else takes memory, or lower `guard.floor`.";
+    if (evidence_.guard.kind == outcome::GuardAct::Kind::kRefused) {
+      evidence_.guard.text += "\nEnd what else takes memory, or lower `guard.floor`.";
+    }
     return false;
   }
 

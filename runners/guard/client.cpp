@@ -37,7 +37,8 @@ std::string setup_line(const profiles::Profile& profile, const std::filesystem::
 Client::Client(const profiles::Profile& profile, const std::filesystem::path& telemetry)
     : process_({"guard-process"}, setup_line(profile, telemetry), {},
                {.outlives_us = true, .keep_input = true}),
-      target_(profile.guard.target) {
+      target_(profile.guard.target),
+      armed_s_(monotonic_seconds()) {
   wait_for_answer();
   armed_s_ = heard_s_ = monotonic_seconds();
 }
@@ -69,6 +70,11 @@ Client::Heard Client::wait_for_answer() {
   while (monotonic_seconds() < deadline_s) {
     const ChildProcess::Wait event = process_.wait_line(milliseconds(200), line);
     if (event == ChildProcess::Wait::kEnded) {
+      if (process_.wait_exit().signal != 0) {
+        lost_ = true;
+        verdict_ = lost_verdict();
+        return Heard::kEnded;
+      }
       fail("it ended when it was started: " + process_.log_tail(),
            "Nothing is run without it; guard.enabled = false turns it off.");
     }
@@ -115,6 +121,16 @@ bool Client::listen() {
   return !lost_;
 }
 
+Verdict Client::lost_verdict() const {
+  Verdict verdict;
+  verdict.action = Action::kLost;
+  verdict.rule = Rule::kGuardGone;
+  verdict.phase = phase_;
+  verdict.at = utc_now();
+  verdict.time_s = monotonic_seconds() - armed_s_;
+  return verdict;
+}
+
 std::optional<Verdict> Client::finish() {
   std::string line;
   if (!lost_) {
@@ -128,14 +144,7 @@ std::optional<Verdict> Client::finish() {
   }
   process_.kill();  // no effect on one that has ended
   process_.wait_exit();
-  if (lost_ && !verdict_) {
-    verdict_ = Verdict{};
-    verdict_->action = Action::kLost;
-    verdict_->rule = Rule::kGuardGone;
-    verdict_->phase = phase_;
-    verdict_->at = utc_now();
-    verdict_->time_s = monotonic_seconds() - armed_s_;
-  }
+  if (lost_ && !verdict_) verdict_ = lost_verdict();
   return verdict_;
 }
 

@@ -15,11 +15,12 @@ namespace ds4::runners::guard {
 
 class Client {
  public:
-  /// Starts a guard and returns when it is armed, or has refused: refusal() then says so.
-  /// `telemetry`: the file it writes; its folder is made. Throws ds4::Error when there can be none.
+  /// Starts a guard and returns when it is armed, or has refused, or was killed: refusal() then
+  /// says so. `telemetry`: the file it writes; its folder is made. Throws ds4::Error when there can
+  /// be none.
   Client(const profiles::Profile& profile, const std::filesystem::path& telemetry);
 
-  /// Memory was under the floor: nothing may be started.
+  /// Memory was under the floor, or the guard is lost: nothing may be started.
   const std::optional<Verdict>& refusal() const { return verdict_; }
   /// What protection the guard was refused, with remedies.
   const std::vector<std::string>& notes() const { return notes_; }
@@ -46,6 +47,7 @@ class Client {
   enum class Heard { kNothing, kArmed, kRefused, kWatching, kEnded };
   Heard take(const std::string& line);
   Heard wait_for_answer();
+  Verdict lost_verdict() const;
 
   ChildProcess process_;
   std::string target_;

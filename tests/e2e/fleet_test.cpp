@@ -120,7 +120,7 @@ TEST(Fleet, AKilledMergeIsDoneAgain) {
   EXPECT_EQ(whole.size(), 6u * 20u);
   std::mt19937 random(20261122);
   int as_it_was = 0;
-  for (int round = 0; round < 16; ++round) {
+  for (int round = 0; round < 10; ++round) {
     put_back();
     const auto before = sweep.answered();
     const int pid = start_command(merge_command(sweep, {"results.db", "s2.db", "s3.db"}));

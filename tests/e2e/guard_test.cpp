@@ -82,5 +82,22 @@ TEST(Guard, ItsDeathEndsTheLaunchAndResumeFinishes) {
   EXPECT_EQ(sweep.resume().exit_code, 0);
 }
 
+// Caught as soon as it is there, most often before it is armed.
+TEST(Guard, KilledAtItsBeginningIsLostToo) {
+  for (int round = 0; round < 4; ++round) {
+    const Sweep sweep(R"({"rules": [{"text": "OK"}], "open": {"delay_ms": 1000}})", kSmoke);
+    const int supervisor = start_command(sweep.command({"run", sweep.profile()}));
+    pid_t guard = 0;
+    while (guard == 0 && alive(supervisor)) guard = child_running(supervisor, "guard-process");
+    ASSERT_GT(guard, 0);
+    ::kill(guard, SIGKILL);
+    EXPECT_EQ(wait_command(supervisor), 4);
+    const auto launch = only_launch(sweep);
+    EXPECT_EQ(launch.outcome, "HARNESS_ERROR") << launch.message;
+    EXPECT_EQ(json::parse(launch.guard)["action"], "lost");
+    EXPECT_TRUE(sweep.answered().empty());
+  }
+}
+
 }  // namespace
 }  // namespace ds4::test_support

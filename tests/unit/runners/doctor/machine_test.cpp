@@ -258,6 +258,8 @@ TEST(DoctorMounts, TheLongestMountThatHoldsThePath) {
   EXPECT_EQ(mount_type(table, "/fast disk/db"), "xfs");
   EXPECT_EQ(mount_type(table, "/fast diskette"), "ext4");
   EXPECT_EQ(mount_type(table, "/net"), "cifs") << "the later hides the earlier";
+  EXPECT_EQ(mount_type("30 27 0:26 / /data rw - xfs /dev/nvme rw\n" + table, "/data/x"), "xfs")
+      << "of a longer point, wherever it stands";
   for (const char* hostile : {"", "\n\n", "a b c", "1 2 3 4 / rw ext4", "1 2 3 4 / rw -",
                               "1 2 3 4 \\04 rw - ext4 x", " - - - - - - - - -"}) {
     mount_type(hostile, "/home");
