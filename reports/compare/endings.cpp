@@ -35,7 +35,8 @@ int n_missing(const RunData& run, const CellRow& cell, const std::set<CaseName>&
   return n;
 }
 
-// How a cell that lacks answers ended: the launch that failed last, else the attempt that did.
+// How a cell that lacks answers ended: the launch that failed last, else the attempt that did, else
+// why it was not launched.
 struct Failure {
   std::string outcome, phase, message;  // "" = none failed
 };
@@ -51,13 +52,21 @@ Failure failure_of(const RunData& run, const CellRow& cell) {
     if (launch.cell_key != cell.key || !forbids("failure", launch.outcome)) continue;
     failure = {launch.outcome, launch.phase, launch.message};
   }
+  if (!failure.outcome.empty()) return failure;
+  for (const TurnRow& turn : run.queue) {
+    if (turn.cell_key != cell.key) continue;
+    if (turn.state == "refused") failure = {"PREFLIGHT_REFUSED", "", turn.reason};
+    if (turn.state == "skipped") failure = {"skipped", "", turn.reason};
+  }
   return failure;
 }
 
 std::string kind_of(const std::string& outcome) {
-  return ran_out_of_memory(outcome) ? "out of memory"
-         : killed_by_guard(outcome) ? "killed by the guard"
-                                    : "failed";
+  return ran_out_of_memory(outcome)       ? "out of memory"
+         : killed_by_guard(outcome)       ? "killed by the guard"
+         : outcome == "PREFLIGHT_REFUSED" ? "does not fit"
+         : outcome == "skipped"           ? "skipped"
+                                          : "failed";
 }
 
 }  // namespace

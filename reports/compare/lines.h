@@ -17,8 +17,9 @@ std::set<std::string> shared_cases(const RunData& base, const std::string& base_
                                    const std::string& suite);
 
 /// Raw values of a metric over the answers to the cases of `shared` whose times count
-/// (timed_attempts()), by repeat: the i-th launch that answered a case gives its i-th value. A launch that only finished what an earlier one was
-/// interrupted in is no repeat, and goes with that one.
+/// (timed_attempts()), by repeat: the i-th launch that answered a case gives its i-th value. A
+/// launch that only finished what an earlier one was interrupted in is no repeat, and goes with
+/// that one.
 Launches attempt_values(const RunData& run, const std::string& cell_key, const std::string& suite,
                         const std::string& metric, const std::set<std::string>& shared);
 
