@@ -9,7 +9,6 @@
 #include "reports/compare/endings.h"
 #include "reports/compare/lines.h"
 #include "reports/stats/holm.h"
-#include "reports/stats/normal.h"
 #include "reports/stats/power.h"
 #include "reports/verdict/verdict.h"
 
@@ -87,8 +86,7 @@ std::optional<double> detectable(const SampleChange& line, double launch_noise, 
                                                      pooled(line.now_launches), alpha, power);
   const auto test = launch_test(line.base_launches, line.now_launches, {launch_noise});
   if (!of_samples || !test) return of_samples;
-  const double z = normal_quantile(1 - alpha / 2) + normal_quantile(power);
-  return std::max(*of_samples, std::expm1(z * test->error));
+  return std::max(*of_samples, smallest_detectable_change(*test, alpha, power));
 }
 
 // What the comparison could have found, at the level that Holm asks of its smallest p.
@@ -134,17 +132,8 @@ int Comparison::count(Change change) const {
                           }));
 }
 
-Comparison compare_runs(Store& base_store, const std::string& base_id, Store& now_store,
-                        const std::string& now_id, const CompareSettings& settings) {
-  RunData base = load_run(base_store, base_id, false), now = load_run(now_store, now_id, false);
-  Comparison result;
-  result.settings = settings;
-  result.base = base.run;
-  result.now = now.run;
-  const std::vector<CellPair> pairs = pair_cells(base, now, result.not_compared);
-  result.environment = environment_differences(base, now, pairs);
-  for (const CellPair& pair : pairs) add_ending(result, base, now, pair);
-  keep_comparable(base_store, base, now_store, now, pairs, result.not_compared);
+size_t add_tests(Comparison& result, const RunData& base, const RunData& now,
+                 const std::vector<CellPair>& pairs) {
   const Judging judging = judging_of(now.run);
   size_t n_shared = 0;
   for (const CellPair& pair : pairs) {
@@ -156,15 +145,29 @@ Comparison compare_runs(Store& base_store, const std::string& base_id, Store& no
     name_invalid_launches(result, base, pair.base, pair.label(), "base");
     name_invalid_launches(result, now, pair.now, pair.label(), "new");
   }
-  if (n_shared == 0 && result.endings.empty()) {
+  name_without_verdict(result);
+  decide(result);
+  add_detectable(result);
+  return n_shared;
+}
+
+Comparison compare_runs(Store& base_store, const std::string& base_id, Store& now_store,
+                        const std::string& now_id, const CompareSettings& settings) {
+  RunData base = load_run(base_store, base_id, false), now = load_run(now_store, now_id, false);
+  Comparison result;
+  result.settings = settings;
+  result.base = base.run;
+  result.now = now.run;
+  const std::vector<CellPair> pairs = pair_cells(base, now, result.not_compared);
+  result.environment = environment_differences(base, now, pairs);
+  for (const CellPair& pair : pairs) add_ending(result, base, now, pair);
+  keep_comparable(base_store, base, now_store, now, pairs, result.not_compared);
+  if (add_tests(result, base, now, pairs) == 0 && result.endings.empty()) {
     throw Error(ErrorCode::kUsage,
                 "runs " + base.run.id + " and " + now.run.id + " share no case that both answered",
                 "Compare runs of the same suites with the same parameters; `ds4-sweep show RUN` "
                 "lists a run's cases.");
   }
-  name_without_verdict(result);
-  decide(result);
-  add_detectable(result);
   return result;
 }
 

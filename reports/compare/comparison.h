@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "reports/compare/environment.h"
+#include "reports/compare/pairs.h"
 #include "reports/figures/difference.h"
 #include "reports/stats/launches.h"
 #include "reports/store/store.h"
@@ -71,7 +72,7 @@ std::vector<double> pooled(const Launches& launches);
 /// a fact.
 struct Ending {
   std::string cell;
-  std::string kind;                     // "out of memory", "killed by the guard", "failed"
+  std::string kind;  // "out of memory", "killed by the guard", "does not fit", "skipped", "failed"
   std::string outcome, phase, message;  // of the launch or attempt that failed
   int n_cases = 0;
   Change change = Change::kRegression;  // or kImprovement: base failed
@@ -96,6 +97,12 @@ struct Comparison {
 /// such run or the two share no case.
 Comparison compare_runs(Store& base_store, const std::string& base_id, Store& now_store,
                         const std::string& now_id, const CompareSettings& settings);
+
+/// The part of it that tests: adds lines with their verdicts to `result`, whose settings it takes.
+/// Cases of equal name must have equal prompts and graders (keep_comparable()). Returns how many
+/// cases both answered.
+size_t add_tests(Comparison& result, const RunData& base, const RunData& now,
+                 const std::vector<CellPair>& pairs);
 
 struct CheckList;
 

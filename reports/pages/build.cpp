@@ -67,7 +67,7 @@ Section verdict_section(PageContext& context) {
     const FigureData* figure = gate.figure ? &**gate.figure : nullptr;
     row.push_back(figure ? TableCell{format_value(*figure)} : nothing());
     row.push_back(figure ? TableCell{format_interval(*figure)} : nothing());
-    row.push_back({std::to_string(figure ? figure->n : 0)});
+    row.push_back(figure ? TableCell{std::to_string(figure->n)} : nothing());
     row.push_back({gate.remark, Tone::kMuted});
     table.rows.push_back(std::move(row));
     if (figure) context.figure({gate.cell_key, gate.suite, gate.gate.tags}, gate.gate.figure);

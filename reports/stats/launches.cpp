@@ -145,6 +145,7 @@ std::optional<LaunchTest> launch_test(const Launches& base, const Launches& now,
     const Welch test = welch(base, now);
     const double beyond = std::abs(test.change - std::log(ratio));
     result.error = std::sqrt(test.variance);
+    result.degrees = test.degrees;
     // Launches all alike: what differs, differs always.
     result.p = test.variance > 0 ? student_two_sided(beyond / result.error, test.degrees)
                : beyond > 0      ? 0
@@ -160,6 +161,13 @@ std::optional<LaunchTest> launch_test(const Launches& base, const Launches& now,
   const double beyond = std::abs(std::log(pooled_median(now) / pooled_median(base) / ratio));
   result.p = beyond == 0 ? 1 : 2 * normal_upper_tail(beyond / result.error);
   return result;
+}
+
+double smallest_detectable_change(const LaunchTest& test, double alpha, double power) {
+  const auto two_sided = [&](double p) {
+    return test.measured ? student_quantile(p, test.degrees) : normal_quantile(1 - p / 2);
+  };
+  return std::expm1((two_sided(alpha) + two_sided(2 * (1 - power))) * test.error);
 }
 
 std::optional<Interval> launch_ratio_interval(const Launches& base, const Launches& now,

@@ -23,7 +23,12 @@ struct LaunchTest {
   double p = 1;           // two-sided
   double error = 0;       // standard error of the logarithm of the ratio
   bool measured = false;  // the spread between launches was seen, not assumed
+  double degrees = 0;     // of freedom of Student's distribution where measured
 };
+
+/// The smallest relative change that this test finds with probability `power` at level alpha: its
+/// error times the sum of both quantiles, of Student's distribution where the spread was measured.
+double smallest_detectable_change(const LaunchTest& test, double alpha, double power);
 
 /// Tests median(now) / median(base) against `ratio` (1: no change). With at least two launches on
 /// each side by Welch's test (B. L. Welch, Biometrika 34, 1947, 28-35) on the logarithms of their

@@ -133,7 +133,7 @@ class GateJudge {
       return;
     }
     result.unmeasured = true;
-    result.reason = ended(status_) + " before all of its cases were answered";
+    result.reason = "not every case was answered: " + ended(status_);
   }
 
   // Cases without an answer: a failure of what we measure breaks the gate; an interrupted run only

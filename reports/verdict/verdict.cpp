@@ -78,7 +78,23 @@ std::string summarise(const Verdict& verdict) {
                                     : "all " + plural(verdict.gates.size(), "gate") + " are kept.");
 }
 
-std::string advise(const Verdict& verdict, const RunData& run, bool interrupted) {
+// About the gate that decided.
+std::string advise(const GateResult& result, const std::string& id, const Baselines& baselines) {
+  const Gate& gate = result.gate;
+  if (!gate.baseline.empty()) {
+    const auto found = baselines.find(gate.baseline);
+    const bool there = found != baselines.end() && found->second.comparison;
+    return there
+               ? "ds4-sweep compare baseline:" + gate.baseline + " " + id + " shows all of it."
+               : "ds4-sweep baseline set " + gate.baseline + " RUN names the run to compare with.";
+  }
+  if (!gate.outcome.empty()) return "The outcomes below say what happened.";
+  return "ds4-sweep show " + id + (result.suite.empty() ? "" : " " + result.suite) +
+         " opens the cases behind " + gate_name(gate) + ".";
+}
+
+std::string advise(const Verdict& verdict, const RunData& run, const Baselines& baselines,
+                   bool interrupted) {
   const std::string id = run.run.id.substr(0, 8);
   if (interrupted) return "ds4-sweep resume " + id + " measures what is missing.";
   if (verdict.n_cells_incomplete > 0) {
@@ -88,10 +104,10 @@ std::string advise(const Verdict& verdict, const RunData& run, bool interrupted)
     return "The outcomes below say what happened; ds4-sweep resume " + id +
            (left_out ? " --retry" : "") + " tries the missing cases again.";
   }
-  for (const GateResult& gate : verdict.gates) {
-    if (gate.decision == Decision::kPass) continue;
-    return "ds4-sweep show " + id + (gate.suite.empty() ? "" : " " + gate.suite) +
-           " opens the cases behind " + gate_name(gate.gate) + ".";
+  for (const Decision decision : {Decision::kFail, Decision::kInconclusive}) {
+    for (const GateResult& gate : verdict.gates) {
+      if (gate.decision == decision) return advise(gate, id, baselines);
+    }
   }
   return "ds4-sweep show " + id + " opens every case.";
 }
@@ -182,7 +198,7 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
     verdict.reason.back() = ' ';
     verdict.reason += "(" + std::string(kSyntheticNote) + ").";
   }
-  verdict.next_step = advise(verdict, run, interrupted);
+  verdict.next_step = advise(verdict, run, baselines, interrupted);
   return verdict;
 }
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
+#include "reports/compare/endings.h"
 #include "tests/unit/reports/example_data.h"
 
 namespace ds4::reports {
@@ -94,6 +95,38 @@ TEST_F(CompareTest, WhatOneTestShowsManyTestsMayNot) {
   EXPECT_NEAR(exact(comparison).test.p, 1.0 / 32, 1e-12);
   EXPECT_NEAR(exact(comparison).test.adjusted_p, 1.0 / 8, 1e-12);
   EXPECT_EQ(exact(comparison).test.change, Change::kNotSeparable);
+}
+
+// With three times beside it: 4 / 64 is not enough, 4 / 128 is.
+TEST_F(CompareTest, AlphaIsWhereTheVerdictTurns) {
+  answer(base_, 0);
+  answer(now_, 7);
+  const Comparison seven = compare();
+  EXPECT_NEAR(exact(seven).test.adjusted_p, 1.0 / 16, 1e-12);
+  EXPECT_EQ(exact(seven).test.change, Change::kNotSeparable);
+  auto store = Store::open(folder_.path() / "results.db");
+  CompareSettings lenient;
+  lenient.alpha = 0.07;
+  const Comparison again = compare_runs(*store, "base-run", *store, "new-run", lenient);
+  EXPECT_EQ(exact(again).test.change, Change::kRegression);
+}
+
+// A cell that used to finish and was not even launched.
+TEST_F(CompareTest, ACellThatNoLongerFitsIsARegression) {
+  answer(base_, 0);
+  now_.data.launches.clear();
+  now_.data.queue = {{.cell_key = "k1", .state = "refused", .reason = "it needs 130 GiB"}};
+  Comparison comparison;
+  add_ending(comparison, base_.data, now_.data, {base_.data.cells[0], now_.data.cells[0]});
+  ASSERT_EQ(comparison.endings.size(), 1u);
+  EXPECT_EQ(comparison.endings[0].kind, "does not fit");
+  EXPECT_EQ(comparison.endings[0].outcome, "PREFLIGHT_REFUSED");
+  EXPECT_EQ(comparison.endings[0].n_cases, kCases);
+  EXPECT_EQ(comparison.exit_code(), 1);
+  EXPECT_EQ(
+      add_tests(comparison, base_.data, now_.data, {{base_.data.cells[0], now_.data.cells[0]}}),
+      0u);
+  EXPECT_TRUE(comparison.not_compared.empty()) << "not each of its cases once more";
 }
 
 TEST_F(CompareTest, SecondaryScoresAreDescribedOnly) {

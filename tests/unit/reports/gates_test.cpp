@@ -100,7 +100,7 @@ TEST_F(GatesTest, AnOutcomeThatCouldNotBeSeenLeavesTheGateOpen) {
   now_.launch("KERNEL_CRASH");
   const Verdict verdict = judge_now(gate("", R"("outcome":"oom")"), false);
   EXPECT_EQ(verdict.gates[0].decision, Decision::kInconclusive);
-  EXPECT_THAT(verdict.gates[0].reason, HasSubstr("before all of its cases were answered"));
+  EXPECT_THAT(verdict.gates[0].reason, HasSubstr("not every case was answered"));
   EXPECT_EQ(verdict.exit_code(), 4);
   EXPECT_EQ(judge_now(gate("", R"("outcome":"failure")"), false).exit_code(), 1);
 }

@@ -6,13 +6,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <random>
+#include <regex>
 #include <vector>
 
 #include "reports/stats/holm.h"
 #include "reports/stats/launches.h"
+#include "reports/stats/normal.h"
 #include "reports/stats/ranks.h"
 #include "reports/stats/stats.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::reports {
 namespace {
@@ -205,6 +209,46 @@ TEST(SmallestDetectableDifference, AgreesWithKnownValues) {
                 0.0051)
         << k.n << " " << k.differing;
   }
+}
+
+// Items a side to tell p from p - x when each run has items of its own. `null_variance`: of the
+// difference of two such proportions if nothing differed, times n.
+double unpaired_items(double p, double x, double null_variance) {
+  const double za = normal_quantile(1 - kAlpha / 2), zb = normal_quantile(kPower);
+  const double q = p - x;
+  const double root = za * std::sqrt(null_variance) + zb * std::sqrt(p * (1 - p) + q * (1 - q));
+  return root * root / (x * x);
+}
+
+// The rows "| same cases | 2 % ... | 1,570 |" and "| other cases, each run | 85 % ... | 20,180 |".
+TEST(HowManyCases, AreThoseOfTheMethodPage) {
+  std::ifstream page(test_support::source_dir() / "docs/method.md");
+  int same = 0, other = 0;
+  for (std::string line; std::getline(page, line);) {
+    std::smatch row;
+    const bool is_row = std::regex_match(
+        line, row, std::regex(R"(\| (same cases|other cases)[^|]*\| (\d+) %[^|]*\| ([\d,]+) \|)"));
+    if (!is_row) continue;
+    const double share = std::stod(row[2]) / 100;
+    std::string digits = row[3];
+    std::erase(digits, ',');
+    const int64_t n = std::stoll(digits);
+    if (row[1] == "same cases") {
+      ++same;
+      const auto x = smallest_detectable_difference(n, share, kAlpha, kPower);
+      EXPECT_NEAR(100 * *x, 1, 0.0051) << line;
+    } else {
+      ++other;
+      EXPECT_NEAR(static_cast<double>(n), unpaired_items(share, 0.01, 2 * share * (1 - share)), 5)
+          << line;
+    }
+  }
+  EXPECT_EQ(same, 6);
+  EXPECT_EQ(other, 3);
+  // With the variance of both proportions pooled, the textbook's formula, a little more or less.
+  const double down = 0.845, up = 0.855;
+  EXPECT_NEAR(unpaired_items(0.85, 0.01, 2 * down * (1 - down)), 20559, 1);
+  EXPECT_NEAR(unpaired_items(0.85, -0.01, 2 * up * (1 - up)), 19460, 1);
 }
 
 TEST(SmallestDetectableDifference, NeverExceedsTheShareThatDiffers) {
