@@ -1,6 +1,8 @@
 // What storing costs: one attempt with its events, samples and score, one transaction and one sync
-// of the log each, as the supervisor does it. The file is on the disk of the working directory.
+// of the log each, as the supervisor does it; and its floor, the sync of as many bytes. The files
+// are on the disk of the working directory.
 #include <benchmark/benchmark.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -52,6 +54,20 @@ void store_attempts(benchmark::State& state) {
   }
   for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file.string() + end);
 }
+// The floor of a durable row: appending what the log grows by with an attempt, and one sync.
+void append_and_sync(benchmark::State& state) {
+  const std::string file = "bench-sync-" + std::to_string(::getpid());
+  const std::string bytes(static_cast<size_t>(state.range(0)) << 10, 'x');
+  const int fd = ::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  bool good = fd >= 0;
+  for (auto _ : state) {
+    good = good && ::write(fd, bytes.data(), bytes.size()) > 0 && ::fdatasync(fd) == 0;
+  }
+  if (!good) state.SkipWithError("cannot write here");
+  ::close(fd);
+  std::filesystem::remove(file);
+}
+BENCHMARK(append_and_sync)->Arg(40)->UseRealTime();
 BENCHMARK(store_attempts)->Arg(0)->Arg(32)->Arg(1024)->UseRealTime();
 
 }  // namespace
