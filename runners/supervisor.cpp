@@ -107,7 +107,7 @@ class Launch {
     try {
       guard_.emplace(profile, telemetry_path());
     } catch (const Error& error) {
-      evidence_.refused = std::string(error.what()) + "\n" + error.hint();
+      evidence_.refused = std::string(error.what()) + ". " + error.hint();
       return false;
     }
     if (!guard_->refusal()) return true;
@@ -191,7 +191,7 @@ class Launch {
     } else if (const auto* samples = std::get_if<SamplesMessage>(&message)) {
       samples_.insert(samples_.end(), samples->samples.begin(), samples->samples.end());
     } else if (const auto* error = std::get_if<ErrorMessage>(&message)) {
-      evidence_.error = error->what + (error->hint.empty() ? "" : "\n" + error->hint);
+      evidence_.error = error->what + (error->hint.empty() ? "" : ". " + error->hint);
       evidence_.error_code = error->code;
     } else if (std::holds_alternative<DoneMessage>(message)) {
       evidence_.done = true;
@@ -265,7 +265,7 @@ class Launch {
     try {
       end_with(
           {"HARNESS_ERROR",
-           std::string("the supervisor could not go on: ") + error.what() + "\n" + error.hint(),
+           std::string("the supervisor could not go on: ") + error.what() + ". " + error.hint(),
            {}});
     } catch (const Error&) {
     }

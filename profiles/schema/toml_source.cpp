@@ -17,6 +17,8 @@ namespace {
       node, "`" + std::string(key) + "` is " + describe(node.type()) + "; it must be " + expected);
 }
 
+constexpr size_t kFewKeys = 16;  // so many are all named beside the nearest
+
 }  // namespace
 
 std::string TomlSource::where(const toml::source_region& region) const {
@@ -40,10 +42,16 @@ void TomlSource::require_known(const toml::table& table, std::span<const std::st
   }
   if (!unknown) return;
   const std::string best = nearest(unknown->str(), valid);
-  throw Error(
-      ErrorCode::kProfile,
-      where(unknown->source()) + ": unknown key `" + std::string(unknown->str()) + "`",
-      best.empty() ? "No key is allowed here." : "The nearest valid key is `" + best + "`.");
+  std::string hint =
+      best.empty() ? "No key is allowed here." : "The nearest valid key is `" + best + "`.";
+  if (valid.size() > 1 && valid.size() <= kFewKeys) {
+    hint += " Valid here are";
+    for (const std::string& key : valid) hint += (&key == valid.data() ? " " : ", ") + key;
+    hint += ".";
+  }
+  throw Error(ErrorCode::kProfile,
+              where(unknown->source()) + ": unknown key `" + std::string(unknown->str()) + "`",
+              hint);
 }
 
 std::string TomlSource::string(const toml::node& node, std::string_view key) const {
