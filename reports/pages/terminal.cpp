@@ -30,6 +30,16 @@ const char* colour_code(Tone tone) {
   return "";
 }
 
+// Tables of a section that only their captions tell apart: the same columns in each.
+bool needs_caption(const Section& section, const Table& table) {
+  return std::count_if(section.tables.begin(), section.tables.end(), [&](const Table& other) {
+           return other.in_terminal &&
+                  std::equal(other.columns.begin(), other.columns.end(), table.columns.begin(),
+                             table.columns.end(),
+                             [](const auto& a, const auto& b) { return a.title == b.title; });
+         }) > 1;
+}
+
 Tone verdict_tone(Decision decision) {
   if (decision == Decision::kPass) return Tone::kGood;
   return decision == Decision::kFail ? Tone::kBad : Tone::kUnsure;
@@ -85,6 +95,7 @@ std::string render_terminal(const Page& page, bool colour) {
       if (!table.in_terminal) continue;
       if (!first) out += "\n";
       first = false;
+      if (needs_caption(section, table)) out += "  " + clean_line(table.caption) + "\n";
       out += terminal_table(table, colour);
     }
   }
