@@ -65,6 +65,9 @@ struct InPhase {
   const char* phase;
   const char* script;  // takes memory in that phase
 };
+void PrintTo(const InPhase& in, std::ostream* out) {
+  *out << in.phase;
+}
 
 class WatchdogKill : public ::testing::TestWithParam<InPhase> {};
 
