@@ -10,7 +10,7 @@ constexpr int kWarps = 8;
 constexpr int kGroup = 128;
 
 // A warp per group of 128.
-template <Arrange kind>
+template <Arrange kind, Order order>
 __global__ void arrange_kernel(int64_t groups, int64_t cols, const __grid_constant__ Input in,
                                void* out, float* scales) {
   wait_for_inputs();
@@ -24,13 +24,21 @@ __global__ void arrange_kernel(int64_t groups, int64_t cols, const __grid_consta
   const float scale = arrange_four<kind>(lane, v, elements);
   const FragmentPlace place = place_in_group<kind>(lane);
   constexpr int kBytes = kArrangedBytes<kind>;
-  auto* to = static_cast<unsigned char*>(out) + (group * kGroup + place.t * 32 + place.p) * kBytes;
-  if constexpr (kind == Arrange::kE4m3) {
-    *reinterpret_cast<uint32_t*>(to) = elements.x;
+  if constexpr (order == Order::kChunks) {
+    static_assert(kBytes == 2);
+    auto* to = static_cast<uint32_t*>(out) + group * (kGroup / 2) + place.p / 2 * 4 + place.t;
+    to[0] = elements.x;
+    to[4] = elements.y;
   } else {
-    *reinterpret_cast<uint2*>(to) = elements;
+    auto* to =
+        static_cast<unsigned char*>(out) + (group * kGroup + place.t * 32 + place.p) * kBytes;
+    if constexpr (kind == Arrange::kE4m3) {
+      *reinterpret_cast<uint32_t*>(to) = elements.x;
+    } else {
+      *reinterpret_cast<uint2*>(to) = elements;
+    }
   }
-  if (kind != Arrange::kBf16Wide && lane == 0) scales[group] = scale;
+  if (scales != nullptr && lane == 0) scales[group] = scale;
 }
 
 // A warp per group, the last of a row possibly short.
@@ -55,14 +63,23 @@ __global__ void widen_kernel(bool quantise, int64_t rows, int64_t cols, const V*
 
 }  // namespace
 
-void arrange(Launch at, Arrange kind, int64_t rows, int64_t cols, const Input& x, void* out,
-             float* scales) {
+void arrange(Launch at, Arrange kind, Order order, int64_t rows, int64_t cols, const Input& x,
+             void* out, float* scales) {
   const int64_t groups = rows * (cols / kGroup);
-  const auto kernel = kind == Arrange::kE4m3       ? arrange_kernel<Arrange::kE4m3>
-                      : kind == Arrange::kF16      ? arrange_kernel<Arrange::kF16>
-                      : kind == Arrange::kF16Words ? arrange_kernel<Arrange::kF16Words>
-                                                   : arrange_kernel<Arrange::kBf16Wide>;
-  start(at, kernel, blocks_for(groups, kWarps), kWarps * 32, 0, groups, cols, x, out, scales);
+  const auto run = [&](auto kernel) {
+    start(at, kernel, blocks_for(groups, kWarps), kWarps * 32, 0, groups, cols, x, out, scales);
+  };
+  if (order == Order::kChunks) {
+    run(kind == Arrange::kF16        ? arrange_kernel<Arrange::kF16, Order::kChunks>
+        : kind == Arrange::kF16Words ? arrange_kernel<Arrange::kF16Words, Order::kChunks>
+        : kind == Arrange::kBf16Wide ? arrange_kernel<Arrange::kBf16Wide, Order::kChunks>
+                                     : arrange_kernel<Arrange::kBf16, Order::kChunks>);
+  } else {
+    run(kind == Arrange::kE4m3       ? arrange_kernel<Arrange::kE4m3, Order::kLanes>
+        : kind == Arrange::kF16      ? arrange_kernel<Arrange::kF16, Order::kLanes>
+        : kind == Arrange::kF16Words ? arrange_kernel<Arrange::kF16Words, Order::kLanes>
+                                     : arrange_kernel<Arrange::kBf16Wide, Order::kLanes>);
+  }
 }
 
 void widen(Launch at, bool quantise, int64_t rows, int64_t cols, const void* x, float* out) {

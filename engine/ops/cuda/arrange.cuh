@@ -53,15 +53,22 @@ struct FragmentPlace {
 };
 template <Arrange kind>
 __device__ __forceinline__ FragmentPlace place_in_group(int lane) {
-  if constexpr (kind == Arrange::kF16Words) return {lane % 8 / 2, lane / 8 * 8 + lane % 2 * 4};
+  if constexpr (kind == Arrange::kF16Words || kind == Arrange::kBf16)
+    return {lane % 8 / 2, lane / 8 * 8 + lane % 2 * 4};
   return {lane % 16 / 4, lane / 16 * 16 + lane % 4 * 4};
 }
 
 /// A warp has the values 4 * lane .. + 3 of a group of 128; each lane gets the four elements that
-/// belong to its place, as they are stored. Returns the scale, 1 for kBf16Wide.
+/// belong to its place, as they are stored. Returns the scale, 1 for BF16.
 template <Arrange kind>
 __device__ __forceinline__ float arrange_four(int lane, const float (&v)[4], uint2& elements) {
-  if constexpr (kind == Arrange::kBf16Wide) {
+  if constexpr (kind == Arrange::kBf16) {
+    const auto pair = [&](float low, float high) {
+      return __float_as_uint(low) >> 16 | (__float_as_uint(high) & 0xffff0000u);
+    };
+    elements = {pair(v[0], v[1]), pair(v[2], v[3])};  // exact: they were BF16
+    return 1.0f;
+  } else if constexpr (kind == Arrange::kBf16Wide) {
     const auto wide = [&](int low, int high) {
       const __nv_bfloat162 b = __floats2bfloat162_rn(v[low] * 0x1p60f, v[high] * 0x1p60f);
       return reinterpret_cast<const uint32_t&>(b);

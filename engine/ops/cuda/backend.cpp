@@ -2,6 +2,7 @@
 #include "engine/ops/cuda/backend.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "engine/base/check.h"
@@ -82,7 +83,7 @@ void check_launches() {
 }
 
 CudaBackend::CudaBackend(Precision precision, Residency residency)
-    : at_{stream_, precision == Precision::kReference, capability() >= 90},
+    : at_{stream_, precision == Precision::kReference, capability() >= 90, capability() == 90},
       residency_(residency),
       weights_(stream_, at_.strict, multiplies_e4m3(capability()), residency,
                [this](int64_t bytes) { return allocate(bytes); }),
@@ -175,8 +176,8 @@ void CudaBackend::run_step(std::span<const int64_t> key, Segments segments,
 
 void CudaBackend::multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
                            bool values, void* out, int64_t out_stride) {
-  const bool arranges = product.tiled && product.tiles.feed != Feed::kBf16;
-  if (x.gated && !arranges) {
+  const bool quantises = product.tiled && product.tiles.feed != Feed::kBf16;
+  if (x.gated && !quantises) {
     std::byte* hidden = take_values(x_rows * product.cols);
     swiglu(at_, x, x_rows, product.cols, hidden);
     x = {.values = hidden};
@@ -193,24 +194,33 @@ void CudaBackend::multiply(const Product& product, const Columns& columns, int64
     check_launches();
     return;
   }
-  if (arranges && !arranges_here(product.tiles, columns)) {
-    arrange_input(product.tiles, x_rows, x);
-  }
+  if (arranges(product, columns)) arrange_input(product.tiles, columns, x_rows, x);
   const Task task{product.tiles, columns, x, out, out_stride, values};
   if (columns.columns <= kStepRows) {
     few_columns_product(at_, task);
+  } else if (at_.warp_groups) {
+    group_columns_product(at_, task);
   } else {
     many_columns_product(at_, task);
   }
   check_launches();
 }
 
-void CudaBackend::arrange_input(const Tiles& tiles, int64_t x_rows, Input& x) {
+bool CudaBackend::arranges(const Product& product, const Columns& columns) const {
+  if (!product.tiled || arranges_here(product.tiles, columns)) return false;
+  return product.tiles.feed != Feed::kBf16 || (columns.columns > kStepRows && at_.warp_groups);
+}
+
+void CudaBackend::arrange_input(const Tiles& tiles, const Columns& columns, int64_t x_rows,
+                                Input& x) {
   if (x.arranged) return;
   const Arrange kind = arrange_of(tiles.feed);
+  const bool chunks = columns.columns > kStepRows && at_.warp_groups;
   auto* arranged = arena_.take<std::byte>(x_rows * tiles.cols * arranged_bytes(kind));
-  float* scales = arena_.take<float>(x_rows * (tiles.cols / 128));
-  arrange(at_, kind, x_rows, tiles.cols, x, arranged, scales);
+  const bool scaled = kind != Arrange::kBf16 && kind != Arrange::kBf16Wide;
+  float* scales = scaled ? arena_.take<float>(x_rows * (tiles.cols / 128)) : nullptr;
+  arrange(at_, kind, chunks ? Order::kChunks : Order::kLanes, x_rows, tiles.cols, x, arranged,
+          scales);
   x.arranged = arranged;
   x.scales = scales;
 }
@@ -238,9 +248,9 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
   const Operation at = begin();
   Columns columns;
   columns.columns = n;
-  // FP8 matrices share what arrange() makes of x.
-  const Input plain{.values = x.data};
-  Input quantised = plain;
+  // Matrices of a kind share what arrange() makes of x.
+  std::array<Input, kArranges> inputs;
+  inputs.fill({.values = x.data});
   std::vector<Task> together;
   for (const Projection& projection : products) {
     const weights::Matrix& w = *projection.w;
@@ -249,12 +259,10 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
     DS4_CHECK(x.cols == w.cols);
     const Product& product = weights_.product(w, 1, values && w.quantised());
     const Feed feed = product.tiles.feed;
-    const bool arranges = product.tiled && (feed == Feed::kFp8E4m3 || feed == Feed::kFp8F16);
-    if (arranges && !arranges_here(product.tiles, columns)) {
-      arrange_input(product.tiles, n, quantised);
-    }
-    const Input& input = arranges ? quantised : plain;
-    if (n <= kFewColumns && product.tiled && (arranges || feed == Feed::kBf16) &&
+    Input& input = inputs[static_cast<size_t>(arrange_of(feed))];
+    if (arranges(product, columns)) arrange_input(product.tiles, columns, n, input);
+    const bool fp8 = feed == Feed::kFp8E4m3 || feed == Feed::kFp8F16;
+    if (n <= kFewColumns && product.tiled && (fp8 || feed == Feed::kBf16) &&
         together.size() < kMostTasks) {
       together.push_back({product.tiles, columns, input, y, w.rows, values});
     } else {

@@ -89,8 +89,10 @@ class CudaBackend final : public Backend {
   /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
   void multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
                 bool values, void* out, int64_t out_stride);
+  /// Whether a product takes x from arrange_input().
+  bool arranges(const Product& product, const Columns& columns) const;
   /// Puts x into the order of the tiles' feed, if nobody has yet.
-  void arrange_input(const Tiles& tiles, int64_t x_rows, Input& x);
+  void arrange_input(const Tiles& tiles, const Columns& columns, int64_t x_rows, Input& x);
   void project_all(const Operation& at, const weights::Matrix& w, int groups, bool quantise, int n,
                    const void* x, bool values, void* y);
   Mixing mixing_of(const MixSettings& settings, std::span<const float> base,

@@ -107,8 +107,8 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared) {
 void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows) {
   Task both[] = {routed, shared};
   if (!arranges_here(both)) {
-    arrange_input(routed.tiles, routed_rows, both[0].x);
-    arrange_input(shared.tiles, shared_rows, both[1].x);
+    arrange_input(routed.tiles, routed.columns, routed_rows, both[0].x);
+    arrange_input(shared.tiles, shared.columns, shared_rows, both[1].x);
   }
   few_columns_set(at_, both);
   check_launches();

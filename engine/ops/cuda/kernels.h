@@ -17,7 +17,8 @@ namespace ds4::ops::cuda {
 struct Launch {
   cudaStream_t stream = nullptr;
   bool strict = true;
-  bool early = false;  // kernels may come up before the one in front ends (launch.cuh)
+  bool early = false;        // kernels may come up before the one in front ends (launch.cuh)
+  bool warp_groups = false;  // the GPU multiplies by warp groups (wgmma.cuh)
 };
 
 /// Kernels launched by this process so far, those of replayed graphs included.
@@ -122,13 +123,18 @@ enum class Arrange {
   kF16,       // Q8 codes as f16
   kF16Words,  // Q8 codes as f16, for MXFP4 words
   kBf16Wide,  // x itself times 2^60, BF16
+  kBf16,      // x itself
 };
+inline constexpr int kArranges = 5;
+/// Where the elements lie that a lane of a fragment takes: one lane's behind the other's; or, for
+/// products by warp groups, in chunks of 16 bytes that have four bytes of each of the four lanes.
+enum class Order { kLanes, kChunks };
 constexpr int arranged_bytes(Arrange arrange) {
   return arrange == Arrange::kE4m3 ? 1 : 2;
 }
-/// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for kBf16Wide.
-void arrange(Launch at, Arrange kind, int64_t rows, int64_t cols, const Input& x, void* out,
-             float* scales);
+/// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for BF16.
+void arrange(Launch at, Arrange kind, Order order, int64_t rows, int64_t cols, const Input& x,
+             void* out, float* scales);
 /// out [rows, cols] f32 = Q8(x; 128) times its scales when `quantise` and strict, else x.
 void widen(Launch at, bool quantise, int64_t rows, int64_t cols, const void* x, float* out);
 
@@ -180,6 +186,7 @@ constexpr Arrange arrange_of(Feed feed) {
   return feed == Feed::kFp8E4m3   ? Arrange::kE4m3
          : feed == Feed::kFp8F16  ? Arrange::kF16
          : feed == Feed::kFp8Wide ? Arrange::kBf16Wide
+         : feed == Feed::kBf16    ? Arrange::kBf16
                                   : Arrange::kF16Words;
 }
 /// Whether few_columns_product arranges x by itself, in shared memory: worth it for few values,
@@ -208,6 +215,8 @@ bool arranges_here(std::span<const Task> tasks);
 void few_columns_set(Launch at, std::span<const Task> tasks);
 /// Any number of columns.
 void many_columns_product(Launch at, const Task& task);
+/// The same by warp groups; x of all feeds must be arranged, in chunks.
+void group_columns_product(Launch at, const Task& task);
 
 // --- repack.cu: stored weights to tiles, 16 rows at a time -------------------------------------
 
@@ -284,8 +293,8 @@ struct Selection {
   const void* projected = nullptr;  // [., heads]
   int32_t* selected = nullptr;      // [., top]
   RowStores keys;
-  float* scores = nullptr;  // [rows of the places, stride]
-  int64_t stride = 0;       // at least the most visible rows
+  void* scores = nullptr;  // values [rows of the places, stride]
+  int64_t stride = 0;      // a multiple of 8, at least the most visible rows
 };
 inline constexpr int kMaxIndexDim = 128;
 void select_rows(Launch at, const Selection& selection);
@@ -316,6 +325,10 @@ struct Attention {
   int64_t stride = 0;       // a multiple of kScoreStep, at least the most keys of a query
 };
 void attend(Launch at, const Attention& attention);
+/// The same for a chunk of one sequence (attend_chunk.cu), with the same bits; without scores and
+/// sums, but in a room of its own. Its bytes, at most `most`; 0: the shape or the GPU is not for it.
+int64_t attend_chunk_room(Launch at, const Attention& attention, int64_t most);
+void attend_chunk(Launch at, const Attention& attention, void* room, int64_t bytes);
 
 // --- sample.cu: drawing tokens -----------------------------------------------------------------
 

@@ -61,15 +61,6 @@ struct Filler {
   }
 };
 
-// The groups of k in the order of summation: slice after slice.
-struct Walk {
-  int groups, slices;
-  int slice = 0, group = 0;
-
-  __device__ bool ends_slice() const { return group + slices >= groups; }
-  __device__ void advance() { group = ends_slice() ? ++slice : group + slices; }
-};
-
 // `sliced`: k has several slices; else one set of sums is spared.
 template <class Feed, class Out, bool sliced>
 __global__ void __launch_bounds__(kManyWarps * 32, 2)

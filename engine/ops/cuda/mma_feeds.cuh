@@ -66,6 +66,9 @@ struct Fp8Feed {
   static constexpr int kAhead = 1;  // groups loading while as many multiply
   static constexpr bool kXScale = feed != Feed::kFp8Wide;
   static constexpr Scales kScales = Scales::kBlock;
+  static constexpr float kBias = feed == Feed::kFp8F16    ? kFp8F16Bias
+                                 : feed == Feed::kFp8Wide ? kFp8Bf16Bias
+                                                          : 1.0f;
 
   // As the products take them: four registers each.
   static constexpr int kProducts = feed == Feed::kFp8E4m3 ? 4 : 8;
@@ -113,9 +116,6 @@ struct Fp8Feed {
         mma_bf16(part, a[0], a[1], a[2], a[3], b0, b1);
       }
     }
-    constexpr float kBias = feed == Feed::kFp8F16    ? kFp8F16Bias
-                            : feed == Feed::kFp8Wide ? kFp8Bf16Bias
-                                                     : 1.0f;
     const float block = e8m0_float(s.row0) * kBias;
     acc[0] = fmaf(part[0], block * s.col0, acc[0]);
     acc[1] = fmaf(part[1], block * s.col1, acc[1]);
@@ -137,26 +137,28 @@ struct Fp4PlanesFeed {
   static constexpr int kAhead = 2;
   static constexpr bool kXScale = true;
   static constexpr Scales kScales = Scales::kRow;
+  static constexpr float kBias = kFp4F16Bias;
 
   struct Fragments {
     uint32_t a[8][4];
   };
 
+  // The two products of one scale block, from a word of each unit.
+  __device__ static void unpack_block(uint32_t v, uint32_t u, uint32_t (&p)[4], uint32_t (&q)[4]) {
+    p[0] = planes_bits_f16<0>(v);
+    p[1] = planes_bits_f16<0>(u);
+    p[2] = planes_bits_f16<1>(v);
+    p[3] = planes_bits_f16<1>(u);
+    q[0] = planes_bits_f16<2>(v);
+    q[1] = planes_bits_f16<2>(u);
+    q[2] = planes_bits_f16<3>(v);
+    q[3] = planes_bits_f16<3>(u);
+  }
   __device__ static Fragments unpack(const uint4 (&w)[kUnits]) {
     Fragments f;
 #pragma unroll
-    for (int b = 0; b < 4; ++b) {
-      const uint32_t v = word(w[0], b);
-      const uint32_t u = word(w[1], b);
-      f.a[2 * b][0] = planes_bits_f16<0>(v);
-      f.a[2 * b][1] = planes_bits_f16<0>(u);
-      f.a[2 * b][2] = planes_bits_f16<1>(v);
-      f.a[2 * b][3] = planes_bits_f16<1>(u);
-      f.a[2 * b + 1][0] = planes_bits_f16<2>(v);
-      f.a[2 * b + 1][1] = planes_bits_f16<2>(u);
-      f.a[2 * b + 1][2] = planes_bits_f16<3>(v);
-      f.a[2 * b + 1][3] = planes_bits_f16<3>(u);
-    }
+    for (int b = 0; b < 4; ++b)
+      unpack_block(word(w[0], b), word(w[1], b), f.a[2 * b], f.a[2 * b + 1]);
     return f;
   }
   __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
@@ -176,10 +178,10 @@ struct Fp4PlanesFeed {
       group[2] = fmaf(part[2], low, group[2]);
       group[3] = fmaf(part[3], low, group[3]);
     }
-    acc[0] = fmaf(group[0], s.col0 * kFp4F16Bias, acc[0]);
-    acc[1] = fmaf(group[1], s.col1 * kFp4F16Bias, acc[1]);
-    acc[2] = fmaf(group[2], s.col0 * kFp4F16Bias, acc[2]);
-    acc[3] = fmaf(group[3], s.col1 * kFp4F16Bias, acc[3]);
+    acc[0] = fmaf(group[0], s.col0 * kBias, acc[0]);
+    acc[1] = fmaf(group[1], s.col1 * kBias, acc[1]);
+    acc[2] = fmaf(group[2], s.col0 * kBias, acc[2]);
+    acc[3] = fmaf(group[3], s.col1 * kBias, acc[3]);
   }
   __device__ static void accumulate(const uint4 (&w)[kUnits], const uint4 (&x)[kXUnits],
                                     const GroupScales& s, float (&acc)[4]) {
@@ -195,26 +197,33 @@ struct Bf16Feed {
   static constexpr int kAhead = 1;
   static constexpr bool kXScale = false;
   static constexpr Scales kScales = Scales::kNone;
+  static constexpr float kBias = 1;
 
   struct Fragments {
-    uint4 w[kUnits];
+    uint32_t a[8][4];
   };
 
   __device__ static Fragments unpack(const uint4 (&w)[kUnits]) {
     Fragments f;
 #pragma unroll
-    for (int u = 0; u < kUnits; ++u) f.w[u] = w[u];
+    for (int p = 0; p < 8; ++p) {
+      const uint4& top = w[p / 2 * 2];
+      const uint4& low = w[p / 2 * 2 + 1];
+      f.a[p][0] = word(top, p % 2 * 2);
+      f.a[p][1] = word(low, p % 2 * 2);
+      f.a[p][2] = word(top, p % 2 * 2 + 1);
+      f.a[p][3] = word(low, p % 2 * 2 + 1);
+    }
     return f;
   }
   __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
                                   const GroupScales& /*s*/, float (&acc)[4]) {
     float part[4] = {};
 #pragma unroll
-    for (int c = 0; c < 4; ++c) {
-      const uint4& top = f.w[2 * c];
-      const uint4& low = f.w[2 * c + 1];
-      mma_bf16(part, top.x, low.x, top.y, low.y, x[c].x, x[c].y);
-      mma_bf16(part, top.z, low.z, top.w, low.w, x[c].z, x[c].w);
+    for (int p = 0; p < 8; ++p) {
+      const uint32_t(&a)[4] = f.a[p];
+      mma_bf16(part, a[0], a[1], a[2], a[3], word(x[p / 2], p % 2 * 2),
+               word(x[p / 2], p % 2 * 2 + 1));
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) acc[i] += part[i];

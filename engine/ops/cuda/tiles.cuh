@@ -10,6 +10,15 @@ namespace ds4::ops::cuda {
 inline constexpr int kGroup = 128;
 inline constexpr int kTileRows = 16;
 
+// The groups of k in the order of summation: slice after slice.
+struct Walk {
+  int groups, slices;
+  int slice = 0, group = 0;
+
+  __device__ bool ends_slice() const { return group + slices >= groups; }
+  __device__ void advance() { group = ends_slice() ? ++slice : group + slices; }
+};
+
 // What a block multiplies: one matrix and a range of columns.
 struct Work {
   int matrix;
