@@ -145,16 +145,26 @@ inline __device__ uint4 vector_octet(const Bf16* x, int d, int dim) {
 template <class V>
 __device__ void store_pair(const Attention& a, int row, int head, int d, float sum, float x,
                            float y) {
-  x = rounded<V>(x / sum);
-  y = rounded<V>(y / sum);
+  if constexpr (kStrict<V>) {  // divided once for all values of a head
+    const float share = 1.0f / sum;
+    x = rounded<V>(x * share);
+    y = rounded<V>(y * share);
+  } else {
+    x /= sum;
+    y /= sum;
+  }
   const int pair = (d - (a.dim - a.rope)) / 2;
   if (d >= a.dim - a.rope) {
     const float* table = a.rotation + int64_t{row} * a.rope;
     rotate_pair<V>(x, y, table[pair], -table[a.rope / 2 + pair]);
   }
   V* out = static_cast<V*>(a.o) + (int64_t{row} * a.heads + head) * a.dim + d;
-  out[0] = put<V>(x);
-  out[1] = put<V>(y);
+  if constexpr (kStrict<V>) {
+    *reinterpret_cast<__nv_bfloat162*>(out) = {put<V>(x), put<V>(y)};
+  } else {
+    out[0] = x;
+    out[1] = y;
+  }
 }
 
 // A warp per head: weights exp(s - max) as V in place of the scores, zeros up to a whole

@@ -27,6 +27,26 @@ void allow_shared(void (*kernel)(Parameters...), size_t bytes) {
                                          static_cast<int>(bytes)));
 }
 
+/// A figure of the GPU, asked for once.
+template <cudaDeviceAttr attribute>
+int gpu_figure() {
+  static const int figure = [] {
+    int device = 0;
+    int value = 0;
+    static_cast<void>(cudaGetDevice(&device));
+    static_cast<void>(cudaDeviceGetAttribute(&value, attribute, device));
+    return value;
+  }();
+  return figure;
+}
+/// Shared memory that a block can have at most.
+inline size_t block_shared_bytes() {
+  return static_cast<size_t>(gpu_figure<cudaDevAttrMaxSharedMemoryPerBlockOptin>());
+}
+inline int multiprocessors() {
+  return gpu_figure<cudaDevAttrMultiProcessorCount>();
+}
+
 /// Launches a kernel behind those before it; cudaGetLastError() tells what went wrong.
 template <class... Parameters, class... Arguments>
 void start(const Launch& at, void (*kernel)(Parameters...), dim3 grid, unsigned threads,

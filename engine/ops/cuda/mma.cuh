@@ -60,6 +60,14 @@ __device__ __forceinline__ void copy_async(void* to, const void* from) {
   }
 }
 
+/// 16 bytes, or zeros where nothing is there.
+__device__ __forceinline__ void copy_or_clear(void* to, const void* from, bool there) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from),
+               "r"(there ? 16 : 0)
+               : "memory");
+}
+
 __device__ __forceinline__ void commit_async() {
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
@@ -67,6 +75,16 @@ __device__ __forceinline__ void commit_async() {
 template <int pending>
 __device__ __forceinline__ void wait_async() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+}
+
+/// Four 8 x 8 blocks of 16-bit values; lanes 8i..8i+7 give the row addresses of block i.
+__device__ __forceinline__ uint4 load_blocks(const void* shared) {
+  uint4 v;
+  const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(at));
+  return v;
 }
 
 /// Four transposed 8 x 8 blocks of 16-bit values; lanes 8i..8i+7 give the row addresses of block i.

@@ -82,7 +82,7 @@ struct StoredOctet {
   uint2 low, high;
   uint32_t scale;
 };
-__device__ __forceinline__ bool has_whole_octets(const RowShape& rows) {
+__host__ __device__ __forceinline__ bool has_whole_octets(const RowShape& rows) {
   return rows.dim % 8 == 0 &&
          (rows.format == RowShape::kBf16 || (rows.format == RowShape::kFp8 && rows.nope % 8 == 0));
 }
