@@ -195,10 +195,10 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
   s.selected = ints(selected);
   // A recorded step must be ready for all rows that there may ever be.
   s.stride = std::max<int64_t>(origins() ? most_slots(keys) : last_end(segments) / ratio, 1);
-  s.stride = (s.stride + 3) / 4 * 4;  // scores are read four at a time
-  const int64_t rows = std::clamp<int64_t>(kScoreFloats / s.stride, 1,
+  s.stride = (s.stride + 7) / 8 * 8;  // scores are read up to eight at a time
+  const int64_t rows = std::clamp<int64_t>(kCudaScoreBytes / (s.stride * value_bytes()), 1,
                                            std::min<int64_t>(rows_of(segments), kMostRows));
-  s.scores = arena_.take<float>(rows * s.stride);
+  s.scores = take_values(rows * s.stride);
   for_groups(segments, origins(), rows, [&](const Group& group) {
     s.places = group.places;
     s.keys = group.stores(keys);
@@ -256,6 +256,19 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
     most += a.selected ? a.top : std::min(end / keys.ratio, most_slots(keys.compressed));
   }
   a.stride = (most + kScoreStep - 1) / kScoreStep * kScoreStep;
+  const auto fill = [&](const Group& group) {
+    a.places = group.places;
+    a.raw = group.stores(keys.raw);
+    a.compressed = group.stores(keys.compressed);
+  };
+  if (segments.size() == 1 && rows_of(segments) > kStepRows && rows_of(segments) <= kMostRows) {
+    for_groups(segments, origins(), kMostRows, fill);
+    const int64_t bytes = cuda::attend_chunk_room(at, a, kCudaScoreBytes);
+    if (bytes > 0) {
+      cuda::attend_chunk(at, a, arena_.take<std::byte>(bytes), bytes);
+      return check_launches();
+    }
+  }
   const int64_t rows = std::clamp<int64_t>(kScoreFloats / (a.stride * heads), 1,
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   a.scores = arena_.take<float>(rows * heads * a.stride);
@@ -263,9 +276,7 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   const int64_t together =
       rows_of(segments) <= kStepRows ? std::min<int64_t>(rows, kFewQueries) : rows;
   for_groups(segments, origins(), together, [&](const Group& group) {
-    a.places = group.places;
-    a.raw = group.stores(keys.raw);
-    a.compressed = group.stores(keys.compressed);
+    fill(group);
     for (int i = 0; i < group.places.count; ++i) {
       const Segment& segment = segments[group.segment[static_cast<size_t>(i)]];
       a.segment_before[i] = group.places.row[i] - segment.row;

@@ -9,9 +9,9 @@ namespace ds4::ops::cuda {
 namespace {
 
 constexpr int kPlainThreads = 128;
-constexpr int kQueries = 16;    // that a block meets with its keys
+constexpr int kQueries = 16;       // that a block meets with its keys
 constexpr int kFewSelections = 8;  // up to these, more but smaller blocks
-constexpr int kQueryPad = 32;   // puts neighbouring heads on other banks
+constexpr int kQueryPad = 32;      // puts neighbouring heads on other banks
 
 __device__ int64_t visible(const Selection& s, int row) {
   return (place_of(s.places, row).position + 1) / s.ratio;
@@ -42,6 +42,13 @@ __device__ uint4 decode_key(const StoredKey& from) {
     out[i] = __float2bfloat16_rn(e2m1_value(from.codes >> (4 * i) & 15u) * scale);
   }
   return *reinterpret_cast<const uint4*>(out);
+}
+
+// (max(bf(low), 0), max(bf(high), 0)).
+__device__ __forceinline__ __nv_bfloat162 rounded_positive(float low, float high) {
+  uint32_t pair;
+  asm("cvt.rn.relu.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return reinterpret_cast<const __nv_bfloat162&>(pair);
 }
 
 // A warp holds 16 * kTiles keys as fragments and meets the heads of one query after the other.
@@ -145,17 +152,20 @@ __global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_consta
         const int head = heads + 2 * t;
         const float w0 = staged ? weights[head] : head_weight(s, row, head);
         const float w1 = staged ? weights[head + 1] : head_weight(s, row, head + 1);
+        const __nv_bfloat162 w = __floats2bfloat162_rn(w0, w1);  // exact
 #pragma unroll
         for (int i = 0; i < kTiles; ++i) {
 #pragma unroll
           for (int half = 0; half < 2; ++half) {
-            const float* d = dot[i] + 2 * half;
-            sum[i][half] += rounded<Bf16>(fmaxf(rounded<Bf16>(d[0]), 0.0f) * w0);
-            sum[i][half] += rounded<Bf16>(fmaxf(rounded<Bf16>(d[1]), 0.0f) * w1);
+            const __nv_bfloat162 weighed =
+                __hmul2_rn(rounded_positive(dot[i][2 * half], dot[i][2 * half + 1]), w);
+            const auto bits = reinterpret_cast<const uint32_t&>(weighed);
+            sum[i][half] += __uint_as_float(bits << 16);
+            sum[i][half] += __uint_as_float(bits & 0xffff0000u);
           }
         }
       }
-      float* out = s.scores + int64_t{row - s.places.row[0]} * s.stride;
+      Bf16* out = static_cast<Bf16*>(s.scores) + int64_t{row - s.places.row[0]} * s.stride;
 #pragma unroll
       for (int i = 0; i < kTiles; ++i) {
 #pragma unroll
@@ -164,7 +174,7 @@ __global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_consta
           total += __shfl_xor_sync(0xffffffffu, total, 1);
           total += __shfl_xor_sync(0xffffffffu, total, 2);
           const int64_t at = key + 16 * i + 8 * half + g;
-          if (t == 0 && at < seen) out[at] = rounded<Bf16>(total);
+          if (t == 0 && at < seen) out[at] = put<Bf16>(total);
         }
       }
     }
@@ -190,65 +200,88 @@ __global__ void plain_scores_kernel(const __grid_constant__ Selection s) {
     }
     sum += fmaxf(dot, 0.0f) * (projected[head] * s.scale);
   }
-  s.scores[int64_t{row - s.places.row[0]} * s.stride + key] = sum;
+  static_cast<float*>(s.scores)[int64_t{row - s.places.row[0]} * s.stride + key] = sum;
 }
 
-// Larger floats are larger keys; both zeros are one.
-__device__ uint32_t order_of(float v) {
+// Larger scores are larger keys; both zeros are one.
+__device__ __forceinline__ uint32_t order_of(float v) {
   const uint32_t bits = __float_as_uint(v + 0.0f);
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
+// Of a 16-bit score: 16 bits.
+__device__ __forceinline__ uint32_t order_of(Bf16 v) {
+  return order_of(get(v)) >> 16;
+}
+template <class V>
+inline constexpr int kOrderBits = 8 * sizeof(V);
 
-// The largest digit at which the count from the top reaches `need`; `need` loses what lies above.
-// One warp; counts [256].
-__device__ int find_digit(const int* counts, int& need) {
+constexpr int kDigitBits = 11;
+constexpr int kDigits = 1 << kDigitBits;
+
+// The first lane at which the sum of `own` from lane 0 on reaches `need`, which loses the lanes
+// before it.
+__device__ int find_lane(int own, int& need) {
   const int lane = threadIdx.x % 32;
-  int own = 0;  // of digits 255 - 8 lane down to 248 - 8 lane
-  for (int i = 0; i < 8; ++i) own += counts[255 - 8 * lane - i];
   int up_to = own;
   for (int d = 1; d < 32; d *= 2) {
     const int other = __shfl_up_sync(0xffffffffu, up_to, d);
     if (lane >= d) up_to += other;
   }
-  const uint32_t reached = __ballot_sync(0xffffffffu, up_to >= need);
-  const int from = __ffs(reached) - 1;
-  int above = __shfl_sync(0xffffffffu, up_to - own, from);
-  int digit = 255 - 8 * from;
-  while (above + counts[digit] < need) above += counts[digit--];
-  need -= above;
-  return digit;
+  const int found = __ffs(__ballot_sync(0xffffffffu, up_to >= need)) - 1;
+  need -= __shfl_sync(0xffffffffu, up_to - own, found);
+  return found;
 }
 
-// Calls use(index, order) for the scores first, first + step, ... below `end` that a thread has,
-// four quads under way at a time. `first` and `step` are multiples of 4.
-template <class Use>
-__device__ void each_score(const float* scores, int64_t first, int64_t end, int64_t step,
-                           const Use& use) {
-  for (int64_t begin = first; begin < end; begin += 4 * step) {
-    float4 v[4];
+// The largest digit at which the count from the top reaches `need`; `need` loses what lies above.
+// One warp.
+__device__ int find_digit(const int* counts, int& need) {
+  constexpr int kOwn = kDigits / 32;  // digits of a lane, the largest ones lane 0's
+  const int lane = threadIdx.x % 32;
+  const auto count = [&](int from_top) { return counts[kDigits - 1 - from_top]; };
+  int own = 0;
+#pragma unroll 8
+  for (int i = 0; i < kOwn; ++i) own += count(kOwn * lane + (i + lane) % kOwn);  // on other banks
+  const int base = kOwn * find_lane(own, need);
+  static_assert(kOwn == 64);
+  const int first = count(base + 2 * lane);
+  const int pair = base + 2 * find_lane(first + count(base + 2 * lane + 1), need);
+  const int above = count(pair);
+  if (above >= need) return kDigits - 1 - pair;
+  need -= above;
+  return kDigits - 2 - pair;
+}
+
+// Calls use(order) for all scores before `end`, 16 bytes of them at a time, four times under way.
+template <int kThreads, class V, class Use>
+__device__ void each_score(const V* scores, int64_t end, const Use& use) {
+  constexpr int kIn = 16 / sizeof(V);
+  constexpr int64_t kStep = int64_t{kIn} * kThreads;
+  const int64_t first = int64_t{kIn} * threadIdx.x;
+  for (int64_t begin = first; begin < end; begin += 4 * kStep) {
+    uint4 v[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int64_t at = begin + i * step;
-      v[i] = *reinterpret_cast<const float4*>(scores + (at < end ? at : first));
+      const int64_t at = begin + i * kStep;
+      v[i] = *reinterpret_cast<const uint4*>(scores + (at < end ? at : first));
     }
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int64_t at = begin + i * step;
-      const float score[4] = {v[i].x, v[i].y, v[i].z, v[i].w};
+      const int64_t at = begin + i * kStep;
+      const auto* score = reinterpret_cast<const V*>(&v[i]);
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        if (at + e < end) use(at + e, order_of(score[e]));
+      for (int e = 0; e < kIn; ++e) {
+        if (at + e < end) use(order_of(score[e]));
       }
     }
   }
 }
 
 // A block per query.
-template <int kThreads>
+template <int kThreads, class V>
 __global__ void __launch_bounds__(kThreads) select_kernel(const __grid_constant__ Selection s) {
   wait_for_inputs();
   constexpr int kWarps = kThreads / 32;
-  __shared__ int counts[256];
+  __shared__ int counts[kDigits];
   __shared__ uint32_t prefix;
   __shared__ int need;
   __shared__ int warp_above[kWarps], warp_equal[kWarps];
@@ -259,28 +292,29 @@ __global__ void __launch_bounds__(kThreads) select_kernel(const __grid_constant_
     for (int i = threadIdx.x; i < s.top; i += kThreads) out[i] = i < seen ? i : -1;
     return;
   }
-  const float* scores = s.scores + int64_t{blockIdx.x} * s.stride;
+  const V* scores = static_cast<const V*>(s.scores) + int64_t{blockIdx.x} * s.stride;
   if (threadIdx.x == 0) {
     prefix = 0;
     need = s.top;
   }
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    for (int i = threadIdx.x; i < 256; i += kThreads) counts[i] = 0;
+  for (int left = kOrderBits<V>; left > 0; left -= kDigitBits) {
+    const int shift = max(left - kDigitBits, 0);
+    for (int i = threadIdx.x; i < kDigits; i += kThreads) counts[i] = 0;
     __syncthreads();
     const uint32_t above = prefix;
-    each_score(scores, 4 * threadIdx.x, seen, 4 * kThreads, [&](int64_t, uint32_t order) {
-      if (shift == 24 || order >> (shift + 8) == above) {
-        atomicAdd(&counts[order >> shift & 255u], 1);
+    each_score<kThreads>(scores, seen, [&](uint32_t order) {
+      if (left == kOrderBits<V> || order >> left == above) {
+        atomicAdd(&counts[order >> shift & ((1u << (left - shift)) - 1)], 1);
       }
     });
     __syncthreads();
     if (threadIdx.x < 32) {
-      int left = need;
-      const int digit = find_digit(counts, left);
+      int missing = need;
+      const int digit = find_digit(counts, missing);
       __syncwarp();
       if (threadIdx.x == 0) {
-        prefix = above << 8 | static_cast<uint32_t>(digit);
-        need = left;
+        prefix = above << (left - shift) | static_cast<uint32_t>(digit);
+        need = missing;
       }
     }
     __syncthreads();
@@ -297,7 +331,7 @@ __global__ void __launch_bounds__(kThreads) select_kernel(const __grid_constant_
   constexpr int kAhead = 4;
   const auto each_32 = [&](const auto& use) {
     for (int64_t first = begin; first < end; first += 32 * kAhead) {
-      float score[kAhead];
+      V score[kAhead];
 #pragma unroll
       for (int i = 0; i < kAhead; ++i) {
         const int64_t at = first + 32 * i + lane;
@@ -341,6 +375,16 @@ __global__ void __launch_bounds__(kThreads) select_kernel(const __grid_constant_
   });
 }
 
+template <class V>
+void select(const Launch& at, const Selection& s) {
+  const auto rows = static_cast<unsigned>(s.places.rows());
+  if (rows <= kFewSelections) {
+    start(at, select_kernel<1024, V>, rows, 1024, 0, s);
+  } else {
+    start(at, select_kernel<512, V>, rows, 512, 0, s);
+  }
+}
+
 template <int kDim>
 void scores(const Launch& at, const Selection& s, int most) {
   const auto grid = [&](int keys) {
@@ -376,11 +420,7 @@ void select_rows(Launch at, const Selection& s) {
       scores<128>(at, s, most);
     }
   }
-  if (rows <= kFewSelections) {
-    start(at, select_kernel<1024>, rows, 1024, 0, s);
-  } else {
-    start(at, select_kernel<512>, rows, 512, 0, s);
-  }
+  at.strict ? select<Bf16>(at, s) : select<float>(at, s);
 }
 
 }  // namespace ds4::ops::cuda
