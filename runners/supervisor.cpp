@@ -227,6 +227,10 @@ class Launch {
       evidence_.guard = outcome::act_of(*verdict);
       if (!guard_->error().empty()) evidence_.guard.text += "\n" + guard_->error();
     }
+    if (guard_ && guard_->most_used_bytes() >= 0) {
+      samples_.push_back({"peak_machine_memory", static_cast<double>(guard_->most_used_bytes()),
+                          row_.seconds, ""});
+    }
     look_at_the_kernel();
     if (around_.after && evidence_.stop != outcome::Stop::kUser) {
       evidence_.slow_state = around_.after(samples_);

@@ -152,7 +152,7 @@ void read_relative(const TomlSource& source, const toml::table& table, bool is_s
   }
 }
 
-// `max = "floor"`: what the machine has less what must stay free.
+// `max = "floor"`: what the memory has less what must stay free.
 bool read_floor(const TomlSource& source, const toml::node& node,
                 std::optional<int64_t> memory_floor, Gate& gate) {
   if (node.value<std::string>() != "floor") return false;

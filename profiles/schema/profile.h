@@ -46,7 +46,7 @@ struct Gate {
   std::map<std::string, std::string> tags;  // only cases with these tags
   double min = 0, max = 0;
   bool has_min = false, has_max = false;
-  int64_t floor = 0;        // above 0: max is the machine's memory less these bytes
+  int64_t floor = 0;        // above 0: max is what the memory has less these bytes
   std::string baseline;     // not "": no worse than this one's figure
   double not_worse_by = 0;  // by more than this share of it, or of 1 for a score
   std::string outcome;      // one of gate_outcomes(); not "": no launch may end so

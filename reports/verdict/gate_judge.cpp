@@ -10,6 +10,7 @@
 #include "probes/metric.h"
 #include "reports/compare/endings.h"
 #include "reports/figures/format.h"
+#include "reports/verdict/floor_gate.h"
 
 namespace ds4::reports {
 namespace {
@@ -75,7 +76,7 @@ class GateJudge {
       : run_(run), cell_(cell), status_(status) {}
 
   GateResult judge(const Gate& gate, const std::string& suite) const {
-    GateResult result = decide(gate, suite);
+    GateResult result = decide(gate.floor ? gate_at_floor(gate, run_, cell_) : gate, suite);
     if (result.remark.empty() && result.unmeasured) result.remark = result.reason;
     return result;
   }
@@ -102,9 +103,9 @@ class GateJudge {
     if (!result.figure) {
       result.unmeasured = true;
       result.decision = status_.failed() ? Decision::kFail : Decision::kInconclusive;
-      result.reason =
-          "no measurement: " +
-          (status_.outcome == "ok" ? std::string("no case gave this figure") : ended(status_));
+      result.reason = "no measurement: " + (status_.outcome != "ok" ? ended(status_)
+                                            : gate.floor ? std::string("no guard watched the cell")
+                                                         : std::string("no case gave this figure"));
       return result;
     }
     if (!gate.baseline.empty()) {

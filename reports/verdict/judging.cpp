@@ -17,10 +17,7 @@ Judging judging_of(const RunRow& run) {
       j.at("tags").get_to(gate.tags);
       if (j.contains("min")) gate.min = j.at("min").get<double>();
       if (j.contains("max")) gate.max = j.at("max").get<double>();
-      if (j.contains("floor")) {  // as much as the machine has less what must stay free
-        const auto machine = nlohmann::json::parse(run.machine);
-        gate.max = machine.at("memory_bytes").get<double>() - j.at("floor").get<double>();
-      }
+      if (j.contains("floor")) gate.floor = j.at("floor").get<double>();
       gate.baseline = j.value("baseline", "");
       gate.not_worse_by = j.value("not_worse_by", 0.0);
       gate.outcome = j.value("outcome", "");

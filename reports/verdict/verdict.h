@@ -20,9 +20,10 @@ struct Gate {
   std::string figure;  // "" with `outcome`
   std::map<std::string, std::string> tags;
   std::optional<double> min, max;
-  std::string baseline;     // not "": no worse than that run's figure
-  double not_worse_by = 0;  // by more than this share of it, or of 1 for a score
-  std::string outcome;      // "oom", "watchdog", "failure", "invalid": no launch may end so
+  std::optional<double> floor;  // `max = "floor"`: bytes that must stay free (floor_gate.h)
+  std::string baseline;         // not "": no worse than that run's figure
+  double not_worse_by = 0;      // by more than this share of it, or of 1 for a score
+  std::string outcome;          // "oom", "watchdog", "failure", "invalid": no launch may end so
   int64_t min_n = 1;
   std::string source;  // "profiles/tiny.toml:41"
 };

@@ -55,6 +55,7 @@ Client::Heard Client::take(const std::string& line) {
     }
     if (type == "watching") return Heard::kWatching;
     if (type == "refused" || type == "ended") {
+      most_used_bytes_ = j.value("most_used", most_used_bytes_);
       if (!j.at("verdict").is_null()) verdict_ = verdict_from_json(j.at("verdict").dump());
       return type == "ended" ? Heard::kEnded : Heard::kRefused;
     }

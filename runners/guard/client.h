@@ -42,6 +42,8 @@ class Client {
   /// The worker has ended, or was ended for want of a guard. Returns what the guard did: nothing,
   /// or the verdict, which says "lost" when listen() did.
   std::optional<Verdict> finish();
+  /// After finish(): the most memory of the machine in use at a time while it guarded; -1 unknown.
+  int64_t most_used_bytes() const { return most_used_bytes_; }
 
  private:
   enum class Heard { kNothing, kArmed, kRefused, kWatching, kEnded };
@@ -56,6 +58,7 @@ class Client {
   Phase phase_ = Phase::kLoad;
   double heard_s_ = 0, armed_s_ = 0;
   bool lost_ = false;
+  int64_t most_used_bytes_ = -1;
   std::optional<Verdict> verdict_;
 };
 

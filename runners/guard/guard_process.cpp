@@ -120,7 +120,9 @@ class GuardProcess {
 
   void tell_ended(const Watch& watch) {
     const auto verdict = watch.verdict();
-    send({{"type", "ended"}, {"verdict", verdict ? json::parse(to_json(*verdict)) : json()}});
+    send({{"type", "ended"},
+          {"verdict", verdict ? json::parse(to_json(*verdict)) : json()},
+          {"most_used", watch.most_used_bytes()}});
     told_ended_ = true;
   }
 

@@ -129,7 +129,9 @@ std::string explain(const Verdict& v) {
     }
   }
   if (v.action == Action::kRefused) return text + "; nothing was started";
-  if (v.action == Action::kSoft) return text + "; told to end, it ended";
+  if (v.action == Action::kSoft) {
+    return text + (v.reaction_s < 0 ? "; told to end" : "; told to end, it ended");
+  }
   text += "; killed";
   if (v.hard_rule && *v.hard_rule != v.rule) text += " (" + std::string(reason(*v.hard_rule)) + ")";
   if (v.over_bytes() > 0) text += ", " + format_bytes(v.over_bytes()) + " under the floor at worst";

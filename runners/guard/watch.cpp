@@ -86,6 +86,12 @@ void Watch::guard(std::unique_ptr<Group> group) {
   group_ = std::move(group);
   slow_->guard(group_);
   record_event("guarding", std::to_string(group_->id()));
+  note_use(newest());
+}
+
+void Watch::note_use(const Sample& sample) {
+  if (!group_ || ended_ || !sample.readable() || sample.total < 0) return;
+  most_used_bytes_ = std::max(most_used_bytes_, sample.total - sample.available);
 }
 
 double Watch::due_in_s() const {
@@ -96,6 +102,7 @@ void Watch::tick() {
   Sample sample = newest();  // a field that cannot be read now keeps what it had
   read(sample);
   history_.push(sample);
+  note_use(sample);
   if (group_ && !ended_)
     act(decide(history_, limits_, fired_ ? fired_->sample.time_s : -1), sample);
   if (recorder_) recorder_->add(trace_.line(sample), urgent(sample));

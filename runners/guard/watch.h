@@ -56,6 +56,9 @@ class Watch {
   bool target_ended();
   /// Kills the group for a reason that is no reading, and waits until it is gone (5 s at most).
   void end_target(Rule rule);
+  /// The most memory of the machine in use at a reading while the target was guarded: MemTotal less
+  /// MemAvailable; -1 without a reading.
+  int64_t most_used_bytes() const { return most_used_bytes_; }
   /// What was done to the target; nothing when nothing was.
   std::optional<Verdict> verdict() const;
 
@@ -72,6 +75,7 @@ class Watch {
 
   double now_s() const;
   void read(Sample& sample);
+  void note_use(const Sample& sample);
   void act(const Decision& decision, const Sample& sample);
   bool urgent(const Sample& sample) const;
   void record_event(std::string_view what, std::string_view why);
@@ -85,6 +89,7 @@ class Watch {
   Phase phase_ = Phase::kLoad;
   std::shared_ptr<const Group> group_;
   bool ended_ = false;
+  int64_t most_used_bytes_ = -1;
   std::optional<Fired> fired_;
   std::vector<std::string> notes_;
   std::unique_ptr<Recorder> recorder_;

@@ -77,7 +77,13 @@ class EngineTarget final : public Target {
     const bool cuda = profile_.engine.device == "cuda";
     std::vector<probes::Sample> samples = {{cuda ? "planned_device_memory" : "planned_memory",
                                             static_cast<double>(planned_bytes_), 0, ""}};
-    if (cuda) samples.push_back({"device_memory", static_cast<double>(gpu_memory_in_use()), 0, ""});
+    if (cuda) {
+      samples.push_back({"device_memory", static_cast<double>(gpu_memory_in_use()), 0, ""});
+      const GpuMemory gpu = gpu_memory();
+      if (!gpu.shared) {
+        samples.push_back({"device_capacity", static_cast<double>(gpu.total_bytes), 0, ""});
+      }
+    }
     if (load_.rate() > 0) samples.push_back({"load_rate", load_.rate(), 0, "load"});
     return samples;
   }

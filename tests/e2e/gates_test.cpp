@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "probes/host_memory.h"
 #include "tests/e2e/sweep.h"
 
 namespace ds4::test_support {
@@ -62,6 +63,31 @@ TEST(Gates, HoldARunAgainstABaselineAndTellACiSystem) {
   EXPECT_THAT(read_file(junit), HasSubstr("used to finish"));
   EXPECT_EQ(sweep_command(sweep, {"baseline", "remove", "green"}).exit_code, 0);
   EXPECT_EQ(sweep_command(sweep, {"compare", "baseline:green", "latest"}).exit_code, 2);
+}
+
+TEST(Gates, TheFloorIsHeldAgainstWhatTheGuardSaw) {
+  // A guard that lets memory go below the floor of the gate; of this machine more than a hundredth
+  // is in use.
+  const int64_t total = probes::read_machine_memory().total_bytes;
+  const Sweep sweep("{}",
+                    "[[suite]]\nname = \"smoke\"\n[[gate]]\nmetric = \"peak_memory\"\n"
+                    "max = \"floor\"\n[guard]\nfloor = \"1MiB\"\n[sweep]\n"
+                    "limits.memory_floor = [1, " +
+                        std::to_string(total / 100 * 99) + "]\n[limits]\nmemory_floor = 1\n");
+  const CommandResult run =
+      sweep_command(sweep, {"run", sweep.profile(), "--no-progress", "--json"});
+  EXPECT_EQ(run.exit_code, 1) << run.err;
+  std::vector<std::string> verdicts;
+  const auto store = sweep.store();
+  for (const auto& sample : store->launch_samples(store->run("latest").id)) {
+    if (sample.sample.metric != "peak_machine_memory") continue;
+    EXPECT_GT(sample.sample.value, static_cast<double>(total) / 100);
+    EXPECT_LT(sample.sample.value, static_cast<double>(total));
+    verdicts.push_back(sample.cell_key);
+  }
+  EXPECT_EQ(verdicts.size(), 2u);
+  EXPECT_THAT(run.out, HasSubstr("peak_machine_memory"));
+  EXPECT_THAT(run.out, HasSubstr("1 of 2 gates failed"));
 }
 
 TEST(Gates, APublishedRunIsShownAndNeverJudged) {

@@ -105,15 +105,48 @@ TEST_F(GatesTest, AnOutcomeThatCouldNotBeSeenLeavesTheGateOpen) {
   EXPECT_EQ(judge_now(gate("", R"("outcome":"failure")"), false).exit_code(), 1);
 }
 
-TEST_F(GatesTest, TheFloorIsWhatTheMachineHasLessWhatMustStayFree) {
+TEST_F(GatesTest, TheFloorIsHeldAgainstWhatTheGuardSawOfTheMachine) {
   answer(now_, 0);
   now_.data.run.machine = R"({"memory_bytes":8000000000})";
   const std::string keeps = gate("peak_memory", R"("floor":6900000000)");
   const std::string breaks = gate("peak_memory", R"("floor":7100000000)");
+  const Verdict unseen = judge_now(keeps);
+  EXPECT_EQ(unseen.gates[0].decision, Decision::kInconclusive) << "the worker's own is not it";
+  EXPECT_THAT(unseen.gates[0].reason, HasSubstr("no guard watched the cell"));
+  now_.launch("ok").sample("peak_machine_memory", 1e9).sample("peak_memory", 5e9);
   EXPECT_EQ(judge_now(keeps).decision, Decision::kPass);
   const Verdict verdict = judge_now(breaks);
   EXPECT_EQ(verdict.exit_code(), 1);
+  EXPECT_EQ(gate_name(verdict.gates[0].gate), "peak_machine_memory");
   EXPECT_THAT(verdict.gates[0].reason, HasSubstr("breaks ≤ 858 MiB"));
+  now_.launch("ok").sample("peak_machine_memory", 2e9);
+  EXPECT_EQ(judge_now(keeps).decision, Decision::kFail) << "the fullest launch counts";
+  now_.data.cells[0].settings = R"({"profile":{"memory_floor":5000000000}})";
+  EXPECT_EQ(judge_now(breaks).decision, Decision::kPass) << "the cell's own floor";
+}
+
+TEST_F(GatesTest, AGpuWithItsOwnMemoryIsHeldAgainstTheFloor) {
+  answer(now_, 0);
+  now_.data.run.machine = R"({"memory_bytes":8000000000})";
+  now_.data.cells[0].settings = R"({"profile":{"engine":{"device":"cuda"}}})";
+  const std::string four = gate("peak_memory", R"("floor":4000000000)");
+  const std::string six = gate("peak_memory", R"("floor":6000000000)");
+  now_.launch("ok").sample("peak_machine_memory", 7e9);
+  const Verdict unknown = judge_now(four);
+  EXPECT_EQ(unknown.gates[0].decision, Decision::kInconclusive) << "nothing is known of its GPU";
+  EXPECT_EQ(gate_name(unknown.gates[0].gate), "device_memory");
+  now_.launch("ok").sample("device_memory", 75e9).sample("device_capacity", 80e9);
+  EXPECT_EQ(judge_now(four).decision, Decision::kPass);
+  EXPECT_EQ(judge_now(six).decision, Decision::kFail);
+}
+
+TEST_F(GatesTest, AGpuThatSharesTheMachinesMemoryIsPartOfIt) {
+  answer(now_, 0);
+  now_.data.run.machine = R"({"memory_bytes":128000000000})";
+  now_.data.cells[0].settings = R"({"profile":{"engine":{"device":"cuda"}}})";
+  now_.launch("ok").sample("device_memory", 100e9).sample("peak_machine_memory", 120e9);
+  EXPECT_EQ(judge_now(gate("peak_memory", R"("floor":6000000000)")).decision, Decision::kPass);
+  EXPECT_EQ(judge_now(gate("peak_memory", R"("floor":9000000000)")).decision, Decision::kFail);
 }
 
 TEST_F(GatesTest, AgainstABaselineALossMustBeShownToFail) {

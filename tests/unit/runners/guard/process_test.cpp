@@ -142,16 +142,22 @@ class GuardProcessTest : public ::testing::Test {
 };
 
 TEST_F(GuardProcessTest, ArmsWatchesAndEndsInPeace) {
+  available(600 * kMiB);
   start();
   const json armed = hear();
   EXPECT_EQ(armed["type"], "armed");
-  EXPECT_EQ(armed["available"], 500 * kMiB);
+  EXPECT_EQ(armed["available"], 600 * kMiB);
   start_target(false);
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  available(500 * kMiB);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  available(700 * kMiB);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
   say("end");
   const json ended = hear();
   EXPECT_EQ(ended["type"], "ended");
   EXPECT_TRUE(ended["verdict"].is_null());
+  EXPECT_EQ(ended["most_used"], 524 * kMiB) << "of 1 GiB, at the fullest reading";
   EXPECT_EQ(guard_exit(), kNothingFired);
   EXPECT_TRUE(target_runs());
   EXPECT_GT(read_trace(setup_.telemetry).samples.size(), 4u);

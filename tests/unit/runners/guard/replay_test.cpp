@@ -55,6 +55,7 @@ TEST(GuardReplay, ATargetThatListensIsNotKilled) {
   ASSERT_TRUE(verdict);
   EXPECT_EQ(verdict->action, Action::kSoft);
   EXPECT_NEAR(verdict->reaction_s, 0.8, 0.05);
+  EXPECT_TRUE(explain(*verdict).ends_with("told to end, it ended"));
 }
 
 TEST(GuardReplay, AHealthyLoadIsLeftAlone) {
@@ -65,6 +66,10 @@ TEST(GuardReplay, ThrashingWhileTightIsTold) {
   const auto verdict = replay_of("thrash.jsonl");
   ASSERT_TRUE(verdict);
   EXPECT_EQ(verdict->rule, Rule::kThrash);
+  EXPECT_EQ(
+      explain(*verdict),
+      "memory was tight and the whole machine waited for it in decode: 7.00 GiB available, the "
+      "floor is 6.00 GiB; told to end");
   EXPECT_FALSE(replay_of("thrash.jsonl", 3 * kGiB)) << "not tight with a lower floor";
 }
 

@@ -73,6 +73,8 @@ TEST(GuardVerdict, EveryActionIsExplained) {
   EXPECT_THAT(explain(v), HasSubstr("1.00 GiB under the floor"));
   v.action = Action::kSoft;
   EXPECT_THAT(explain(v), HasSubstr("told to end, it ended"));
+  v.reaction_s = -1;
+  EXPECT_TRUE(explain(v).ends_with("told to end")) << "nobody saw it end";
   v.action = Action::kRefused;
   EXPECT_THAT(explain(v), HasSubstr("nothing was started"));
   v.action = Action::kLost;
