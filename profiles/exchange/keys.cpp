@@ -6,93 +6,12 @@
 
 #include "profiles/exchange/command.h"
 #include "profiles/exchange/json_text.h"
-#include "profiles/exchange/shell.h"
+#include "profiles/exchange/key_table.h"
 
 namespace ds4::profiles {
 namespace {
 
 using nlohmann::json;
-
-enum class Home {
-  kSetting,   // a key of [engine], as it stands
-  kText,      // of [launch]
-  kFlag,      // of [launch.flags]
-  kSwitch,    // a flag without a value: 1 on, 0 off ("no-...")
-  kLauncher,  // of [launch.launcher]
-  kNone,      // `to` says why
-  kModelDir,
-  kKvDtype,
-  kFloorKb,
-  kFloorGib,
-  kThinking,
-  kDrafts,
-  kTools,
-  kReasoning,
-  kExtra,
-  kPrefixMode,
-  kManaged,
-  kPackedKv,
-  kIndex,
-};
-
-struct EnvKey {
-  const char* name;
-  Home home;
-  const char* to = "";
-  bool exported = true;  // false: another key of the table says it
-};
-
-constexpr const char* kParser = "deepseek_v4";
-constexpr const char* kTemplate = "default-chat-template-kwargs";
-
-// The keys of 0xSero/deepseek-spark, then those of other harnesses that have a counterpart.
-constexpr EnvKey kKeys[] = {
-    {"MODEL_REPO", Home::kText, "model"},
-    {"MODEL_REPO_LEGACY", Home::kLauncher},
-    {"MODEL_REVISION", Home::kText, "revision"},
-    {"MODEL_DIR", Home::kModelDir},
-    {"SERVED_MODEL_NAME", Home::kFlag, "served-model-name"},
-    {"CONTEXT_LENGTH", Home::kSetting, "engine.context_length"},
-    {"KV_CACHE_MEMORY_BYTES", Home::kFlag, "kv-cache-memory-bytes"},
-    {"KV_CACHE_DTYPE", Home::kKvDtype, "kv-cache-dtype"},
-    {"MAX_NUM_BATCHED_TOKENS", Home::kSetting, "engine.prefill_chunk"},
-    {"MAX_NUM_SEQS", Home::kSetting, "engine.sequences"},
-    {"GPU_MEMORY_UTILIZATION", Home::kFlag, "gpu-memory-utilization"},
-    {"WATCHDOG_MIN_AVAILABLE_KB", Home::kFloorKb},
-    {"THINKING", Home::kThinking},
-    {"SPECULATIVE_CONFIG", Home::kDrafts, "speculative-config"},
-    {"PORT", Home::kFlag, "port"},
-    {"HOST", Home::kFlag, "host"},
-    {"NAME", Home::kText, "container"},
-    {"IMAGE", Home::kText, "image"},
-    {"MOE_BACKEND", Home::kFlag, "moe-backend"},
-    {"ATTENTION_CONFIG", Home::kFlag, "attention-config"},
-    {"ENABLE_PREFIX_CACHING", Home::kSwitch, "enable-prefix-caching"},
-    {"ENFORCE_EAGER", Home::kSwitch, "enforce-eager"},
-    {"ENABLE_TOOLS", Home::kTools},
-    {"ENABLE_REASONING", Home::kReasoning},
-    {"EXTRA_ARGS", Home::kExtra},
-    {"SPARK_ROOT", Home::kLauncher},
-    {"WATCHDOG_LOG", Home::kLauncher},
-    {"PATCHER", Home::kLauncher},
-    {"K160_DISABLE_CUTEDSL", Home::kLauncher},
-    {"CUTEDSL_VERSION", Home::kLauncher},
-    {"SERVED_MODEL_NAME_OVERRIDE", Home::kNone, "a caller's override; use --set"},
-    {"THINKING_OVERRIDE", Home::kNone, "a caller's override; use --set"},
-    {"SERVE_MAX_MODEL_LEN", Home::kSetting, "engine.context_length", false},
-    {"SERVE_PREFIX_CACHE_MODE", Home::kPrefixMode, "enable-prefix-caching", false},
-    {"SERVE_USE_FP4_INDEXER_CACHE", Home::kIndex, "", false},
-    {"B200_BLOCK_SIZE", Home::kFlag, "block-size", false},
-    {"CTX", Home::kSetting, "engine.context_length", false},
-    {"DSV4_MEM_FLOOR_GIB", Home::kFloorGib, "", false},
-    {"DSV4_MIN_ROOT_FREE_GIB", Home::kNone, "about the disk, which no profile is"},
-    {"DS4_CUDA_MANAGED_MODEL", Home::kManaged, "", false},
-    {"DS4_KV_TURBO", Home::kPackedKv, "", false},
-    {"DS4_CUDA_DECODE_GRAPH", Home::kNone, "this engine always decodes with graphs"},
-    {"CUDA_ARCH_LIST", Home::kNone, "about the build of another engine"},
-    {"TORCH_CUDA_ARCH_LIST", Home::kNone, "about the build of another engine"},
-    {"LONG_CONTEXT_LINE_COUNT", Home::kNone, "sizes a prompt of another harness; see [[suite]]"},
-};
 
 // Beginnings of names that servers and their libraries read from the environment.
 constexpr const char* kEnvironment[] = {
@@ -291,14 +210,6 @@ void take(Draft& draft, const EnvKey& key, const Note& from) {
   }
 }
 
-std::string thinking_of(const LaunchSection& launch) {
-  const LaunchFlag* flag = launch.flag(kTemplate);
-  if (!flag || !bounded_json(flag->value)) return "";
-  const json kwargs = json::parse(flag->value, nullptr, false);
-  if (!kwargs.is_object() || !kwargs.contains("thinking")) return "";
-  return kwargs.at("thinking") == true ? "true" : "false";
-}
-
 }  // namespace
 
 void take_key(Draft& draft, const Note& from) {
@@ -307,7 +218,7 @@ void take_key(Draft& draft, const Note& from) {
     note.value = "...";
     return refuse(draft, note, "a secret: kept out of profiles, which are stored with every run");
   }
-  for (const EnvKey& key : kKeys) {
+  for (const EnvKey& key : env_key_table()) {
     if (from.key == key.name) return take(draft, key, from);
   }
   for (const char* beginning : kEnvironment) {
@@ -322,7 +233,7 @@ void take_key(Draft& draft, const Note& from) {
 void take_flag(Draft& draft, const LaunchFlag& flag, const Note& from) {
   Note note = from;
   note.value = flag.value;
-  for (const EnvKey& key : kKeys) {
+  for (const EnvKey& key : env_key_table()) {
     const bool ours = key.home == Home::kKvDtype || key.home == Home::kDrafts;
     if (ours && flag.name == key.to) return take(draft, key, note);
   }
@@ -345,80 +256,6 @@ void take_flag(Draft& draft, const LaunchFlag& flag, const Note& from) {
     return refuse(draft, from, "no name of a flag");
   }
   draft.flag(flag);
-}
-
-LaunchPairs env_keys(const Profile& profile, std::vector<std::string>& left_out) {
-  const LaunchSection& launch = profile.launch;
-  const std::vector<LaunchFlag> flags = server_flags(profile);
-  std::vector<bool> said(flags.size(), false);  // by a key of its own
-  const auto flag = [&](const std::string& name) -> const LaunchFlag* {
-    for (size_t i = 0; i < flags.size(); ++i) {
-      if (flags[i].name != name) continue;
-      said[i] = true;
-      return &flags[i];
-    }
-    return nullptr;
-  };
-  LaunchPairs pairs;
-  const auto add = [&](const char* name, const std::string& value) {
-    if (!value.empty()) pairs.emplace_back(name, value);
-  };
-  for (const char* derived :
-       {"revision", "max-model-len", "max-num-batched-tokens", "max-num-seqs", kTemplate}) {
-    flag(derived);
-  }
-  for (const EnvKey& key : kKeys) {
-    if (!key.exported) continue;
-    const std::string to = key.to;
-    if (key.home == Home::kText) {
-      add(key.name, *text_of(const_cast<LaunchSection&>(launch), to));
-    } else if (key.home == Home::kSetting) {
-      const EngineSection& engine = profile.engine;
-      add(key.name, std::to_string(to == "engine.context_length"  ? engine.context_length
-                                   : to == "engine.prefill_chunk" ? engine.prefill_chunk
-                                                                  : engine.sequences));
-    } else if (key.home == Home::kFlag || key.home == Home::kKvDtype) {
-      if (const LaunchFlag* found = flag(to)) add(key.name, found->value);
-    } else if (key.home == Home::kSwitch) {
-      if (flag(to)) add(key.name, "1");
-      if (flag("no-" + to)) add(key.name, "0");
-    } else if (key.home == Home::kFloorKb && profile.memory_floor) {
-      add(key.name, std::to_string(*profile.memory_floor / 1024));
-    } else if (key.home == Home::kThinking) {
-      add(key.name, thinking_of(launch));
-    } else if (key.home == Home::kDrafts) {
-      const LaunchFlag* found = flag(to);
-      pairs.emplace_back(key.name, found ? found->value : "");  // empty = off
-    } else if (key.home == Home::kTools) {
-      const LaunchFlag* parser = launch.flag("tool-call-parser");
-      if (parser && parser->value == kParser && flag("enable-auto-tool-choice")) {
-        flag("tool-call-parser");
-        add(key.name, "1");
-      }
-    } else if (key.home == Home::kReasoning) {
-      const LaunchFlag* parser = launch.flag("reasoning-parser");
-      if (parser && parser->value == kParser) {
-        flag("reasoning-parser");
-        add(key.name, "1");
-      }
-    }
-  }
-  for (const auto& [name, value] : launch.launcher) pairs.emplace_back(name, value);
-  for (const auto& [name, value] : launch.env) pairs.emplace_back(name, value);
-  std::string extra;
-  for (size_t i = 0; i < flags.size(); ++i) {
-    if (said[i]) continue;
-    const std::string& value = flags[i].value;
-    if (shell_word(value) == value || flags[i].bare) {
-      const char* between = value.starts_with("-") ? "=" : " ";  // or it would be a flag itself
-      extra += (extra.empty() ? "--" : " --") + flags[i].name;
-      if (!flags[i].bare) extra += between + value;
-    } else {
-      left_out.push_back("--" + flags[i].name + " " + shell_word(value));
-    }
-  }
-  if (!extra.empty()) pairs.emplace_back("EXTRA_ARGS", extra);
-  return pairs;
 }
 
 int experts_in(const std::string& name) {
