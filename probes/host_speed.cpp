@@ -23,6 +23,7 @@
 namespace ds4::probes {
 namespace {
 
+constexpr int kPasses = 4;  // of measure_host_speed(): others can only slow a pass down
 constexpr int64_t kSgemmSize = 1024;
 constexpr int64_t kCheckedStep = 997;  // every so many elements of a copy are looked at
 
@@ -205,6 +206,17 @@ Pass SgemmProbe::run(int threads) {
   }
   for (int thread = 0; thread < threads; ++thread) check_product(matrices_.data() + 3 * thread);
   return pass;
+}
+
+HostSpeed measure_host_speed(int threads) {
+  ReadProbe reads;
+  SgemmProbe products(threads);
+  HostSpeed best;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    best.read_rate = std::max(best.read_rate, reads.run(threads).rate());
+    best.sgemm_rate = std::max(best.sgemm_rate, products.run(threads).rate());
+  }
+  return best;
 }
 
 }  // namespace ds4::probes

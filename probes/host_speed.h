@@ -68,4 +68,12 @@ class SgemmProbe {
   std::vector<std::vector<float>> matrices_;
 };
 
+/// The two ceilings that steps of a model are held against, with so many threads: the best of a few
+/// passes.
+struct HostSpeed {
+  double read_rate = 0;   // B/s
+  double sgemm_rate = 0;  // FLOP/s
+};
+HostSpeed measure_host_speed(int threads);
+
 }  // namespace ds4::probes

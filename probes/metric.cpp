@@ -73,7 +73,7 @@ constexpr std::array kMetrics{
     Metric{"gemv_rate", "B/s", kHigherIsBetter,
            "bytes of weights per second of a product with few rows"},
     Metric{"gemv_plain_rate", "B/s", kHigherIsBetter,
-           "the same without the arithmetic that makes numbers of the weights' codes"},
+           "bytes of weights per second of the same loads without any arithmetic"},
 };
 
 }  // namespace

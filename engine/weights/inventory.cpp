@@ -9,6 +9,7 @@
 
 #include "engine/weights/checkpoint.h"
 #include "engine/weights/config.h"
+#include "engine/weights/parts.h"
 #include "engine/weights/structure.h"
 
 namespace ds4 {
@@ -16,83 +17,14 @@ namespace {
 
 using weights::Checkpoint;
 using weights::ModelConfig;
+using weights::Part;
 using weights::TensorRef;
-
-enum Part {
-  kAttention,
-  kRouted,
-  kShared,
-  kHead,
-  kCompressors,
-  kIndexers,
-  kHyper,
-  kRouter,
-  kNorms,
-  kTables,
-  kMtp,
-  kOther,
-  kParts
-};
-
-constexpr std::array<const char*, kParts> kPartNames = {
-    "attention projections",
-    "routed experts",
-    "shared expert",
-    "LM head",
-    "compressors",
-    "indexers",
-    "hyper-connections",
-    "router",
-    "norms and embedding",
-    "hash routing tables",
-    "MTP blocks",
-    "not used",
-};
-
-struct Rule {
-  std::string_view prefix;
-  Part part;
-};
-
-// The first prefix that fits decides.
-constexpr Rule kLayerRules[] = {
-    {"attn_norm.", kNorms},
-    {"ffn_norm.", kNorms},
-    {"hc_attn_", kHyper},
-    {"hc_ffn_", kHyper},
-    {"attn.indexer.", kIndexers},
-    {"attn.compressor.", kCompressors},
-    {"attn.", kAttention},
-    {"ffn.gate.tid2eid", kTables},
-    {"ffn.gate.", kRouter},
-    {"ffn.experts.", kRouted},
-    {"ffn.shared_experts.", kShared},
-};
-constexpr Rule kGlobalRules[] = {
-    {"embed.weight", kNorms}, {"norm.weight", kNorms}, {"head.weight", kHead},
-    {"hc_head_", kHyper},     {"mtp.", kMtp},
-};
-
-template <size_t N>
-Part match(std::string_view name, const Rule (&rules)[N]) {
-  for (const Rule& rule : rules) {
-    if (name.starts_with(rule.prefix)) return rule.part;
-  }
-  return kOther;
-}
-
-Part part_of(std::string_view name) {
-  constexpr std::string_view kLayers = "layers.";
-  if (!name.starts_with(kLayers)) return match(name, kGlobalRules);
-  name.remove_prefix(kLayers.size());
-  const size_t dot = name.find('.');
-  return dot == std::string_view::npos ? kOther : match(name.substr(dot + 1), kLayerRules);
-}
 
 // Bytes of `tensor` that one decoded token reads, routed experts aside. The 48-byte rows of the
 // hash tables are left out, as in model.md 7.1; MTP runs only when drafting.
 int64_t read_per_token(const TensorRef& tensor, Part part) {
-  if (part == kTables || part == kMtp || part == kOther || part == kRouted) return 0;
+  if (part == Part::kTables || part == Part::kMtp || part == Part::kOther || part == Part::kRouted)
+    return 0;
   if (tensor.name == "embed.weight") return tensor.bytes() / tensor.shape[0];
   return tensor.bytes();
 }
@@ -110,19 +42,6 @@ int64_t routed_per_token(const Checkpoint& checkpoint, const ModelConfig& config
   return total;
 }
 
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
-
-// Bytes of one cached row (model.md 4.3); the packed KV row is padded to a multiple of 8.
-int64_t fp8_kv_row(const ModelConfig& config) {
-  const int64_t nope = config.head_dim - config.qk_rope_head_dim;
-  return ceil_div(ceil_div(nope, 2) * 2 + 2 * config.qk_rope_head_dim + ceil_div(nope, 64), 8) * 8;
-}
-int64_t fp4_index_row(const ModelConfig& config) {
-  return ceil_div(config.index_head_dim, 2) + ceil_div(config.index_head_dim, 32);
-}
-
 // Growth of all compressed caches per token: one row per `ratio` tokens, plus the indexer's.
 double kv_per_token(const ModelConfig& config, int64_t kv_row, int64_t index_row) {
   double bytes = 0;
@@ -136,11 +55,11 @@ double kv_per_token(const ModelConfig& config, int64_t kv_row, int64_t index_row
 
 void add_cache_sizes(const ModelConfig& config, Inventory* inventory) {
   inventory->kv_bytes_per_token_fp8 =
-      kv_per_token(config, fp8_kv_row(config), fp4_index_row(config));
+      kv_per_token(config, weights::fp8_kv_row(config), weights::fp4_index_row(config));
   inventory->kv_bytes_per_token_bf16 =
       kv_per_token(config, int64_t{2} * config.head_dim, int64_t{2} * config.index_head_dim);
   inventory->kv_fixed_bytes_fp8 =
-      fp8_kv_row(config) * config.sliding_window * config.num_hidden_layers;
+      weights::fp8_kv_row(config) * config.sliding_window * config.num_hidden_layers;
 }
 
 }  // namespace
@@ -155,20 +74,23 @@ Inventory take_inventory(const std::filesystem::path& directory) {
   inventory.identity = weights::model_identity(config, checkpoint);
   add_cache_sizes(config, &inventory);
 
-  std::array<Inventory::Component, kParts> parts;
-  for (int part = 0; part < kParts; ++part) parts[part].name = kPartNames[part];
+  std::array<Inventory::Component, weights::kParts> parts;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    parts[part].name = weights::part_name(static_cast<Part>(part));
+  }
   std::map<std::string_view, Inventory::DtypeTotal> dtypes;
   for (const TensorRef& tensor : checkpoint.tensors()) {
-    const Part part = part_of(tensor.name);
-    ++parts[part].tensors;
-    parts[part].bytes += tensor.bytes();
-    parts[part].bytes_per_token += read_per_token(tensor, part);
+    const Part part = weights::part_of(tensor.name);
+    Inventory::Component& component = parts[static_cast<size_t>(part)];
+    ++component.tensors;
+    component.bytes += tensor.bytes();
+    component.bytes_per_token += read_per_token(tensor, part);
     Inventory::DtypeTotal& dtype = dtypes[weights::dtype_name(tensor.dtype)];
     ++dtype.tensors;
     dtype.bytes += tensor.bytes();
     inventory.tensor_bytes += tensor.bytes();
   }
-  parts[kRouted].bytes_per_token =
+  parts[static_cast<size_t>(Part::kRouted)].bytes_per_token =
       routed_per_token(checkpoint, config, structure.experts_per_layer);
 
   for (Inventory::Component& part : parts) {

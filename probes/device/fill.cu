@@ -26,8 +26,6 @@ __device__ uint32_t word_of(Fill fill, uint32_t bits) {
   switch (fill) {
     case Fill::kBits:
       return bits;
-    case Fill::kF32:
-      return (bits & 0x80FFFFFFu) | 0x3F000000u;
     case Fill::kBf16:
       return (bits & 0x80FF80FFu) | 0x3F003F00u;
     case Fill::kE4m3:

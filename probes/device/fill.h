@@ -10,8 +10,7 @@ namespace ds4::probes {
 
 enum class Fill {
   kBits,       // any bits
-  kF32,        // +-[0.5, 2)
-  kBf16,       // +-[0.5, 2)
+  kBf16,       // +-[0.5, 2); two of them as f32 are, too
   kE4m3,       // any finite code
   kE4m3Scale,  // any finite code that is not negative
   kE8m0,       // 2^-10 to 2^-4

@@ -129,12 +129,12 @@ double GemvBench::seconds(int n_x, int warps, bool arithmetic) {
   return gpu_.seconds([&] { graph_->replay(); }) / matrices_;
 }
 
-int GemvBench::best_warps(int n_x) {
+int GemvBench::best_warps(int n_x, bool arithmetic) {
   int best = 1;
   double best_s = std::numeric_limits<double>::infinity();
   for (const int warps : {1, 2, 4, 8}) {
     double least = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < 3; ++i) least = std::min(least, seconds(n_x, warps, true));
+    for (int i = 0; i < 3; ++i) least = std::min(least, seconds(n_x, warps, arithmetic));
     if (least < best_s) best_s = least, best = warps;
   }
   return best;

@@ -31,7 +31,7 @@ class GemvBench {
   /// Seconds of one product, the mean over all matrices one behind the other in a graph.
   double seconds(int n_x, int warps, bool arithmetic);
   /// The warps per tile (1, 2, 4, 8) that are fastest in a few passes.
-  int best_warps(int n_x);
+  int best_warps(int n_x, bool arithmetic);
   /// The largest |y - reference| / sum |w x| over sampled rows of the first and last matrix and all
   /// n_x rows of x; outputs are poisoned before. Infinity where an output is not finite. `spoil`
   /// multiplies one activation of the reference, to see that the check notices.

@@ -66,7 +66,7 @@ const device::Memory& Gpu::numbers(int64_t bytes) {
   if (numbers_.bytes() < bytes) {
     numbers_ = device::Memory();
     numbers_ = device::Memory(bytes);
-    fill_random(numbers_.data(), bytes, Fill::kF32, 1, stream_);
+    fill_random(numbers_.data(), bytes, Fill::kBf16, 1, stream_);
   }
   return numbers_;
 }

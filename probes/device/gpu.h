@@ -30,7 +30,8 @@ class Gpu {
   static int64_t free_bytes();
   /// A multiple of 32 KiB, at least one: no more than `wanted`, nor than the share of what is free.
   static int64_t fitting(int64_t wanted, double share);
-  /// f32 random numbers; made at the first call and again when more is asked for.
+  /// Random numbers that are sound as f32 and as pairs of bf16; made at the first call and again
+  /// when more is asked for.
   const device::Memory& numbers(int64_t bytes);
   /// Gives the numbers back, for what needs the memory.
   void drop_numbers() { numbers_ = device::Memory(); }

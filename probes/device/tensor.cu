@@ -8,9 +8,8 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarp = 32;
-constexpr int kTiles = 8;     // independent sums of a warp
-constexpr int kOperands = 4;  // different fragments, so that bits toggle from product to product
-constexpr int kTurns = 2048;
+constexpr int kSide = 4;  // a warp multiplies as many fragments of A as of B, each with each
+constexpr int kTurns = 1024;
 
 // Compiled where the instruction exists: sm_89 for FP8, the architecture-specific sm_120a family
 // for FP4.
@@ -26,6 +25,16 @@ template <TensorType type>
 constexpr int kDepth = type == TensorType::kBf16  ? 16
                        : type == TensorType::kFp8 ? 32
                                                   : 64;
+
+// Bits by which a word of operands is turned to become others that are as sound.
+template <TensorType type>
+constexpr int kStep = type == TensorType::kBf16  ? 16
+                      : type == TensorType::kFp8 ? 8
+                                                 : 4;
+
+// Times that a turn multiplies the same operands.
+template <TensorType type>
+constexpr int kRepeats = type == TensorType::kFp8 ? 1 : 4;
 
 template <TensorType type>
 __device__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
@@ -59,22 +68,24 @@ template <TensorType type>
 __global__ void __launch_bounds__(kThreads) tensor_kernel(const uint4* operands, float* sums) {
   const int thread = blockIdx.x * kThreads + threadIdx.x;
   constexpr int kCount = static_cast<int>(kTensorOperandBytes / 16);
-  uint32_t a[kOperands][4], b[kOperands][2];
+  uint32_t a[kSide][4], b[kSide][2];
 #pragma unroll
-  for (int i = 0; i < kOperands; ++i) {
+  for (int i = 0; i < kSide; ++i) {
     const uint4 x = operands[(thread * 7 + i * 1031) % kCount];
     const uint4 y = operands[(thread * 5 + i * 2053 + 17) % kCount];
     a[i][0] = x.x, a[i][1] = x.y, a[i][2] = x.z, a[i][3] = x.w;
     b[i][0] = y.x, b[i][1] = y.y;
   }
-  float tiles[kTiles][4] = {};
+  float tiles[kSide * kSide][4] = {};
   for (int turn = 0; turn < kTurns; ++turn) {
 #pragma unroll
-    for (int i = 0; i < kOperands; ++i) {
+    for (int t = 0; t < kSide * kSide; ++t) multiply<type>(tiles[t], a[t / kSide], b[t % kSide]);
+      // Other operands in each turn, and no pair of them twice: where FP8 is made of conversions,
+      // products of 16 bits and additions, the compiler would else keep products and only add.
 #pragma unroll
-      for (int t = 0; t < kTiles; ++t) {
-        multiply<type>(tiles[t], a[(t + i) % kOperands], b[(t / 2 + i) % kOperands]);
-      }
+    for (auto& pair : b) {
+      pair[0] = __funnelshift_l(pair[0], pair[0], kStep<type>);
+      pair[1] = __funnelshift_l(pair[1], pair[1], kStep<type>);
     }
   }
   float sum = 0;
@@ -123,23 +134,26 @@ double multiply_tiles(TensorType type, int processors, const void* operands, flo
                       cudaStream_t stream) {
   const int blocks = processors * kTensorBlocksPerProcessor;
   const auto* at = static_cast<const uint4*>(operands);
-  int depth = 0;
+  int depth = 0, repeats = 0;
   switch (type) {
     case TensorType::kBf16:
       tensor_kernel<TensorType::kBf16><<<blocks, kThreads, 0, stream>>>(at, sums);
       depth = kDepth<TensorType::kBf16>;
+      repeats = kRepeats<TensorType::kBf16>;
       break;
     case TensorType::kFp8:
       tensor_kernel<TensorType::kFp8><<<blocks, kThreads, 0, stream>>>(at, sums);
       depth = kDepth<TensorType::kFp8>;
+      repeats = kRepeats<TensorType::kFp8>;
       break;
     case TensorType::kFp4:
       tensor_kernel<TensorType::kFp4><<<blocks, kThreads, 0, stream>>>(at, sums);
       depth = kDepth<TensorType::kFp4>;
+      repeats = kRepeats<TensorType::kFp4>;
       break;
   }
   DS4_CUDA(cudaGetLastError());
-  return 2.0 * 16 * 8 * depth * kTiles * kOperands * kTurns * (kThreads / kWarp) * blocks;
+  return 2.0 * 16 * 8 * depth * kSide * kSide * repeats * kTurns * (kThreads / kWarp) * blocks;
 }
 
 }  // namespace ds4::probes

@@ -16,6 +16,7 @@ extern const std::string_view published_k144_nospec_200k;
 extern const std::string_view published_k160_mtp2_200k;
 extern const std::string_view published_k160_nospec_200k;
 extern const std::string_view published_k180_hybrid_1m;
+extern const std::string_view published_spark_bandwidth;
 extern const std::string_view published_w4a16_fp8_h200;
 extern const std::string_view published_w4a16_fp8_rtx6000_x2;
 extern const std::string_view published_w4a16_fp8_tp2;
@@ -46,6 +47,7 @@ Published parse(std::string_view text) {
     f.at("value").get_to(figure.value);
     if (f.contains("n")) figure.n = f.at("n").get<int64_t>();
     f.at("definition").get_to(figure.definition);
+    figure.of = f.value("of", "");
     run.figures.push_back(std::move(figure));
   }
   return run;
@@ -87,8 +89,8 @@ std::span<const Published> published_runs() {
     std::vector<Published> all;
     for (const std::string_view text :
          {published_iq2xxs_256, published_k144_nospec_200k, published_k160_mtp2_200k,
-          published_k160_nospec_200k, published_k180_hybrid_1m, published_w4a16_fp8_h200,
-          published_w4a16_fp8_rtx6000_x2, published_w4a16_fp8_tp2}) {
+          published_k160_nospec_200k, published_k180_hybrid_1m, published_spark_bandwidth,
+          published_w4a16_fp8_h200, published_w4a16_fp8_rtx6000_x2, published_w4a16_fp8_tp2}) {
       all.push_back(parse(text));
     }
     return all;

@@ -21,6 +21,8 @@ struct PublishedFigure {
   double value = 0;           // in the figure's unit
   std::optional<int64_t> n;   // measurements behind it, where stated
   std::string definition;     // how they measured it
+  std::string of = {};        // figures of a machine: the row of `probe` that comes nearest; a `*`
+                              // in it stands for anything
 };
 
 /// One file of reports/published/.

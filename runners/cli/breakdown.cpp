@@ -29,14 +29,8 @@ Ceilings measure_ceilings(const EngineSettings& settings) {
     return {speed.read_rate, speed.bf16_rate, "BF16 mma.sync"};
   }
   const int threads = settings.threads ? settings.threads : usable_processors();
-  probes::ReadProbe reads;
-  probes::SgemmProbe products(threads);
-  Ceilings best{.product = "f32 sgemm"};
-  for (int pass = 0; pass < 4; ++pass) {
-    best.read_rate = std::max(best.read_rate, reads.run(threads).rate());
-    best.product_rate = std::max(best.product_rate, products.run(threads).rate());
-  }
-  return best;
+  const probes::HostSpeed speed = probes::measure_host_speed(threads);
+  return {speed.read_rate, speed.sgemm_rate, "f32 sgemm"};
 }
 
 // The time that bytes or FLOPs take at the ceilings, whichever is longer.

@@ -58,7 +58,37 @@ std::string remark_of(const Series& series) {
   return text;
 }
 
+// Whether a row is the one that published figures name, where `*` stands for anything.
+bool named(const std::string& of, const std::string& pattern) {
+  const size_t star = pattern.find('*');
+  if (star == std::string::npos) return of == pattern;
+  const std::string begin = pattern.substr(0, star), end = pattern.substr(star + 1);
+  return of.size() >= begin.size() + end.size() && of.starts_with(begin) && of.ends_with(end);
+}
+
 }  // namespace
+
+std::string against_text(const ProbeResult& result, const reports::Published& published) {
+  std::string text = "\nBeside " + published.name + ": " + published.what + ", " +
+                     published.hardware + " (" + published.source + ")\n";
+  for (const reports::PublishedFigure& figure : published.figures) {
+    const auto row =
+        std::find_if(result.series.begin(), result.series.end(), [&](const Series& series) {
+          return series.metric == figure.figure && named(series.of, figure.of) &&
+                 !series.passes.empty();
+        });
+    char line[256];
+    const std::string_view unit = probes::find_metric(figure.figure)->unit;
+    const bool here = row != result.series.end();
+    std::snprintf(line, sizeof line, "  %-52s %12s %14s %9s\n", figure.definition.c_str(),
+                  value_text(figure.value, unit).c_str(),
+                  here ? value_text(row->median(), unit).c_str() : "-",
+                  here ? (format_number(row->median() / figure.value) + " x").c_str() : "");
+    text += line;
+  }
+  for (const std::string& caveat : published.caveats) text += "  " + caveat + "\n";
+  return text;
+}
 
 std::string probe_table(const ProbeResult& result) {
   size_t of_width = 4;
@@ -84,7 +114,7 @@ std::string probe_table(const ProbeResult& result) {
     text.erase(text.find_last_not_of(' ') + 1);
     text += '\n';
   }
-  text += "\nMedians and their 95 % intervals by order statistics, of passes on cold caches; " +
+  text += "\nMedians and their 95 % intervals by order statistics, of single passes; " +
           format_seconds(result.seconds) + " in all.\n";
   if (result.device == "cuda" && !result.facts.watched) {
     text +=

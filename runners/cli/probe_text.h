@@ -6,6 +6,7 @@
 
 #include "probes/device_probes.h"
 #include "probes/recorder.h"
+#include "reports/published/published.h"
 
 namespace ds4::cli {
 
@@ -19,6 +20,9 @@ struct ProbeResult {
 
 /// One line a series: median, its 95 % interval, passes that count, what was thrown out.
 std::string probe_table(const ProbeResult& result);
+
+/// Published figures of a machine beside the rows that come nearest.
+std::string against_text(const ProbeResult& result, const reports::Published& published);
 
 /// "ds4-probe-2": every pass of every series.
 std::string probe_json(const ProbeResult& result);

@@ -4,7 +4,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "engine/base/files.h"
 #include "tests/e2e/sweep.h"
+#include "tests/support/source_dir.h"
 
 namespace ds4::test_support {
 namespace {
@@ -46,6 +48,37 @@ TEST(Probe, SaysWhatADeviceHasNot) {
   const auto result = run_command({DS4_SWEEP_BINARY, "probe", "--quick", "--only", "gemv"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, ::testing::HasSubstr("of processors: ceilings"));
+}
+
+// The most a machine can give, with what a run measured beside it.
+TEST(Probe, HoldsARunAgainstTheRoofline) {
+  const TemporaryFolder folder;
+  const std::string db = folder.path() / "results.db", tiny = source_dir() / "checkpoints/tiny";
+  write_file_atomic(
+      folder.path() / "profile.toml",
+      "name = \"roof\"\ndescription = \"needles\"\ntarget = \"engine\"\ncheckpoint = \"" + tiny +
+          "\"\n[engine]\ncontext_length = 1024\n[[suite]]\nname = \"needle\"\n"
+          "lengths = [512]\nsamples = [2]\n");
+  const auto run =
+      run_command({DS4_SWEEP_BINARY, "run", folder.path() / "profile.toml", "--db", db});
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const auto result = run_command({DS4_SWEEP_BINARY, "probe", "--checkpoint", tiny, "--context",
+                                   "512,900", "--drafts", "2", "--db", db, "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto roofline = nlohmann::json::parse(result.out);
+  EXPECT_EQ(roofline["format"], "ds4-roofline-1");
+  ASSERT_EQ(roofline["machines"].size(), 2u);
+  const auto& here = roofline["machines"][0];
+  EXPECT_FALSE(here["projected"]);
+  EXPECT_GT(here["rows"][0]["decode_measured"]["n"], 0);
+  EXPECT_GT(here["rows"][0]["decode_measured"]["share"], 0);
+  EXPECT_GT(here["rows"][0]["prefill_measured"]["share"], 0);
+  EXPECT_TRUE(here["rows"][1]["decode_measured"].is_null());  // nothing near 900 was measured
+  EXPECT_GT(here["rows"][0]["drafted_rate"], here["rows"][0]["decode_rate"]);
+  const auto& spark = roofline["machines"][1];
+  EXPECT_TRUE(spark["projected"]);
+  EXPECT_EQ(spark["read_rate"], 247e9);
+  EXPECT_TRUE(spark["rows"][0]["prefill_rate"].is_null());  // nobody published its product rate
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "engine/api/demand.h"
 #include "engine/api/inventory.h"
 #include "engine/base/error.h"
 #include "tests/bench/model_work.h"
@@ -47,6 +49,45 @@ TEST(Breakdown, CountsWhatTheModelNeeds) {
     const double expected = work.prefill_flops(context) - work.prefill_flops(context - chunk) +
                             work.prefill_flops(0);  // the logits of the last row
     EXPECT_NEAR(prefill.flops / expected, 1, 0.02);
+  }
+}
+
+double flops_of(const StepBreakdown& step, const std::string& prefix) {
+  double flops = 0;
+  for (const OperationCost& cost : step.operations) {
+    if (cost.name.starts_with(prefix)) flops += cost.flops;
+  }
+  return flops;
+}
+
+const PassDemand::Part* part_of(const PassDemand& demand, const std::string& name) {
+  for (const PassDemand::Part& part : demand.parts) {
+    if (part.name == name) return &part;
+  }
+  return nullptr;
+}
+
+TEST(PassDemand, IsWhatTheBreakdownCounts) {
+  for (const int64_t context : {30, 2300}) {
+    SCOPED_TRACE(context);
+    const BreakdownOptions options = tiny(context);
+    const Breakdown breakdown = break_down(options);
+    const int64_t chunk = std::min<int64_t>(context, options.settings.prefill_chunk);
+    const PassDemand token = pass_demand(options.checkpoint, context, 1, 1);
+    const PassDemand prefill = pass_demand(options.checkpoint, context - chunk, chunk, 1);
+    EXPECT_DOUBLE_EQ(token.total().weight_bytes,
+                     static_cast<double>(take_inventory(options.checkpoint).bytes_per_token));
+    for (const auto& [demand, step] :
+         {std::pair{&token, &breakdown.decode}, std::pair{&prefill, &breakdown.prefill}}) {
+      SCOPED_TRACE(step->rows);
+      EXPECT_NEAR(demand->total().flops / step->total().flops, 1, 0.02);
+      EXPECT_DOUBLE_EQ(part_of(*demand, "cached rows")->flops, flops_of(*step, "attend"));
+      const PassDemand::Part* keys = part_of(*demand, "indexer's keys");
+      EXPECT_DOUBLE_EQ(keys ? keys->flops : 0, flops_of(*step, "select rows"));
+      // The breakdown's bytes have activations, too.
+      EXPECT_LT(demand->total().cache_bytes, step->total().bytes - step->total().weight_bytes);
+      EXPECT_GT(demand->total().cache_bytes, 0);
+    }
   }
 }
 
