@@ -24,4 +24,8 @@ std::string utc_now() {
   return text;
 }
 
+int64_t utc_seconds() {
+  return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+}
+
 }  // namespace ds4

@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_selftest(app, common);
   ds4::cli::add_reap(app, common);
   ds4::cli::add_score(app, common);
+  ds4::cli::add_serve(app, common);
   ds4::cli::add_synthesize(app, common);
   ds4::cli::add_guard(app, common);
   ds4::cli::add_worker(app, common);

@@ -42,6 +42,7 @@ void add_generate(CLI::App& app, Common& common);
 void add_selftest(CLI::App& app, Common& common);
 void add_reap(CLI::App& app, Common& common);
 void add_score(CLI::App& app, Common& common);
+void add_serve(CLI::App& app, Common& common);
 void add_synthesize(CLI::App& app, Common& common);
 void add_guard(CLI::App& app, Common& common);
 void add_worker(CLI::App& app, Common& common);         // hidden: for the supervisor

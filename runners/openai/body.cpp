@@ -7,11 +7,11 @@
 namespace ds4::runners::openai {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;  // servers make prompts of what tools say, in its order
 
 // JSON that a suite wrote; what is none goes out as text, for the server to complain about.
 json embedded(const std::string& text) {
-  json value = parse_json(text);
+  json value = parse_ordered(text);
   return value.is_discarded() ? json(text) : value;
 }
 

@@ -1,5 +1,7 @@
 #include "runners/openai/json.h"
 
+#include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace ds4::runners::openai {
@@ -7,10 +9,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMostDepth = 64;
+constexpr size_t kMostDepth = 64;
+// Of an object whose order is kept: they are looked up one after the other, more make that slow.
+constexpr int64_t kMostMembers = 512;
+constexpr int64_t kNoBound = std::numeric_limits<int64_t>::max();
 
-bool too_deep(std::string_view text) {
-  int depth = 0;
+// Whether the brackets of `text` stay within the bounds; says nothing about its being JSON.
+bool within_bounds(std::string_view text, int64_t most_members) {
+  std::array<int64_t, kMostDepth> members{};  // of the open objects; lists begin far below
+  size_t depth = 0;
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -20,19 +27,28 @@ bool too_deep(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      if (++depth > kMostDepth) return true;
+      if (depth == kMostDepth) return false;
+      members[depth++] = c == '{' ? 1 : -std::ssize(text);
     } else if (c == '}' || c == ']') {
-      --depth;
+      if (depth > 0) --depth;
+    } else if (c == ',' && depth > 0 && ++members[depth - 1] > most_members) {
+      return false;
     }
   }
-  return false;
+  return true;
 }
 
 }  // namespace
 
 json parse_json(std::string_view text) {
-  if (too_deep(text)) return json(json::value_t::discarded);
+  if (!within_bounds(text, kNoBound)) return json(json::value_t::discarded);
   return json::parse(text, nullptr, false);
+}
+
+nlohmann::ordered_json parse_ordered(std::string_view text) {
+  using Ordered = nlohmann::ordered_json;
+  if (!within_bounds(text, kMostMembers)) return Ordered(Ordered::value_t::discarded);
+  return Ordered::parse(text, nullptr, false);
 }
 
 const json* member(const json& object, const char* key) {
@@ -55,6 +71,10 @@ int64_t count_of(const json& object, const char* key) {
 }
 
 std::string dump_json(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::string dump_json(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

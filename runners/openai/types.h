@@ -41,6 +41,7 @@ struct Body {
   int top_logprobs = 0;       // and of so many others at each place
   bool echo = false;          // completions: the prompt comes back, with its log-probabilities
   std::string tool_choice;    // "auto", "required", "none"; "" = not said
+  bool parallel_tool_calls = true;                  // false: of several calls the first one counts
   ThinkingSwitch thinking = ThinkingSwitch::kNone;  // how conversation.thinking is said
 };
 

@@ -109,10 +109,11 @@ void EngineAnswer::show(const std::string& text, Pieces pieces) {
     pieces.reasoning = std::move(delta.reasoning);
     pieces.content = std::move(delta.content);
   }
-  hand_on(pieces);
+  hand_on(std::move(pieces));
 }
 
-void EngineAnswer::hand_on(const Pieces& pieces) {
+void EngineAnswer::hand_on(Pieces pieces) {
+  pieces.tokens = response_.completion_tokens;
   if (pieces.reasoning.empty() && pieces.content.empty() && pieces.logprobs.empty()) return;
   work_.text(item_.id, pieces);
 }
@@ -120,7 +121,7 @@ void EngineAnswer::hand_on(const Pieces& pieces) {
 bool EngineAnswer::take(TokenId token, Pieces pieces) {
   ++response_.completion_tokens;
   if (token == eos_) {
-    hand_on(pieces);
+    hand_on(std::move(pieces));
     finish_reason_ = "stop";
     return false;
   }

@@ -48,7 +48,7 @@ class EngineAnswer {
   bool arrive(TokenId drawn);
   /// Adds a text to the answer and hands it on.
   void show(const std::string& text, Pieces pieces);
-  void hand_on(const Pieces& pieces);
+  void hand_on(Pieces pieces);
   TokenLogprob logprob_of(TokenId token, std::span<const float> logits) const;
 
   Work& work_;

@@ -192,7 +192,7 @@ class ScriptedTarget final : public Target {
       const size_t end =
           character_end(whole, whole.size() * static_cast<size_t>(i) / static_cast<size_t>(n));
       const size_t cut = std::clamp(n_reasoning, shown, end);
-      work.text(id, {whole.substr(shown, cut - shown), whole.substr(cut, end - cut)});
+      work.text(id, {whole.substr(shown, cut - shown), whole.substr(cut, end - cut), i});
       shown = end;
       response.completion_tokens = i;
       if (!work.progress(id, response.prompt_tokens, i)) {

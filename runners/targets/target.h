@@ -43,6 +43,7 @@ struct TokenLogprob {
 /// What was added to an answer, in whole UTF-8 characters, as Answer has it apart.
 struct Pieces {
   std::string reasoning, content;
+  int64_t tokens = 0;  // of the answer, these included
   std::vector<TokenLogprob> logprobs = {};  // of the tokens since the last pieces, where wanted
 };
 
