@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "engine/base/processors.h"
 #include "engine/base/units.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr const char* kGroup = "ceilings";
 // Of a pass over a small working set, so that a clock can see it.
 constexpr int64_t kWorkPerPass = int64_t{64} << 20;
+// Of the cores that a pass asked for; with less its rate is that of a part of the machine.
+constexpr double kLeastShare = 0.9;
 
 std::string threads_text(int threads) {
   return std::to_string(threads) + (threads == 1 ? " thread" : " threads");
@@ -24,51 +27,70 @@ std::vector<int> thread_counts() {
   return all > 1 ? std::vector<int>{1, all} : std::vector<int>{1};
 }
 
-void measure_reads(Recorder& recorder, ReadProbe& reads) {
+// Whether the last pass had the cores to itself.
+class Neighbours {
+ public:
+  double rate(const Pass& pass) {
+    disturbed_ = pass.share() < kLeastShare;
+    return pass.rate();
+  }
+  std::string slowed_by() {
+    return std::exchange(disturbed_, false) ? "others took the cores" : "";
+  }
+
+ private:
+  bool disturbed_ = false;
+};
+
+void measure_reads(Recorder& recorder, Neighbours& neighbours, ReadProbe& reads) {
   for (const int threads : thread_counts()) {
     const std::string of = threads_text(threads);
     recorder.measure(kGroup, "read_rate", of, [&] {
       const Pass pass = reads.run(threads);
       recorder.add(kGroup, "read_share", of, pass.share());
-      return pass.rate();
+      return neighbours.rate(pass);
     });
   }
 }
 
-void measure_working_sets(Recorder& recorder, ReadProbe& reads) {
+void measure_working_sets(Recorder& recorder, Neighbours& neighbours, ReadProbe& reads) {
   const int threads = usable_processors();
   for (int64_t bytes = int64_t{64} << 10; bytes <= reads.bytes(); bytes *= 4) {
     const int rounds = static_cast<int>(std::max<int64_t>(1, kWorkPerPass / bytes));
     recorder.measure(kGroup, "working_set_rate", format_bytes(bytes) + ", " + threads_text(threads),
-                     [&] { return reads.run(threads, bytes, rounds).rate(); });
+                     [&] { return neighbours.rate(reads.run(threads, bytes, rounds)); });
   }
 }
 
-void measure_streams(Recorder& recorder) {
+void measure_streams(Recorder& recorder, Neighbours& neighbours) {
   StreamProbe streams;
   for (const int threads : thread_counts()) {
     const std::string of = threads_text(threads);
-    recorder.measure(kGroup, "write_rate", of, [&] { return streams.write(threads).rate(); });
-    recorder.measure(kGroup, "copy_rate", of, [&] { return streams.copy(threads).rate(); });
-    recorder.measure(kGroup, "mix_rate", of, [&] { return streams.triad(threads).rate(); });
+    const auto measure = [&](const char* metric, Pass (StreamProbe::*run)(int)) {
+      recorder.measure(kGroup, metric, of,
+                       [&] { return neighbours.rate((streams.*run)(threads)); });
+    };
+    measure("write_rate", &StreamProbe::write);
+    measure("copy_rate", &StreamProbe::copy);
+    measure("mix_rate", &StreamProbe::triad);
   }
 }
 
-void measure_products(Recorder& recorder) {
+void measure_products(Recorder& recorder, Neighbours& neighbours) {
   SgemmProbe products(usable_processors());
   for (const int threads : thread_counts()) {
     const std::string of = threads_text(threads);
     recorder.measure(kGroup, "sgemm_rate", of, [&] {
       const Pass pass = products.run(threads);
       recorder.add(kGroup, "sgemm_share", of, pass.share());
-      return pass.rate();
+      return neighbours.rate(pass);
     });
   }
 }
 
 }  // namespace
 
-std::vector<Probe> host_probes(bool quick) {
+HostProbes host_probes(bool quick) {
   const double scale = quick ? 1 : 3;
   // One buffer for both, made by the first of them.
   const auto buffer = std::make_shared<std::unique_ptr<ReadProbe>>();
@@ -76,11 +98,13 @@ std::vector<Probe> host_probes(bool quick) {
     if (!*buffer) *buffer = std::make_unique<ReadProbe>();
     return **buffer;
   };
-  return {{kGroup, "reads", 1.2 * scale, [reads](Recorder& r) { measure_reads(r, reads()); }},
-          {kGroup, "working sets", 3 * scale,
-           [reads](Recorder& r) { measure_working_sets(r, reads()); }},
-          {kGroup, "writes and copies", 3 * scale, measure_streams},
-          {kGroup, "sgemm", 1.2 * scale, measure_products}};
+  const auto n = std::make_shared<Neighbours>();
+  return {[n] { return n->slowed_by(); },
+          {{kGroup, "reads", 1.2 * scale, [=](Recorder& r) { measure_reads(r, *n, reads()); }},
+           {kGroup, "working sets", 3 * scale,
+            [=](Recorder& r) { measure_working_sets(r, *n, reads()); }},
+           {kGroup, "writes and copies", 3 * scale, [=](Recorder& r) { measure_streams(r, *n); }},
+           {kGroup, "sgemm", 1.2 * scale, [=](Recorder& r) { measure_products(r, *n); }}}};
 }
 
 }  // namespace ds4::probes

@@ -7,6 +7,11 @@
 
 namespace ds4::probes {
 
-std::vector<Probe> host_probes(bool quick);
+struct HostProbes {
+  SlowedBy slowed_by;  // for the recorder's protocol: other processes took the cores
+  std::vector<Probe> probes;
+};
+
+HostProbes host_probes(bool quick);
 
 }  // namespace ds4::probes

@@ -81,7 +81,9 @@ ProbeResult measure(const ProbeFlags& flags, const Common& common) {
     protocol.slowed_by = device.slowed_by;
     probes = std::move(device.probes);
   } else {
-    probes = probes::host_probes(flags.quick);
+    probes::HostProbes host = probes::host_probes(flags.quick);
+    protocol.slowed_by = host.slowed_by;
+    probes = std::move(host.probes);
   }
   keep_only(flags.only, probes);
   probes::Recorder recorder(std::move(protocol));
@@ -172,6 +174,7 @@ void add_probe(CLI::App& app, Common& common) {
       ->check(CLI::Range(1.0, 8.0));
   verb->add_option("--db", common.db, "Database file with measured figures to show beside")
       ->needs(checkpoint);
+  verb->add_flag("--no-progress", common.no_progress, "Do not show what is being measured");
   verb->add_flag("--json", common.json, "Print as JSON, with every pass");
   verb->callback([flags, &common] {
     if (!flags->checkpoint.empty()) return show_roofline(*flags, common);

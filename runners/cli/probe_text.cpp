@@ -123,7 +123,9 @@ std::string probe_table(const ProbeResult& result) {
   }
   if (result.device == "cpu") {
     text +=
-        "Shares well under 1: other processes took the cores, and the rates are lower bounds.\n";
+        "Passes with less than 90 % of their cores are thrown out; where none is left the rate is "
+        "a "
+        "lower bound.\n";
   }
   return text;
 }
