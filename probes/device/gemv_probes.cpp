@@ -16,7 +16,10 @@ namespace {
 constexpr const char* kGroup = "gemv";
 constexpr int kWideRows = 32768;
 constexpr int kMostColumnsOfWide = 131072;
-constexpr int64_t kWideBytes = int64_t{2} << 30;
+// Bytes of the wide matrix: as many as the ceiling reads in this time, against which a kernel's
+// start and end are little, but many times L2.
+constexpr double kWideSeconds = 0.45e-3;
+constexpr int64_t kWideCaches = 16;
 constexpr int64_t kModelBytes = int64_t{512} << 20;
 constexpr double kMemoryShare = 0.15;  // of what is free
 constexpr double kAgree = 2e-6;        // of sum |w x|: sums in f32 over up to 131,072 products
@@ -90,7 +93,9 @@ std::string rows_text(int n_x) {
 }
 
 void measure_wide(Gpu& gpu, Recorder& recorder, WeightFormat format) {
-  const int64_t bytes = Gpu::fitting(kWideBytes, kMemoryShare);
+  const auto wanted = std::max(kWideCaches * gpu.l2_bytes(),
+                               static_cast<int64_t>(read_ceiling(gpu, recorder) * kWideSeconds));
+  const int64_t bytes = Gpu::fitting(wanted, kMemoryShare);
   const int64_t per_column = gemv_bytes(format, {kWideRows, kChunk}).all();
   const auto columns = static_cast<int>(
       std::clamp<int64_t>(bytes / per_column * kChunk, kChunk, kMostColumnsOfWide));

@@ -5,6 +5,7 @@
 #include "engine/device/error.h"
 #include "probes/device/fill.h"
 #include "probes/device/streaming.h"
+#include "probes/host_memory.h"
 
 namespace ds4::probes {
 namespace {
@@ -54,7 +55,11 @@ int Gpu::attribute(cudaDeviceAttr which) const {
 int64_t Gpu::free_bytes() {
   size_t free = 0, total = 0;
   DS4_CUDA(cudaMemGetInfo(&free, &total));
-  return static_cast<int64_t>(free);
+  int device = 0, shared = 0;
+  DS4_CUDA(cudaGetDevice(&device));
+  DS4_CUDA(cudaDeviceGetAttribute(&shared, cudaDevAttrIntegrated, device));
+  const auto bytes = static_cast<int64_t>(free);
+  return shared ? std::min(bytes, read_machine_memory().available_bytes) : bytes;
 }
 
 int64_t Gpu::fitting(int64_t wanted, double share) {

@@ -26,7 +26,7 @@ class Gpu {
   const std::string& name() const { return name_; }
   int attribute(cudaDeviceAttr which) const;
 
-  /// Free memory now.
+  /// Free memory now; where GPU and processors share it, no more than the kernel calls available.
   static int64_t free_bytes();
   /// A multiple of 32 KiB, at least one: no more than `wanted`, nor than the share of what is free.
   static int64_t fitting(int64_t wanted, double share);

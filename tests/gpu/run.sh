@@ -6,11 +6,11 @@
 # logs, JSON, a TSV and the disassembly counts to $OUT when it is set.
 #
 #   tests/gpu/run.sh            everything; builds what it runs
-#   DS4_GPU_PARTS="tests sanitizer selftest marks bench gemv"   some of the six, or also "million":
-#                               a chunk and 256 tokens behind a million, of which most are copies
-#   DS4_GPU_TESTS=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE DS4_GPU_LOAD=FILE   ready test_engine_gpu,
-#                               ds4-sweep, bench_cuda and bench_load, where the libraries to build them are
-#                               missing
+#   DS4_GPU_PARTS="tests sanitizer selftest probes marks bench gemv"   some of the seven, or also
+#                               "million": a chunk and 256 tokens behind a million, of which most are copies
+#   DS4_GPU_TESTS=FILE DS4_GPU_PROBES=FILE DS4_GPU_PROGRAM=FILE DS4_GPU_BENCH=FILE DS4_GPU_LOAD=FILE   ready
+#                               test_engine_gpu, test_probes_gpu, ds4-sweep, bench_cuda and bench_load, where
+#                               the libraries to build them are missing
 #   DS4_GPU_CHECKPOINT=NAME     the full-shape model instead of the one that fits (synthetic:k160 or k96)
 #   DS4_GPU_ARCH=121 ...        builds for another compute capability than the first GPU's
 set -euo pipefail
@@ -26,7 +26,7 @@ arch=${DS4_GPU_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader
 nvcc --version | tail -1
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1)
-parts=${DS4_GPU_PARTS:-tests sanitizer selftest marks bench gemv}
+parts=${DS4_GPU_PARTS:-tests sanitizer selftest probes marks bench gemv}
 failed=0
 say() { echo "== $* (at $SECONDS s)"; }
 
@@ -92,12 +92,20 @@ if has sanitizer; then
   say "compute-sanitizer racecheck"
   sanitize racecheck "${DS4_RACECHECK_SECONDS:-150}" "$gpu_tests" --gtest_filter="$both_tests"
 fi
-if has selftest || has marks || has million; then
+if has selftest || has probes || has marks || has million; then
   program=$(made "${DS4_GPU_PROGRAM:-}" ds4-sweep ds4-sweep)
 fi
 if has selftest; then
   say "the self-test on the CUDA back end"
   "$program" selftest --device cuda --no-color | tee "$out/selftest.log" || failed=1
+fi
+if has probes; then
+  say "the probes' kernels against float64, then what this GPU can do"
+  probe_tests=$(made "${DS4_GPU_PROBES:-}" test_probes_gpu tests/unit/probes/test_probes_gpu)
+  "$probe_tests" >"$out/probe_tests.log" 2>&1 || failed=1
+  grep -E '\[  FAILED|\[  PASSED' "$out/probe_tests.log" || true
+  sanitize memcheck 100 "$probe_tests" --gtest_filter="*AWrongActivation*:StreamingOnGpu.Copies*"
+  "$program" probe --device cuda --quick --scratch "$build" | tee "$out/probe.log" || failed=1
 fi
 if has marks; then
   memory_mib=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits | head -1)
