@@ -20,6 +20,7 @@ constexpr const char* kGroup = "ceilings";
 constexpr int64_t kQuickBytes = int64_t{4} << 30;
 constexpr int64_t kMostBytes = int64_t{8} << 30;
 constexpr double kShare = 0.25;       // of the free memory, for each of up to three buffers
+constexpr double kAbovePeak = 1.05;   // clocks are told in whole steps
 constexpr double kSumsAgree = 1e-4;   // f32 sums of a thread against double
 constexpr double kPagesAgree = 0.02;  // the mean of random pages against that of all
 constexpr int64_t kWorkPerSize = int64_t{4} << 30;  // bytes read per pass of the curve
@@ -173,26 +174,45 @@ void measure_tensor(Gpu& gpu, Recorder& recorder, int which) {
   const device::Memory operands(kTensorOperandBytes);
   const auto n_sums = static_cast<size_t>(gpu.processors() * kTensorBlocksPerProcessor * 8);
   const device::Memory sums(static_cast<int64_t>(n_sums * sizeof(float)));
+  const auto launch = [&] {
+    return multiply_tiles(type, gpu.processors(), operands.data(),
+                          reinterpret_cast<float*>(sums.data()), gpu.stream());
+  };
+  const auto read_sums = [&] {
+    gpu.stream().wait();
+    std::vector<float> values(n_sums);
+    DS4_CUDA(
+        cudaMemcpy(values.data(), sums.data(), n_sums * sizeof(float), cudaMemcpyDeviceToHost));
+    return values;
+  };
+
+  // The operations that are claimed are those that were done.
+  const std::vector<uint32_t> ones(kTensorOperandBytes / 4, tensor_ones(type));
+  DS4_CUDA(cudaMemcpy(operands.data(), ones.data(), kTensorOperandBytes, cudaMemcpyHostToDevice));
+  poison(sums.data(), sums.bytes(), gpu.stream());
+  const double claimed = launch();
+  const std::vector<float> counted = read_sums();
+  DS4_CHECK(2 * std::accumulate(counted.begin(), counted.end(), 0.0) == claimed,
+            "the tensor cores did other operations than are counted");
+
   const Fill fill = type == TensorType::kBf16  ? Fill::kBf16
                     : type == TensorType::kFp8 ? Fill::kE4m3
                                                : Fill::kBits;
   fill_random(operands.data(), operands.bytes(), fill, 3, gpu.stream());
   poison(sums.data(), sums.bytes(), gpu.stream());
-  recorder.measure(kGroup, "tensor_rate", tensor_name(type), [&] {
-    double flops = 0;
-    const double seconds = gpu.seconds(
-        [&] {
-          flops = multiply_tiles(type, gpu.processors(), operands.data(),
-                                 reinterpret_cast<float*>(sums.data()), gpu.stream());
-        },
-        true);
-    return flops / seconds;
+  const Series& series = recorder.measure(kGroup, "tensor_rate", tensor_name(type), [&] {
+    return claimed / gpu.seconds([&] { launch(); }, true);
   });
-  std::vector<float> values(n_sums);
-  DS4_CUDA(cudaMemcpy(values.data(), sums.data(), n_sums * sizeof(float), cudaMemcpyDeviceToHost));
+  const std::vector<float> values = read_sums();
   DS4_CHECK(
       std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v) && v != 0; }),
       "the tensor cores gave no sums");
+  const double most = most_tensor_rate(type,
+                                       10 * gpu.attribute(cudaDevAttrComputeCapabilityMajor) +
+                                           gpu.attribute(cudaDevAttrComputeCapabilityMinor),
+                                       gpu.processors(), 1e3 * gpu.attribute(cudaDevAttrClockRate));
+  DS4_CHECK(most == 0 || series.median() < kAbovePeak * most,
+            "the tensor cores seem faster than they can be: the kernel was not all run");
 }
 
 std::vector<Probe> ceiling_probes(const std::shared_ptr<Gpu>& gpu, bool quick) {

@@ -79,9 +79,12 @@ __global__ void __launch_bounds__(kThreads) tensor_kernel(const uint4* operands,
   float tiles[kSide * kSide][4] = {};
   for (int turn = 0; turn < kTurns; ++turn) {
 #pragma unroll
-    for (int t = 0; t < kSide * kSide; ++t) multiply<type>(tiles[t], a[t / kSide], b[t % kSide]);
-      // Other operands in each turn, and no pair of them twice: where FP8 is made of conversions,
-      // products of 16 bits and additions, the compiler would else keep products and only add.
+    for (int t = 0; t < kSide * kSide * kRepeats<type>; ++t) {
+      multiply<type>(tiles[t % (kSide * kSide)], a[t / kSide % kSide], b[t % kSide]);
+    }
+    // Other operands in each turn, and FP8 has no pair of them twice in one: where it is made of
+    // conversions, products of 16 bits and additions, the compiler would else keep the products
+    // and only add.
 #pragma unroll
     for (auto& pair : b) {
       pair[0] = __funnelshift_l(pair[0], pair[0], kStep<type>);
@@ -119,6 +122,42 @@ const char* tensor_name(TensorType type) {
       break;
   }
   return "MXFP4";
+}
+
+uint32_t tensor_ones(TensorType type) {
+  switch (type) {
+    case TensorType::kBf16:
+      return 0x3F803F80u;
+    case TensorType::kFp8:
+      return 0x38383838u;
+    case TensorType::kFp4:
+      break;
+  }
+  return 0x22222222u;
+}
+
+double most_tensor_rate(TensorType type, int capability, int processors, double clock_hz) {
+  // Operations per clock and multiprocessor in BF16, sums in f32, without sparsity (NVIDIA's
+  // architecture papers of A100, H100, and of GeForce and RTX PRO cards).
+  double bf16 = 0;
+  switch (capability) {
+    case 80:
+      bf16 = 2048;
+      break;
+    case 90:
+      bf16 = 4096;
+      break;
+    case 86:
+    case 89:
+    case 120:
+    case 121:
+      bf16 = 1024;
+      break;
+    default:
+      return 0;
+  }
+  const double faster = type == TensorType::kBf16 ? 1 : type == TensorType::kFp8 ? 2 : 4;
+  return bf16 * faster * processors * clock_hz;
 }
 
 bool tensor_supported(TensorType type) {

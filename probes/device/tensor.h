@@ -15,6 +15,14 @@ inline constexpr TensorType kTensorTypes[] = {TensorType::kBf16, TensorType::kFp
 /// "BF16", "FP8 E4M3", "MXFP4".
 const char* tensor_name(TensorType type);
 
+/// A word of ones of the type. With them every multiply-add adds one to a sum, so that the sums
+/// count the operations.
+uint32_t tensor_ones(TensorType type);
+
+/// Operations per second that no kernel can pass on GPUs of this capability (90 = 9.0); 0 where it
+/// is not known here.
+double most_tensor_rate(TensorType type, int capability, int processors, double clock_hz);
+
 /// Whether this build has code for it that this GPU runs. Waits for the GPU.
 bool tensor_supported(TensorType type);
 

@@ -1,13 +1,17 @@
 // The kernels of the probes on a GPU: products in every format against float64 and a check that can
-// fail, streaming kernels against a plain sum.
+// fail, streaming kernels against a plain sum, tensor
+// cores against the number of their operations.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <vector>
 
 #include "engine/device/error.h"
+#include "probes/device/ceilings.h"
 #include "probes/device/fill.h"
 #include "probes/device/gemv_bench.h"
 #include "probes/device/streaming.h"
+#include "probes/device/tensor.h"
 
 namespace ds4::probes {
 namespace {
@@ -36,6 +40,25 @@ TEST_P(GemvOnGpu, AWrongActivationIsNoticed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, GemvOnGpu, ::testing::ValuesIn(kWeightFormats));
+
+// With operands of ones each multiply-add adds one; the rate must stay under what the chip can do.
+TEST(TensorOnGpu, DoesAllThatIsCountedAndNoFasterThanTheChip) {
+  Gpu gpu;
+  Recorder recorder(Protocol::quick());
+  for (const TensorType type : kTensorTypes) {
+    ASSERT_NO_THROW(measure_tensor(gpu, recorder, static_cast<int>(type))) << tensor_name(type);
+  }
+  const double rate = recorder.median("tensor_rate", tensor_name(TensorType::kBf16));
+  EXPECT_GT(rate, 1e12);
+  std::printf("[ rate     ] BF16 %.0f, FP8 %.0f TFLOP/s\n", rate / 1e12,
+              recorder.median("tensor_rate", tensor_name(TensorType::kFp8)) / 1e12);
+}
+
+TEST(TensorOnGpu, KnowsThePeakOfAnH200) {
+  EXPECT_NEAR(most_tensor_rate(TensorType::kBf16, 90, 132, 1.83e9), 989e12, 1e12);
+  EXPECT_NEAR(most_tensor_rate(TensorType::kFp8, 90, 132, 1.83e9), 1979e12, 1e12);
+  EXPECT_EQ(most_tensor_rate(TensorType::kBf16, 70, 80, 1.5e9), 0);
+}
 
 TEST(StreamingOnGpu, EveryShapeReadsAllOfIt) {
   Gpu gpu;

@@ -83,11 +83,10 @@ TEST(RunProbes, GoesOnBehindWhatThisMachineHasNot) {
 
 TEST(RunProbes, DoesNotHideOtherErrors) {
   Recorder recorder({.passes = 1});
-  EXPECT_THROW(
-      run_probes({{"paths", "one", 1,
-                   [](Recorder&) { throw Error(ErrorCode::kIo, "a disk is full", ""); }}},
-                 recorder, nullptr),
-      Error);
+  EXPECT_THROW(run_probes({{"paths", "one", 1,
+                            [](Recorder&) { throw Error(ErrorCode::kIo, "a disk is full", ""); }}},
+                          recorder, nullptr),
+               Error);
 }
 
 }  // namespace
