@@ -2,7 +2,7 @@
 # Compiles every kernel of the engine and the probes to machine code, with the build's own
 # optimisation, for GPUs that need not be here; runs nothing.
 #
-#   tests/gpu/compile.sh [CAPABILITY...]     default: 90 121
+#   tests/gpu/compile.sh [CAPABILITY...]     default: 90a 121
 #
 # Exit code 77 (ctest: skipped) where there is no nvcc of CUDA 13 or later.
 set -euo pipefail
@@ -11,7 +11,7 @@ nvcc=$(command -v nvcc || command -v /usr/local/cuda/bin/nvcc || true)
 [ -n "$nvcc" ] || { echo "skipped: no nvcc on the PATH or in /usr/local/cuda"; exit 77; }
 release=$("$nvcc" --version | sed -n 's/.*release \([0-9]*\)\..*/\1/p')
 [ "$release" -ge 13 ] || { echo "skipped: $nvcc is of CUDA $release, the kernels need 13"; exit 77; }
-[ $# -gt 0 ] || set -- 90 121
+[ $# -gt 0 ] || set -- 90a 121
 
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

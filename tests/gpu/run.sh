@@ -23,6 +23,7 @@ for tool in nvcc nvidia-smi; do
   command -v "$tool" >/dev/null || { echo "skipped: $tool is not on the PATH" >&2; exit 77; }
 done
 arch=${DS4_GPU_ARCH:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)}
+[ -n "${DS4_GPU_ARCH:-}" ] || [ "$arch" != 90 ] || arch=90a  # with products of warp groups
 nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,clocks.max.mem --format=csv,noheader
 nvcc --version | tail -1
 gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader | head -1)

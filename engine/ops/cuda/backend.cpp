@@ -83,7 +83,7 @@ void check_launches() {
 }
 
 CudaBackend::CudaBackend(Precision precision, Residency residency)
-    : at_{stream_, precision == Precision::kReference, capability() >= 90, capability() == 90},
+    : at_{stream_, precision == Precision::kReference, capability() >= 90, has_warp_groups()},
       residency_(residency),
       weights_(stream_, at_.strict, multiplies_e4m3(capability()), residency,
                [this](int64_t bytes) { return allocate(bytes); }),

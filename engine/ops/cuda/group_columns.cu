@@ -9,6 +9,13 @@
 namespace ds4::ops::cuda {
 namespace {
 
+// Of the machine code that this GPU runs: Hopper's has products of warp groups if made for sm_90a.
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+__device__ const int warp_groups = 1;
+#else
+__device__ const int warp_groups = 0;
+#endif
+
 constexpr int kColumns = kManyColumns;  // of a block
 constexpr int kUnits = 16;              // of 16 bytes: x of a column and group
 
@@ -258,6 +265,12 @@ void launch(const Launch& at, const Task& task) {
 }
 
 }  // namespace
+
+bool has_warp_groups() {
+  int has = 0;
+  static_cast<void>(cudaMemcpyFromSymbol(&has, warp_groups, sizeof(has)));
+  return has != 0;
+}
 
 void group_columns_product(Launch at, const Task& task) {
   with_feed(task.tiles.feed, [&](auto feed) {
