@@ -196,7 +196,21 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
   // A recorded step must be ready for all rows that there may ever be.
   s.stride = std::max<int64_t>(origins() ? most_slots(keys) : last_end(segments) / ratio, 1);
   s.stride = (s.stride + 7) / 8 * 8;  // scores are read up to eight at a time
-  const int64_t rows = std::clamp<int64_t>(kCudaScoreBytes / (s.stride * value_bytes()), 1,
+  int64_t room = kCudaScoreBytes;
+  int64_t view_rows = 0;
+  for (const Segment& segment : segments) {
+    view_rows = std::max<int64_t>(view_rows, segment.row + segment.chunk.n);
+  }
+  const int64_t arranged_bytes = view_rows * iq.cols * value_bytes();
+  s.keys.shape = shape_of(keys[0].layout);
+  if (rows_of(segments) > kStepRows && arranged_bytes <= room / 2 && selects_by_groups(at, s)) {
+    std::byte* arranged = arena_.take<std::byte>(arranged_bytes);
+    arrange(at, Arrange::kBf16, Order::kChunks, view_rows * heads, dim, {.values = iq.data},
+            arranged, nullptr);
+    s.arranged = arranged;
+    room -= arranged_bytes;
+  }
+  const int64_t rows = std::clamp<int64_t>(room / (s.stride * value_bytes()), 1,
                                            std::min<int64_t>(rows_of(segments), kMostRows));
   s.scores = take_values(rows * s.stride);
   for_groups(segments, origins(), rows, [&](const Group& group) {

@@ -215,6 +215,8 @@ bool arranges_here(std::span<const Task> tasks);
 void few_columns_set(Launch at, std::span<const Task> tasks);
 /// Any number of columns.
 void many_columns_product(Launch at, const Task& task);
+/// Whether the GPU and the machine code that it runs multiply by warp groups.
+bool has_warp_groups();
 /// The same by warp groups; x of all feeds must be arranged, in chunks.
 void group_columns_product(Launch at, const Task& task);
 
@@ -289,7 +291,8 @@ struct Selection {
   int heads = 0, dim = 0, ratio = 0, top = 0;
   Places places;
   float scale = 0;
-  const void* iq = nullptr;         // by view row, like the next two
+  const void* iq = nullptr;         // by view row, like the next three
+  const void* arranged = nullptr;   // iq by arrange(kBf16, kChunks), where selects_by_groups()
   const void* projected = nullptr;  // [., heads]
   int32_t* selected = nullptr;      // [., top]
   RowStores keys;
@@ -298,6 +301,8 @@ struct Selection {
 };
 inline constexpr int kMaxIndexDim = 128;
 void select_rows(Launch at, const Selection& selection);
+/// Whether many queries are scored by warp groups, from arranged ones (select_groups.cu).
+bool selects_by_groups(Launch at, const Selection& selection);
 
 // --- attend.cu: attention over cache rows -------------------------------------------------------
 
@@ -326,7 +331,7 @@ struct Attention {
 };
 void attend(Launch at, const Attention& attention);
 /// The same for a chunk of one sequence (attend_chunk.cu), with the same bits; without scores and
-/// sums, but in a room of its own. Its bytes, at most `most`; 0: the shape or the GPU is not for it.
+/// sums, but in a room of its own. Its bytes, at most `most`; 0: not for this shape or this GPU.
 int64_t attend_chunk_room(Launch at, const Attention& attention, int64_t most);
 void attend_chunk(Launch at, const Attention& attention, void* room, int64_t bytes);
 

@@ -2,40 +2,20 @@
 // streams, cut into slices so that one token feeds the whole chip; a second kernel adds the slices
 // in order, makes the coefficients and mixes.
 #include "engine/ops/cuda/launch.cuh"
-#include "engine/ops/cuda/numeric.cuh"
+#include "engine/ops/cuda/mixing.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kPerLane = 8;            // k of a lane, two vectors of four 128 apart
-constexpr int kSlice = 32 * kPerLane;  // k per block of the first kernel
-constexpr int kFewTokens = 8;          // so many have a block each
-constexpr int kManyTokens = 32;        // tokens per block of the first kernel in prefill
-constexpr int kOwnRows = 4;            // rows that a warp has at a time there
+constexpr int kFewTokens = 8;  // so many have a block each
 constexpr int kMixThreads = 1024;
 constexpr int kMixWarps = kMixThreads / 32;
 constexpr int kMostQuads = kMostMixed / (4 * kMixThreads);
-constexpr int kMaxRows = kMaxStreams * (kMaxStreams + 2);
 
 int64_t slices_of(int64_t cols) {
   return (cols + kSlice - 1) / kSlice;
-}
-
-__device__ void load_four(const float* from, float* to) {
-  const float4 v = *reinterpret_cast<const float4*>(from);
-  to[0] = v.x;
-  to[1] = v.y;
-  to[2] = v.z;
-  to[3] = v.w;
-}
-__device__ void load_four(const Bf16* from, float* to) {
-  const uint2 v = *reinterpret_cast<const uint2*>(from);
-  to[0] = __uint_as_float(v.x << 16);
-  to[1] = __uint_as_float(v.x & 0xffff0000u);
-  to[2] = __uint_as_float(v.y << 16);
-  to[3] = __uint_as_float(v.y & 0xffff0000u);
 }
 
 // Up to four values, zeros behind the `left` ones; `whole`: in one load.
@@ -45,14 +25,6 @@ __device__ void load_some(const V* from, int64_t left, bool whole, float* to) {
   for (int i = 0; i < 4; ++i) to[i] = i < left ? get(from[i]) : 0.0f;
 }
 
-__device__ void store_four(const float* from, float* to) {
-  *reinterpret_cast<float4*>(to) = {from[0], from[1], from[2], from[3]};
-}
-__device__ void store_four(const float* from, Bf16* to) {
-  __align__(8) Bf16 v[4];
-  for (int i = 0; i < 4; ++i) v[i] = put<Bf16>(from[i]);
-  *reinterpret_cast<uint2*>(to) = *reinterpret_cast<const uint2*>(v);
-}
 template <class V>
 __device__ void store_some(const float* from, int64_t left, bool whole, V* to) {
   if (whole) return store_four(from, to);
@@ -110,151 +82,6 @@ __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
         partial[(int64_t{first + t} * gridDim.x + blockIdx.x) * (rows + 1) + row] = sum;
       }
     }
-  }
-}
-
-// Four sums over a warp, each added up in the order of warp_sum(): lane l gets the one of value
-// l / 8.
-__device__ float warp_sum_of_four(const float (&v)[kOwnRows]) {
-  const int lane = threadIdx.x % 32;
-  const auto half = [&](float low, float high, int distance) {
-    const bool upper = lane & distance;
-    return (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, distance);
-  };
-  float sum = half(half(v[0], v[2], 16), half(v[1], v[3], 16), 8);
-#pragma unroll
-  for (int distance = 4; distance > 0; distance /= 2) {
-    sum += __shfl_xor_sync(0xffffffffu, sum, distance);
-  }
-  return sum;
-}
-
-// The same for many tokens, which wait in shared memory while a warp keeps its rows of fn.
-template <class V>
-__global__ void __launch_bounds__(kThreads)
-    many_dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
-  wait_for_inputs();
-  __shared__ __align__(16) V tile[kManyTokens][kSlice];
-  const int lane = threadIdx.x % 32;
-  const int warp = threadIdx.x / 32;
-  const int rows = static_cast<int>(fn.rows);
-  const int first = blockIdx.y * kManyTokens;
-  const int tokens = min(kManyTokens, n - first);
-  const int64_t begin = int64_t{blockIdx.x} * kSlice;
-  constexpr int kQuads = kSlice / 4;
-  for (int i = threadIdx.x; i < tokens * kQuads; i += kThreads) {
-    float v[4];
-    load_four(h + (first + i / kQuads) * fn.cols + begin + i % kQuads * 4, v);
-    store_four(v, &tile[i / kQuads][i % kQuads * 4]);
-  }
-  __syncthreads();
-  for (int base = warp; base <= rows; base += kOwnRows * kWarps) {
-    float w[kOwnRows][kPerLane] = {};
-#pragma unroll
-    for (int i = 0; i < kOwnRows; ++i) {
-      const int row = base + i * kWarps;
-      if (row >= rows) break;
-      const auto* from = reinterpret_cast<const float*>(fn.data + row * fn.row_bytes) + begin;
-      load_four(from + 4 * lane, w[i]);
-      load_four(from + 4 * lane + 128, w[i] + 4);
-    }
-#pragma unroll 2
-    for (int t = 0; t < tokens; ++t) {
-      float x[kPerLane];
-      load_four(&tile[t][4 * lane], x);
-      load_four(&tile[t][4 * lane + 128], x + 4);
-      float sums[kOwnRows] = {};
-#pragma unroll
-      for (int i = 0; i < kOwnRows; ++i) {
-        const bool squares = base + i * kWarps == rows;
-#pragma unroll
-        for (int k = 0; k < kPerLane; ++k) {
-          sums[i] = fmaf(squares ? x[k] : w[i][k], x[k], sums[i]);
-        }
-      }
-      const float sum = warp_sum_of_four(sums);
-      const int row = base + lane / 8 * kWarps;
-      if (lane % 8 == 0 && row <= rows) {
-        partial[(int64_t{first + t} * gridDim.x + blockIdx.x) * (rows + 1) + row] = sum;
-      }
-    }
-  }
-}
-
-__device__ float sigmoid(float x) {
-  return 1.0f / (1.0f + expf(-x));
-}
-
-// The stream matrix of a token, lane 4j + k with C[j][k] (four streams). Rows sum over k (the
-// destination), columns over j (the source), in order; the sums get eps.
-__device__ float sinkhorn_lanes(float c, int iterations, float eps) {
-  const auto total = [&](int first, int step) {
-    float sum = 0;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) sum += __shfl_sync(0xffffffffu, c, first + i * step);
-    return sum;
-  };
-  const int lane = threadIdx.x % 16;
-  const int row = lane / 4 * 4;
-  const int column = lane % 4;
-  float top = c;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) top = fmaxf(top, __shfl_sync(0xffffffffu, c, row + i));
-  c = expf(c - top);
-  c = c / total(row, 1) + eps;
-  c /= total(column, 4) + eps;
-  for (int i = 1; i < iterations; ++i) {
-    c /= total(row, 1) + eps;
-    c /= total(column, 4) + eps;
-  }
-  return c;
-}
-
-// The same by one thread for any number of streams.
-__device__ __noinline__ void sinkhorn(float* c, int n, int iterations, float eps) {
-  for (int j = 0; j < n; ++j) {
-    float top = c[j * n];
-    for (int k = 1; k < n; ++k) top = fmaxf(top, c[j * n + k]);
-    for (int k = 0; k < n; ++k) c[j * n + k] = expf(c[j * n + k] - top);
-  }
-  for (int i = 0; i < iterations; ++i) {
-    for (int j = 0; j < n; ++j) {
-      float sum = 0;
-      for (int k = 0; k < n; ++k) sum += c[j * n + k];
-      for (int k = 0; k < n; ++k) {
-        c[j * n + k] = i == 0 ? c[j * n + k] / sum + eps : c[j * n + k] / (sum + eps);
-      }
-    }
-    for (int k = 0; k < n; ++k) {
-      float sum = 0;
-      for (int j = 0; j < n; ++j) sum += c[j * n + k];
-      for (int j = 0; j < n; ++j) c[j * n + k] /= sum + eps;
-    }
-  }
-}
-
-// By the first warp of a block, m in shared memory.
-__device__ float pre_coefficient(const Mixing& mixing, const float* m, int j) {
-  return sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
-}
-
-__device__ void mix_coefficients(const Mixing& mixing, float* m) {
-  const int n = mixing.streams;
-  const int lane = threadIdx.x;
-  float* c = m + 2 * n;
-  if (lane < n) {
-    m[lane] = pre_coefficient(mixing, m, lane);
-    m[n + lane] = 2 * sigmoid(m[n + lane] * mixing.scale[1] + mixing.base[n + lane]);
-  }
-  if (n == 4) {
-    const int i = lane % 16;
-    const float v = sinkhorn_lanes(c[i] * mixing.scale[2] + mixing.base[8 + i], mixing.iterations,
-                                   mixing.mix_eps);
-    __syncwarp();
-    if (lane < 16) c[i] = v;
-  } else if (lane == 0) {
-    for (int i = 0; i < n * n; ++i) c[i] = c[i] * mixing.scale[2] + mixing.base[2 * n + i];
-    sinkhorn(c, n, mixing.iterations, mixing.mix_eps);
   }
 }
 
@@ -322,28 +149,35 @@ __global__ void __launch_bounds__(kMixThreads, 1)
   }
 }
 
+// A thread per four values of all streams.
 template <class V>
 __global__ void mix_out_kernel(int streams, int64_t d, const V* y, const float* mix, V* h) {
   wait_for_inputs();
   const int64_t token = blockIdx.y;
-  const int64_t k = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const int64_t k = 4 * (int64_t{blockIdx.x} * kThreads + threadIdx.x);
   if (k >= d) return;
+  const bool whole = d % 4 == 0;
   const float* post = mix + token * streams * (streams + 2) + streams;
   const float* comb = post + streams;
   V* at = h + token * streams * d + k;
-  float old[kMaxStreams];
+  float old[kMaxStreams][4];
 #pragma unroll
   for (int j = 0; j < kMaxStreams; ++j) {
-    if (j < streams) old[j] = get(at[j * d]);
+    if (j < streams) load_some(at + j * d, d - k, whole, old[j]);
   }
-  const float v = get(y[token * d + k]);
+  float v[4];
+  load_some(y + token * d + k, d - k, whole, v);
   for (int to = 0; to < streams; ++to) {
-    float sum = post[to] * v;
+    float sum[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) sum[e] = post[to] * v[e];
 #pragma unroll
     for (int j = 0; j < kMaxStreams; ++j) {
-      if (j < streams) sum = fmaf(comb[j * streams + to], old[j], sum);
+      if (j >= streams) break;
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum[e] = fmaf(comb[j * streams + to], old[j][e], sum[e]);
     }
-    at[to * d] = put<V>(sum);
+    store_some(sum, d - k, whole, at + to * d);
   }
 }
 
@@ -373,6 +207,9 @@ __global__ void join_kernel(int streams, int64_t d, const V* left, const V* righ
 template <bool head>
 void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d, const void* h,
          float* scratch, float* mix_out, void* x) {
+  if (n > kFewTokens && mixes_many(fn, mixing, d)) {
+    return mix_many(at, fn, mixing, n, d, h, scratch, mix_out, x);
+  }
   const int64_t slices = slices_of(fn.cols);
   const int rows = static_cast<int>(fn.rows);
   with_values(at, [&](auto v) {
@@ -384,7 +221,7 @@ void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t 
       start(at, dots, dim3(columns, blocks_for(n, tokens)), kThreads, 0, fn, n, from, scratch);
     };
     if (vectors) {
-      n <= kFewTokens ? run(dots_kernel<V, 1, true>, 1) : run(many_dots_kernel<V>, kManyTokens);
+      run(dots_kernel<V, 1, true>, 1);
     } else {
       n <= kFewTokens ? run(dots_kernel<V, 1, false>, 1) : run(dots_kernel<V, 4, false>, 4);
     }
@@ -412,7 +249,7 @@ void mix_head(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int
 void mix_out(Launch at, int streams, int n, int64_t d, const void* y, const float* mix, void* h) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    const dim3 grid(blocks_for(d, kThreads), static_cast<unsigned>(n));
+    const dim3 grid(blocks_for(d, 4 * kThreads), static_cast<unsigned>(n));
     start(at, mix_out_kernel<V>, grid, kThreads, 0, streams, d, static_cast<const V*>(y), mix,
           static_cast<V*>(h));
   });

@@ -3,7 +3,7 @@
 // counts are integers, so it is deterministic.
 #include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/mma.cuh"
-#include "engine/ops/cuda/rows.cuh"
+#include "engine/ops/cuda/select.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
@@ -12,44 +12,6 @@ constexpr int kPlainThreads = 128;
 constexpr int kQueries = 16;       // that a block meets with its keys
 constexpr int kFewSelections = 8;  // up to these, more but smaller blocks
 constexpr int kQueryPad = 32;      // puts neighbouring heads on other banks
-
-__device__ int64_t visible(const Selection& s, int row) {
-  return (place_of(s.places, row).position + 1) / s.ratio;
-}
-
-__device__ float head_weight(const Selection& s, int row, int head) {
-  if (head >= s.heads) return 0;
-  return rounded<Bf16>(get(static_cast<const Bf16*>(s.projected)[int64_t{row} * s.heads + head]) *
-                       s.scale);
-}
-
-// Values d..d+7 of key `index` as they are stored, and then as BF16; zeros from `most` on.
-struct StoredKey {
-  uint32_t codes, scale;
-};
-__device__ StoredKey load_key(const Selection& s, const uint8_t* rows, int64_t index, int64_t most,
-                              int d) {
-  // Keys never wrap around: their store has a slot for each.
-  const uint8_t* row = rows + (index < most ? index : most - 1) * s.keys.shape.bytes;
-  return {*reinterpret_cast<const uint32_t*>(row + d / 2),
-          row[s.keys.shape.scale_offset + d / kIndexScaleBlock]};
-}
-__device__ uint4 decode_key(const StoredKey& from) {
-  __align__(16) Bf16 out[8];
-  const float scale = e8m0_value(from.scale);
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    out[i] = __float2bfloat16_rn(e2m1_value(from.codes >> (4 * i) & 15u) * scale);
-  }
-  return *reinterpret_cast<const uint4*>(out);
-}
-
-// (max(bf(low), 0), max(bf(high), 0)).
-__device__ __forceinline__ __nv_bfloat162 rounded_positive(float low, float high) {
-  uint32_t pair;
-  asm("cvt.rn.relu.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-  return reinterpret_cast<const __nv_bfloat162&>(pair);
-}
 
 // A warp holds 16 * kTiles keys as fragments and meets the heads of one query after the other.
 // kDim: 32, 64 or 128; smaller dims are filled up with zeros. `staged`: queries pass through shared
@@ -157,11 +119,7 @@ __global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_consta
         for (int i = 0; i < kTiles; ++i) {
 #pragma unroll
           for (int half = 0; half < 2; ++half) {
-            const __nv_bfloat162 weighed =
-                __hmul2_rn(rounded_positive(dot[i][2 * half], dot[i][2 * half + 1]), w);
-            const auto bits = reinterpret_cast<const uint32_t&>(weighed);
-            sum[i][half] += __uint_as_float(bits << 16);
-            sum[i][half] += __uint_as_float(bits & 0xffff0000u);
+            add_heads(dot[i][2 * half], dot[i][2 * half + 1], w, sum[i][half]);
           }
         }
       }
@@ -412,6 +370,8 @@ void select_rows(Launch at, const Selection& s) {
     if (!at.strict) {
       start(at, plain_scores_kernel, dim3(blocks_for(s.stride, kPlainThreads), rows), kPlainThreads,
             0, s);
+    } else if (s.arranged) {
+      group_scores(at, s, most);
     } else if (s.dim <= 32) {
       scores<32>(at, s, most);
     } else if (s.dim <= 64) {
