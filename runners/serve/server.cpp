@@ -2,6 +2,7 @@
 
 #include <httplib.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -215,7 +216,8 @@ class Server::Impl {
                            ? reader([](const httplib::MultipartFormData&) { return true; }, take)
                            : reader(take);
     if (refusal) return "";
-    const size_t stated = request.get_header_value<uint64_t>("Content-Length");
+    const size_t stated =
+        std::strtoull(request.get_header_value("Content-Length").c_str(), nullptr, 10);
     if (size > most || (!whole && stated > most)) {
       refusal = openai::Refusal{413, "the body is larger than " + std::to_string(most) +
                                          " bytes, the limit of this server"};
