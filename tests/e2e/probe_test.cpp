@@ -48,6 +48,12 @@ TEST(Probe, SaysWhatADeviceHasNot) {
   const auto result = run_command({DS4_SWEEP_BINARY, "probe", "--quick", "--only", "gemv"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, ::testing::HasSubstr("of processors: ceilings"));
+  const auto unknown =
+      run_command({DS4_SWEEP_BINARY, "probe", "--quick", "--against", "a-toaster"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, ::testing::HasSubstr("spark-bandwidth"));
+  // Drafts of a checkpoint only.
+  EXPECT_EQ(run_command({DS4_SWEEP_BINARY, "probe", "--drafts", "2"}).exit_code, 2);
 }
 
 // The most a machine can give, with what a run measured beside it.
