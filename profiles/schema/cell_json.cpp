@@ -6,6 +6,7 @@
 #include "profiles/schema/guard_section.h"
 #include "profiles/schema/json_values.h"
 #include "profiles/schema/plan.h"
+#include "profiles/schema/server_section.h"
 
 namespace ds4::profiles {
 namespace {
@@ -169,6 +170,7 @@ json profile_json(const Profile& profile) {
             {"target", profile.target},
             {"script", profile.script},
             {"engine", engine_json(profile.engine)},
+            {"server", server_to_json(profile.server)},
             {"sampling", sampling_json(profile.sampling)},
             {"suites", suites},
             {"axes", axes},
@@ -192,6 +194,8 @@ Profile profile_from(const json& j) {
   j.at("target").get_to(profile.target);
   j.at("script").get_to(profile.script);
   profile.engine = engine_from(j.at("engine"));
+  // Cells of older versions know no servers.
+  if (j.contains("server")) profile.server = server_from_json(j.at("server"));
   // Cells stored before the section existed have none: greedy.
   if (j.contains("sampling")) profile.sampling = sampling_from_json(j.at("sampling"));
   for (const json& suite : j.at("suites")) profile.suites.push_back(suite_from(suite));

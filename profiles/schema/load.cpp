@@ -35,9 +35,11 @@ class Loader {
     for (const std::string& pair : overrides) apply_override(root_, pair);
     const std::string valid[] = {"name",   "description", "checkpoint", "target", "script",
                                  "engine", "sampling",    "suite",      "gate",   "sweep",
-                                 "limits", "guard",       "launch"};
+                                 "limits", "guard",       "server",     "launch"};
     source_.require_known(root_, valid);
     top_level();
+    section("server", server_keys());
+    require_complete(profile_);
     suites();  // before [sweep], whose keys may name suites' parameters
     section("engine", engine_keys());
     section("sampling", sampling_keys());
@@ -59,7 +61,6 @@ class Loader {
     for (const char* key : {"target", "checkpoint", "script"}) {
       if (const auto* node = root_.get(key)) apply_setting(profile_, key, *node, source_);
     }
-    require_complete(profile_);
   }
 
   void suites() {

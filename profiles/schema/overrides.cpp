@@ -51,8 +51,13 @@ void apply_override(toml::table& root, const std::string& pair) {
   const std::string section = key.substr(0, dot), name = key.substr(dot + 1);
   // The tables that a section may have inside.
   const std::map<std::string, std::vector<std::string>> sections = {
-      {"engine", {}}, {"sampling", {}},      {"limits", {}},
-      {"sweep", {}},  {"guard", {"floors"}}, {"launch", {"flags", "env", "launcher"}}};
+      {"engine", {}},
+      {"server", {}},
+      {"sampling", {}},
+      {"limits", {}},
+      {"sweep", {}},
+      {"guard", {"floors"}},
+      {"launch", {"flags", "env", "launcher"}}};
   if (const auto found = sections.find(section); found != sections.end()) {
     toml::table* table = inner_table(root, section);
     std::string last = name;

@@ -10,6 +10,7 @@
 #include "engine/base/hash.h"
 #include "profiles/schema/conditions.h"
 #include "profiles/schema/json_values.h"
+#include "profiles/schema/server_section.h"
 #include "profiles/schema/settings.h"
 
 namespace ds4::profiles {
@@ -48,6 +49,9 @@ std::string canonical_semantics(const Profile& profile, const std::vector<Axis>&
   if (!profile.checkpoint.empty()) semantics["checkpoint"] = checkpoint_name(profile);
   if (!profile.script.empty()) {
     semantics["script"] = std::filesystem::path(profile.script).filename().string();
+  }
+  if (const nlohmann::json server = server_semantics(profile.server); !server.empty()) {
+    semantics["server"] = server;
   }
   for (const Axis& axis : axes) {
     for (const std::string& key : axis.keys) {

@@ -29,6 +29,19 @@ struct EngineSection {
   uint64_t seed = 0;
 };
 
+/// `[server]`: a server that speaks the OpenAI protocol, for the target `http` (docs/servers.md).
+struct ServerSection {
+  std::string url;                // "http://127.0.0.1:8000/v1"
+  std::string model;              // "" = the only one that it lists
+  std::string api_key_env;        // the variable that holds the key; "" = none is sent
+  std::string form = "chat";      // chat | completions
+  std::string thinking = "auto";  // how thinking is switched; auto = found out
+  int64_t concurrency = 1;        // requests at a time
+  double connect_timeout_s = 10;
+  double first_byte_timeout_s = 0;  // 0 = limits.case_timeout alone
+  double stall_timeout_s = 0;       // between bytes; 0 = the same
+};
+
 /// `[[suite]]`: one suite with its parameters (defaults of suite.toml already overlaid).
 struct SuiteSection {
   std::string name;
@@ -112,9 +125,10 @@ struct Profile {
   std::string text;  // the file's bytes, stored with the run
   std::filesystem::path
       checkpoint;                 // resolved against the profile's folder; empty for null/scripted
-  std::string target = "engine";  // engine | null | scripted
+  std::string target = "engine";  // engine | http | null | scripted
   std::string script;             // scripted target: path of its script
   EngineSection engine;
+  ServerSection server;
   suites::Sampling sampling;  // `[sampling]`: how every case's answer is drawn
   std::vector<SuiteSection> suites;
   std::vector<Axis> axes;  // `[sweep]`, in the order of the file

@@ -10,6 +10,7 @@
 #include "profiles/schema/guard_section.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/parameter_value.h"
+#include "profiles/schema/server_section.h"
 #include "profiles/schema/setting_key.h"
 
 namespace ds4::profiles {
@@ -180,7 +181,7 @@ const std::array<Key<Profile>, 3> kTopKeys{{
      [](const Profile& profile) { return toml_text(profile.checkpoint.string()); }},
     {"target",
      [](Profile& profile, const toml::node& node, const TomlSource& source) {
-       profile.target = choice<3>(node, source, "target", {"engine", "null", "scripted"});
+       profile.target = choice<4>(node, source, "target", {"engine", "http", "null", "scripted"});
      },
      [](const Profile& profile) { return toml_text(profile.target); }},
     {"script",
@@ -194,6 +195,7 @@ constexpr std::string_view kEnginePrefix = "engine.";
 constexpr std::string_view kSamplingPrefix = "sampling.";
 constexpr std::string_view kLimitsPrefix = "limits.";
 constexpr std::string_view kGuardPrefix = "guard.";
+constexpr std::string_view kServerPrefix = "server.";
 constexpr std::string_view kNoPrefix = "";
 
 // What a profile says and no cell of a sweep can differ in: a key, or a whole section.
@@ -227,7 +229,8 @@ bool with_section_key(P& profile, const std::string& key, const What& what) {
   return in(kEngineKeys, kEnginePrefix, profile.engine) ||
          in(kSamplingKeys, kSamplingPrefix, profile.sampling) ||
          in(kLimitsKeys, kLimitsPrefix, profile) ||
-         in(guard_table(), kGuardPrefix, profile.guard) || in(kTopKeys, kNoPrefix, profile);
+         in(guard_table(), kGuardPrefix, profile.guard) ||
+         in(server_table(), kServerPrefix, profile.server) || in(kTopKeys, kNoPrefix, profile);
 }
 
 template <typename Keys>
@@ -255,7 +258,11 @@ std::string checkpoint_name(const Profile& profile) {
 }
 
 bool names_cells_when_swept(std::string_view key) {
-  return key.starts_with(kLimitsPrefix) || key.starts_with(kGuardPrefix);
+  // Where a server is and how long one waits for it decide nothing either.
+  const bool of_server =
+      key.starts_with(kServerPrefix) &&
+      (key.ends_with("_timeout") || key == "server.url" || key == "server.api_key_env");
+  return of_server || key.starts_with(kLimitsPrefix) || key.starts_with(kGuardPrefix);
 }
 
 std::string why_fixed(const std::string& key) {
@@ -281,11 +288,16 @@ std::vector<std::string> guard_keys() {
   return names_of(guard_table());
 }
 
+std::vector<std::string> server_keys() {
+  return names_of(server_table());
+}
+
 std::vector<std::string> setting_keys(const Profile& profile) {
   std::vector<std::string> keys = names_of(kTopKeys);
   for (const auto& section :
        {names_of(kEngineKeys, kEnginePrefix), names_of(kSamplingKeys, kSamplingPrefix),
-        names_of(kLimitsKeys, kLimitsPrefix), names_of(guard_table(), kGuardPrefix)}) {
+        names_of(kLimitsKeys, kLimitsPrefix), names_of(guard_table(), kGuardPrefix),
+        names_of(server_table(), kServerPrefix)}) {
     keys.insert(keys.end(), section.begin(), section.end());
   }
   std::erase_if(keys, [](const std::string& key) { return !why_fixed(key).empty(); });
@@ -323,6 +335,11 @@ void require_complete(const Profile& profile) {
   };
   require("engine", "checkpoint", profile.checkpoint.empty());
   require("scripted", "script", profile.script.empty());
+  if (profile.target == "http" && profile.server.url.empty()) {
+    throw Error(ErrorCode::kProfile,
+                profile.path.string() + ": the target `http` needs the key `server.url`",
+                "Add [server] with url = \"http://HOST:PORT/v1\".");
+  }
 }
 
 std::string setting_text(const Profile& profile, const std::string& key) {

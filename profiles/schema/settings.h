@@ -25,11 +25,15 @@ std::vector<std::string> limits_keys();
 /// The keys of [guard], without the prefix: "floor", "floors.load", "target", ...
 std::vector<std::string> guard_keys();
 
+/// The keys of [server], without the prefix.
+std::vector<std::string> server_keys();
+
 /// Every key that a sweep may vary in this profile: "checkpoint", "engine.kv_dtype", ...
 std::vector<std::string> setting_keys(const Profile& profile);
 
-/// True for limits and the guard, which decide how long and with how much memory a cell may run,
-/// not what it measures: they are part of its key only where they vary.
+/// True for limits, the guard, and where a server is and how long it is waited for, which decide
+/// how long and with how much memory a cell may run, not what it measures: they are part of its key
+/// only where they vary.
 bool names_cells_when_swept(std::string_view key);
 
 /// Why no sweep varies a key that a profile may have: "guard.target", "launch.model", "name"; ""
