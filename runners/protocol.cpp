@@ -105,7 +105,10 @@ reports::ScoreRow score_from(const json& j) {
 std::optional<Message> message_from(const json& j) {
   const std::string type = j.at("type");
   if (type == "phase") return PhaseMessage{j.at("phase"), j.at("detail")};
-  if (type == "ready") return ReadyMessage{j.at("description"), j.at("cases")};
+  if (type == "ready") {
+    return ReadyMessage{j.at("target"), j.at("cases"),
+                        j.at("skipped").get<std::map<std::string, std::string>>()};
+  }
   if (type == "case") return CaseMessage{j.at("suite"), j.at("case")};
   if (type == "progress") return ProgressMessage{j.at("prompt"), j.at("completion")};
   if (type == "samples") return SamplesMessage{samples_from(j.at("samples"))};
@@ -129,7 +132,10 @@ std::string encode(const Message& message) {
             return json{{"type", "phase"}, {"phase", m.phase}, {"detail", m.detail}};
           },
           [](const ReadyMessage& m) {
-            return json{{"type", "ready"}, {"description", m.description}, {"cases", m.cases}};
+            return json{{"type", "ready"},
+                        {"target", m.target},
+                        {"cases", m.cases},
+                        {"skipped", m.skipped}};
           },
           [](const CaseMessage& m) {
             return json{{"type", "case"}, {"suite", m.suite}, {"case", m.case_id}};

@@ -2,6 +2,7 @@
 // given. Both ends of the pipe are here, so that the format has one home.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,8 +28,9 @@ struct PhaseMessage {
   std::string detail;  // how far it is, as people read it; "" unless it tells
 };
 struct ReadyMessage {
-  std::string description;  // Capabilities::description
-  int cases = 0;            // how many are to be run now
+  std::string target;                               // to_json(Capabilities)
+  int cases = 0;                                    // how many are to be run now
+  std::map<std::string, std::string> skipped = {};  // suite -> what the target lacks for it
 };
 struct CaseMessage {  // a case begins
   std::string suite, case_id;

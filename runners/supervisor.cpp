@@ -177,6 +177,8 @@ class Launch {
       if (const auto phase = guard::phase_of(m->phase); phase && guard_) guard_->phase(*phase);
     } else if (const auto* ready = std::get_if<ReadyMessage>(&message)) {
       state_.n_cases = ready->cases;
+      row_.target = ready->target;
+      row_.skipped = ready->skipped;
       evidence_.ready = true;
       case_start_ = monotonic_seconds();
     } else if (const auto* c = std::get_if<CaseMessage>(&message)) {

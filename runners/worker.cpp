@@ -48,10 +48,10 @@ class Worker final : public Work {
           send(PhaseMessage{phase, detail});
         });
     const double load_s = monotonic_seconds() - start;
-    missing_ = missing_cases();
+    missing_ = missing_cases(capabilities);
     counter_ = {[&](const Conversation& c) { return target_->count_tokens(c); },
                 capabilities.exact_token_counts};
-    send(ReadyMessage{capabilities.description, static_cast<int>(missing_.size())});
+    send(ReadyMessage{to_json(capabilities), static_cast<int>(missing_.size()), skipped_});
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
     show_phase();
     const double cases_start = monotonic_seconds();
@@ -130,6 +130,7 @@ class Worker final : public Work {
     DS4_CHECK(!flight.empty());
     outcome::AttemptWitness& witness = flight.mapped().witness;
     witness.failure = response.failure;
+    witness.doubt = response.doubt;
     if (flight.mapped().late) {
       witness.failure = Failure::kLate;
       response.error = "stopped after " + format_seconds(profile_.case_timeout_s) +
@@ -166,10 +167,16 @@ class Worker final : public Work {
     bool answering = false;  // its first token has come
   };
 
-  Cases missing_cases() const {
+  Cases missing_cases(const Capabilities& capabilities) {
     Cases cases;
     for (const profiles::SuiteSection& section : profile_.suites) {
-      for (suites::CaseSpec& spec : suites::find_suite(section.name)->plan(section.parameters)) {
+      const suites::Suite& suite = *suites::find_suite(section.name);
+      const std::string lack = missing_of(capabilities, suite.needs(section.parameters));
+      if (!lack.empty()) {
+        skipped_.emplace(section.name, lack);
+        continue;
+      }
+      for (suites::CaseSpec& spec : suite.plan(section.parameters)) {
         if (!assignment_.done.contains({section.name, spec.id})) {
           cases.emplace_back(&section, std::move(spec));
         }
@@ -225,8 +232,9 @@ class Worker final : public Work {
   std::unique_ptr<Target> target_;
   suites::TokenCounter counter_;
   Cases missing_;
-  size_t begun_ = 0;                       // of them
-  std::map<int64_t, InFlight> in_flight_;  // by the place in missing_
+  std::map<std::string, std::string> skipped_;  // suite -> what the target lacks for it
+  size_t begun_ = 0;                            // of them
+  std::map<int64_t, InFlight> in_flight_;       // by the place in missing_
   outcome::CacheWitness cache_witness_;
   int64_t completion_tokens_ = 0;
   std::string phase_;  // as last sent

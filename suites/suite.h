@@ -101,6 +101,17 @@ struct TokenCounter {
   bool exact = false;
 };
 
+/// What cases may need of a target beyond answering a conversation.
+enum class Need {
+  kThinking,        // reasoning before an answer can be had
+  kNoThinking,      // and can be left out
+  kTools,           // functions are offered to the model, and its calls come back as such
+  kRawPrompts,      // a text in place of a conversation
+  kLogprobs,        // of the answer's tokens
+  kPromptLogprobs,  // of the prompt's
+  kExactCounts,     // prompts can be sized to the token
+};
+
 /// What came back, as scorers see it.
 struct Answer {
   std::string text;  // raw completion
@@ -138,6 +149,9 @@ class Suite {
   virtual std::string_view dataset() const { return {}; }
   /// The cases of these parameters, in running order. Throws Error(kProfile) on bad values.
   virtual std::vector<CaseSpec> plan(const Parameters& parameters) const = 0;
+  /// What the target must be able to do for them: a target that cannot is not asked, and the suite
+  /// is skipped with the reason. By default what the parameter `thinking` asks for.
+  virtual std::vector<Need> needs(const Parameters& parameters) const;
   /// Builds the prompt of one case; deterministic in (parameters, spec, counter).
   virtual Case build(const Parameters& parameters, const CaseSpec& spec,
                      const TokenCounter& counter) const = 0;

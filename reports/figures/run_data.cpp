@@ -56,16 +56,33 @@ std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::
   std::vector<const StoredAttempt*> timed;
   for (const StoredAttempt& attempt : run.attempts) {
     if (attempt.cell_key != cell_key || attempt.status != "ok") continue;
-    if (attempt.outcome == "CONTAMINATED" || invalid.contains(attempt.launch)) continue;
+    const bool spoilt = attempt.outcome == "CONTAMINATED" || attempt.outcome == "MISCOUNTED";
+    if (spoilt || invalid.contains(attempt.launch)) continue;
     timed.push_back(&attempt);
   }
   return timed;
 }
 
+std::map<std::string, std::string> skipped_suites(const RunData& run, const std::string& cell_key) {
+  std::map<std::string, std::string> skipped;
+  for (const LaunchRow& launch : run.launches) {
+    // One that ended before its target was ready has nothing to say.
+    if (launch.cell_key == cell_key && !launch.target.empty()) skipped = launch.skipped;
+  }
+  for (const StoredAttempt& attempt : run.attempts) {
+    if (attempt.cell_key == cell_key && attempt.status == "ok") skipped.erase(attempt.suite);
+  }
+  return skipped;
+}
+
 CellStatus cell_status(const RunData& run, const CellRow& cell) {
   CellStatus status;
   status.outcome = "not run";
-  status.n_planned = static_cast<int>(cell.cases.size());
+  const auto skipped = skipped_suites(run, cell.key);
+  status.n_planned = static_cast<int>(
+      std::count_if(cell.cases.begin(), cell.cases.end(),
+                    [&](const PlannedCase& planned) { return !skipped.contains(planned.suite); }));
+  status.n_skipped = static_cast<int>(cell.cases.size()) - status.n_planned;
   for (const LaunchRow& launch : run.launches) {
     if (launch.cell_key != cell.key) continue;
     ++status.n_launches;

@@ -18,12 +18,16 @@ struct CellStatus {
   std::string message;
   int n_launches = 0;
   double seconds = 0;  // of all launches together
-  int n_planned = 0;   // cases; 0 = not known
+  int n_planned = 0;   // cases, without those of skipped suites; 0 = not known
+  int n_skipped = 0;   // cases of skipped suites
   int n_ok = 0;        // cases with an attempt that is ok
   int n_correct = 0, n_wrong = 0, n_invalid = 0;
   int n_missing() const { return n_planned > n_ok ? n_planned - n_ok : 0; }
   /// Every planned case has an answer.
-  bool complete() const { return n_planned > 0 ? n_missing() == 0 : n_ok > 0 && outcome == "ok"; }
+  bool complete() const {
+    if (n_planned > 0) return n_missing() == 0;
+    return (n_ok > 0 || n_skipped > 0) && outcome == "ok";
+  }
   /// Its newest launch ended by something we came to measure, so that no figure is an answer too.
   bool failed() const;
 };
@@ -47,8 +51,12 @@ RunData load_run(Store& store, const std::string& run_id, bool with_texts);
 std::set<int> invalid_launches(const RunData& run, const std::string& cell_key);
 
 /// A cell's answers whose times count: all but those of invalid launches and those that are
-/// contaminated themselves.
+/// contaminated or miscounted themselves.
 std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::string& cell_key);
+
+/// The suites that the newest launch of a cell which says so did not ask, with what the target
+/// lacks for each: neither measured nor failed.
+std::map<std::string, std::string> skipped_suites(const RunData& run, const std::string& cell_key);
 
 CellStatus cell_status(const RunData& run, const CellRow& cell);
 

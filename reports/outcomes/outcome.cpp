@@ -108,6 +108,10 @@ constexpr OutcomeClass kClasses[] = {
      "cold "
      "test.",
      "End what the message names and measure again."},
+    {"MISCOUNTED", kMeasurement, Level::kAttempt, Effect::kInvalid,
+     "The token counts that a server states cannot be true: its speeds and lengths are not to be "
+     "used, its answer is.",
+     "Compare the counts with the server's tokenizer; look for a prompt that was cut."},
     {"GARBLED", kQuality, Level::kAttempt, Effect::kMeasured,
      "The answer is no text: loops, mixed scripts, replacement or control characters, leaked "
      "markers.",

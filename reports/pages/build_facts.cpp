@@ -1,6 +1,7 @@
 // The section about the run itself: what was run, where, and what became of each cell.
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/base/units.h"
 #include "reports/pages/build.h"
@@ -47,6 +48,28 @@ void add_profile_rows(Table& table, const RunRow& run) {
     overrides += (overrides.empty() ? "" : ", ") + plain(pair);
   }
   if (!overrides.empty()) add_row(table, "set on the command line", overrides);
+}
+
+// What the targets of the launches were found to be able to do; each finding once.
+void add_target_rows(Table& table, const RunData& data) {
+  std::set<std::string> seen;
+  for (const LaunchRow& launch : data.launches) {
+    const json target = json::parse(launch.target, nullptr, false);
+    if (!target.is_object() || !target.contains("findings") || !seen.insert(launch.target).second) {
+      continue;
+    }
+    const std::string name = seen.size() == 1 ? "server" : "server " + std::to_string(seen.size());
+    add_row(table, name, plain(target.at("description")));
+    std::string can, cannot;
+    for (const auto& [key, value] : target.items()) {
+      if (!value.is_boolean()) continue;
+      std::string& list = value.get<bool>() ? can : cannot;
+      list += (list.empty() ? "" : ", ") + key;
+    }
+    add_row(table, name + " can", can);
+    if (!cannot.empty()) add_row(table, name + " cannot", cannot);
+    add_row(table, name + " was found to", plain(target.at("findings")));
+  }
 }
 
 void add_machine_rows(Table& table, const RunRow& run) {
@@ -139,6 +162,7 @@ Section run_section(PageContext& context) {
   add_row(facts, "profile", run.profile_name + " (" + run.profile_path + ")");
   add_checkpoint_rows(facts, context.run);
   add_profile_rows(facts, run);
+  add_target_rows(facts, context.run);
   add_machine_rows(facts, run);
   add_shard_rows(facts, context.run);
   add_row(facts, "started", run.started_at);

@@ -55,6 +55,12 @@ ordered_json figure_json(const FigureData& figure) {
           {"launches", figure.launches}};
 }
 
+// null for a text that is no JSON, such as an empty one.
+ordered_json parsed(const std::string& text) {
+  ordered_json value = ordered_json::parse(text, nullptr, false);
+  return value.is_discarded() ? ordered_json(nullptr) : value;
+}
+
 ordered_json gate_json(const GateResult& result) {
   return {
       {"source", result.gate.source},
@@ -150,6 +156,8 @@ std::string render_json(const Page& page) {
                                 {"message", launch.message},
                                 {"notes", launch.notes},
                                 {"log_tail", launch.log_tail},
+                                {"target", parsed(launch.target)},
+                                {"skipped", launch.skipped},
                                 {"seconds", launch.seconds},
                                 {"started_at", launch.started_at}});
   }

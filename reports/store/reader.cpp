@@ -156,8 +156,8 @@ std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
   Statement rows(database_,
                  "SELECT cell_key, number, outcome, phase, exit_code, signal, message, log_tail, "
                  "seconds, started_at, guard, part, notes, boot_id, machine, supervisor_pid, "
-                 "supervisor_ticks, oom_kills, telemetry FROM launches WHERE run_id = ? "
-                 "ORDER BY id");
+                 "supervisor_ticks, oom_kills, telemetry, target, skipped FROM launches "
+                 "WHERE run_id = ? ORDER BY id");
   rows.bind(run_id);
   std::vector<LaunchRow> result;
   while (rows.step()) {
@@ -177,6 +177,10 @@ std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
     launch.notes = rows.text(12);
     launch.origin = {rows.text(13),    rows.text(14),    rows.integer(15),
                      rows.integer(16), rows.integer(17), rows.text(18)};
+    launch.target = rows.text(19);
+    if (const std::string skipped = rows.text(20); !skipped.empty()) {
+      launch.skipped = tags_from_json(skipped);
+    }
     result.push_back(std::move(launch));
   }
   return result;

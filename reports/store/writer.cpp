@@ -18,6 +18,10 @@ void insert_samples(Statement& insert, int64_t owner, const std::vector<probes::
   }
 }
 
+std::string skipped_text(const LaunchRow& launch) {
+  return launch.skipped.empty() ? "" : tags_to_json(launch.skipped);
+}
+
 }  // namespace
 
 SqliteStore::SqliteStore(const std::filesystem::path& path, Database::Mode mode)
@@ -124,8 +128,9 @@ void SqliteStore::add_launch(const std::string& run_id, const LaunchRow& launch,
   Statement insert(database_,
                    "INSERT INTO launches (run_id, cell_key, number, outcome, phase, exit_code, "
                    "signal, message, log_tail, seconds, started_at, guard, notes, boot_id, "
-                   "machine, supervisor_pid, supervisor_ticks, oom_kills, telemetry) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "machine, supervisor_pid, supervisor_ticks, oom_kills, telemetry, "
+                   "target, skipped) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                    "store the launch");
   insert.bind(run_id).bind(launch.cell_key).bind(launch.number).bind(launch.outcome);
   insert.bind(launch.phase).bind(launch.exit_code).bind(launch.signal).bind(launch.message);
@@ -133,7 +138,8 @@ void SqliteStore::add_launch(const std::string& run_id, const LaunchRow& launch,
   insert.bind(launch.guard).bind(launch.notes);
   const LaunchOrigin& origin = launch.origin;
   insert.bind(origin.boot_id).bind(origin.machine).bind(origin.supervisor_pid);
-  insert.bind(origin.supervisor_ticks).bind(origin.oom_kills).bind(origin.telemetry).run();
+  insert.bind(origin.supervisor_ticks).bind(origin.oom_kills).bind(origin.telemetry);
+  insert.bind(launch.target).bind(skipped_text(launch)).run();
   insert_launch_samples(database_.last_insert_id(), samples);
   transaction.commit();
 }
@@ -156,11 +162,12 @@ void SqliteStore::end_launch(const std::string& run_id, const LaunchRow& launch,
   begun.reset();
   Statement update(database_,
                    "UPDATE launches SET outcome = ?, phase = ?, exit_code = ?, signal = ?, "
-                   "message = ?, log_tail = ?, seconds = ?, guard = ?, notes = ? WHERE id = ?",
+                   "message = ?, log_tail = ?, seconds = ?, guard = ?, notes = ?, target = ?, "
+                   "skipped = ? WHERE id = ?",
                    "store the launch's end");
   update.bind(launch.outcome).bind(launch.phase).bind(launch.exit_code).bind(launch.signal);
   update.bind(launch.message).bind(launch.log_tail).bind(launch.seconds).bind(launch.guard);
-  update.bind(launch.notes).bind(id).run();
+  update.bind(launch.notes).bind(launch.target).bind(skipped_text(launch)).bind(id).run();
   insert_launch_samples(id, samples);
   transaction.commit();
 }

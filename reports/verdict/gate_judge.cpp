@@ -38,11 +38,13 @@ std::string bound_text(const Gate& gate, const std::string& unit) {
 struct Missing {
   int n_planned = 0, n_missing = 0;
   std::string error;  // of an attempt that ended in an error
+  std::string lack;   // what the target lacks for the first of them that was skipped
 };
 
 Missing missing_cases(const RunData& run, const CellRow& cell, const Selection& selection) {
   std::set<std::pair<std::string, std::string>> answered;
   Missing missing;
+  const auto skipped = skipped_suites(run, cell.key);
   for (const StoredAttempt& attempt : run.attempts) {
     if (attempt.cell_key != cell.key || !selection.matches(attempt.suite, attempt.tags)) continue;
     if (attempt.status == "ok") answered.emplace(attempt.suite, attempt.case_id);
@@ -51,6 +53,8 @@ Missing missing_cases(const RunData& run, const CellRow& cell, const Selection& 
     if (!selection.matches(planned.suite, planned.tags)) continue;
     ++missing.n_planned;
     missing.n_missing += answered.contains({planned.suite, planned.case_id}) ? 0 : 1;
+    const auto lack = skipped.find(planned.suite);
+    if (missing.lack.empty() && lack != skipped.end()) missing.lack = lack->second;
   }
   for (const StoredAttempt& attempt : run.attempts) {
     if (attempt.cell_key != cell.key || !selection.matches(attempt.suite, attempt.tags)) continue;
@@ -151,7 +155,8 @@ class GateJudge {
     if (result.figure && (*result.figure)->kind == FigureKind::kScore) return true;
     result.unmeasured = true;
     result.decision = Decision::kInconclusive;
-    result.reason = count + ended(status_);
+    result.reason = count + (missing.lack.empty() ? ended(status_)
+                                                  : "the target was not asked: " + missing.lack);
     return false;
   }
 

@@ -68,14 +68,19 @@ std::string summarise(const Verdict& verdict) {
             plural(verdict.gates.size(), "gate") + " could not be decided";
   }
   if (verdict.n_cells_incomplete > 0) text += (text.empty() ? "" : "; ") + incomplete;
-  if (!text.empty()) return text + ".";
+  const std::string skipped =
+      verdict.n_suites_skipped == 0
+          ? ""
+          : "; " + plural(static_cast<size_t>(verdict.n_suites_skipped), "suite") +
+                " skipped, for the target lacks what they need";
+  if (!text.empty()) return text + skipped + ".";
   if (n_cells == 0) return "The run has no cells.";
-  if (verdict.gates.empty()) {
-    return "Everything in " + plural(n_cells, "cell") + " was measured; the profile sets no gates.";
-  }
-  return "Everything in " + plural(n_cells, "cell") + " was measured and " +
-         (verdict.gates.size() == 1 ? "the gate is kept."
-                                    : "all " + plural(verdict.gates.size(), "gate") + " are kept.");
+  const std::string measured = "Everything in " + plural(n_cells, "cell") + " was measured";
+  if (verdict.gates.empty()) return measured + "; the profile sets no gates" + skipped + ".";
+  return measured + " and " +
+         (verdict.gates.size() == 1 ? "the gate is kept"
+                                    : "all " + plural(verdict.gates.size(), "gate") + " are kept") +
+         skipped + ".";
 }
 
 // About the gate that decided.
@@ -159,6 +164,7 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
   bool interrupted = false;
   for (const CellRow& cell : run.cells) {
     const CellStatus status = cell_status(run, cell);
+    verdict.n_suites_skipped += static_cast<int>(skipped_suites(run, cell.key).size());
     if (status.complete()) continue;
     ++verdict.n_cells_incomplete;
     interrupted = interrupted || !(status.failed() || status.outcome == "skipped");

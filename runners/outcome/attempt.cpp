@@ -61,6 +61,7 @@ AttemptFinding classify_attempt(const reports::AttemptRow& attempt,
     return {"CONTAMINATED", std::to_string(attempt.cached_tokens) +
                                 " prompt tokens of a cold test came from a cache"};
   }
+  if (!witness.doubt.empty()) return {"MISCOUNTED", witness.doubt};
   if (!score || score->grade == "correct") return {"ok", ""};
 
   const suites::Answer answer = stored_answer(attempt);

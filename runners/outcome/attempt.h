@@ -20,6 +20,7 @@ struct AttemptWitness {
   std::string leak = {};             // a canary of another prompt that the answer holds
   bool unlike_cold = false;          // the same prompt had another answer without the cache
   bool cold = false;                 // Case::cold
+  std::string doubt = {};            // Response::doubt
 };
 
 struct AttemptFinding {

@@ -68,17 +68,27 @@ struct Response {
   std::vector<probes::Sample> samples;                  // what else is known of this answer
   std::string error;
   Failure failure = Failure::kNone;  // with `error`
+  std::string doubt = {};  // why the counts that were stated cannot be true; "" = they can
 };
 
+/// What a target can do (suites::Need says what each means).
 struct Capabilities {
   bool exact_token_counts = false;
   bool tools = false;
   bool thinking = false;
+  bool no_thinking = true;       // answers without it
   bool raw_prompts = false;      // takes Request::raw
   bool logprobs = false;         // WantedLogprobs::answer
   bool prompt_logprobs = false;  // WantedLogprobs::prompt
   std::string description;       // one line for the run row, e.g. "embedded engine, cpu, 6 layers"
+  std::string findings = {};     // how that was found out, a JSON object; "" = it is simply known
 };
+
+/// Why these capabilities do not do for these needs ("it has no tools, ..."); "" when they do.
+std::string missing_of(const Capabilities& capabilities, const std::vector<suites::Need>& needs);
+
+/// The capabilities as a JSON object, with description and findings.
+std::string to_json(const Capabilities& capabilities);
 
 /// What a target is given to do. It calls back on the thread that called run().
 class Work {

@@ -28,6 +28,12 @@ std::string with_unit(const std::string& value, std::string_view unit) {
 
 }  // namespace
 
+std::vector<Need> Suite::needs(const Parameters& parameters) const {
+  const auto thinking = parameters.find("thinking");
+  if (thinking == parameters.end()) return {};
+  return {std::get<bool>(thinking->second) ? Need::kThinking : Need::kNoThinking};
+}
+
 const ParameterValue& parameter(const Parameters& parameters, const std::string& name) {
   const auto found = parameters.find(name);
   DS4_CHECK(found != parameters.end(), "parameter " + name);

@@ -169,6 +169,12 @@ class ToolCalls final : public Suite {
     return out;
   }
 
+  std::vector<Need> needs(const Parameters& parameters) const override {
+    std::vector<Need> needs = Suite::needs(parameters);
+    if (!read(parameters).as_text) needs.push_back(Need::kTools);
+    return needs;
+  }
+
   Score score(std::string_view expected, const Answer& answer) const override {
     const auto json = nlohmann::json::parse(expected);
     const std::string_view leak = leaked_marker(visible_answer(answer));

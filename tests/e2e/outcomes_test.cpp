@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "tests/e2e/outcomes.h"
+#include "tests/support/chat_server.h"
 
 namespace ds4::test_support {
 namespace {
@@ -139,6 +140,18 @@ TEST(Outcomes, AReadOnlyDatabaseIsSaidBeforeAnythingRuns) {
 TEST(Outcomes, ApiError) {
   expect_attempt(R"({"rules": [{"times": 1, "error": "HTTP 500"}, {"text": "x"}]})", kSmoke,
                  "API_ERROR");
+}
+
+TEST(Outcomes, Miscounted) {
+  ChatPlay play;
+  play.completion_tokens = 4000;
+  const ChatServer server(play);
+  const Sweep sweep("{}", kSmoke);
+  write_file_atomic(sweep.profile(), "target = \"http\"\n[server]\nurl = \"" + server.url() +
+                                         "\"\n[[suite]]\nname = \"smoke\"\nmax_tokens = 5000\n");
+  EXPECT_EQ(sweep.run().exit_code, 0);
+  EXPECT_EQ(attempt_class(sweep), "MISCOUNTED");
+  expect_shown(sweep, "MISCOUNTED");
 }
 
 TEST(Outcomes, StreamBroken) {

@@ -40,6 +40,15 @@ TEST(Protocol, AttemptSurvivesTheRoundTrip) {
   EXPECT_EQ(encode(*message), line);
 }
 
+TEST(Protocol, WhatATargetCanSurvivesTheRoundTrip) {
+  const auto message = decode(encode(ReadyMessage{R"({"tools":false})", 3, {{"a", "b \"c\""}}}));
+  ASSERT_TRUE(message.has_value());
+  const auto& ready = std::get<ReadyMessage>(*message);
+  EXPECT_EQ(ready.target, R"({"tools":false})");
+  EXPECT_EQ(ready.cases, 3);
+  EXPECT_EQ(ready.skipped.at("a"), "b \"c\"");
+}
+
 TEST(Protocol, InvalidUtf8IsReplacedNotFatal) {
   AttemptMessage sent;
   sent.attempt.text = "broken \xff\xfe tail";
