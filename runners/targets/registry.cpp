@@ -11,6 +11,8 @@ namespace {
 constexpr std::array kKinds{
     TargetKind{"engine", "the embedded engine, on the checkpoint the profile names",
                make_engine_target, /*fills_the_machine=*/true},
+    TargetKind{"http", "a server that speaks the OpenAI protocol, at `server.url`",
+               make_http_target},
     TargetKind{"null", "answers at once with nothing: measures the harness itself",
                make_null_target},
     TargetKind{"scripted", "plays the behaviour written in the profile's `script` file",
