@@ -123,9 +123,12 @@ void Client::try_once(const Call& call, const OnBytes& on_bytes, Reply& reply) {
     reply.status = head.status;
     reply.content_type = media_type(head.get_header_value("Content-Type"));
     reply.location = head.get_header_value("Location");
-    const std::lock_guard lock(mutex_);
-    head_seen_ = true;
-    last_byte_s_ = reply.head_s;
+    {
+      const std::lock_guard lock(mutex_);
+      head_seen_ = true;
+      last_byte_s_ = reply.head_s;
+    }
+    changed_.notify_all();  // another limit holds from here on
     return true;
   };
   request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
