@@ -139,8 +139,8 @@ void WatchingBackend::project(const weights::Matrix& w, int n, ops::Values x, op
         [&] { inner().project(w, n, x, y); });
 }
 
-void WatchingBackend::project_each(std::span<const ops::Projection> products, int n,
-                                   ops::Values x) {
+void WatchingBackend::project_each(std::span<const ops::Projection> products, int n, ops::Values x,
+                                   const ops::RmsNorm* norm) {
   // One operation: side by side none of them has a time of its own.
   std::string names;
   Work work{0, values(n, x.cols), 0};
@@ -151,7 +151,7 @@ void WatchingBackend::project_each(std::span<const ops::Projection> products, in
                                                                        : floats(n, product.w->rows);
     work.flops += product_flops(n, *product.w);
   }
-  watch("project " + names, work, [&] { inner().project_each(products, n, x); });
+  watch("project " + names, work, [&] { inner().project_each(products, n, x, norm); });
 }
 
 void WatchingBackend::project_wide(const weights::Matrix& w, int n, ops::Values x, ops::Floats y) {

@@ -33,7 +33,8 @@ class WatchingBackend final : public ops::ForwardingBackend {
   void mix_out(int streams, int n, ops::Values y, ops::Floats mix, ops::Values h) override;
   void project(const weights::Matrix& w, int n, ops::Values x, ops::Values y) override;
   void project_wide(const weights::Matrix& w, int n, ops::Values x, ops::Floats y) override;
-  void project_each(std::span<const ops::Projection> products, int n, ops::Values x) override;
+  void project_each(std::span<const ops::Projection> products, int n, ops::Values x,
+                    const ops::RmsNorm* norm) override;
   void rms_norm(std::span<const float> gain, float eps, int n, ops::Values x,
                 ops::Values y) override;
   void rotation(std::span<const float> frequencies, ops::Segments segments,

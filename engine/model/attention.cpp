@@ -18,16 +18,16 @@ void project_inputs(const Pass& pass, const weights::Layer& layer) {
     add_pool(w.indexer->compressor, true);
     products.push_back({&w.indexer->weights_proj, at.index_weights});
   }
-  pass.ops.project_each(products, pass.n(), at.x);
+  pass.ops.project_each(products, pass.n(), at.x, nullptr);
 }
 
 void make_queries(const Pass& pass, const weights::Layer& layer) {
   const Workspace& at = pass.at;
   const weights::Attention& w = layer.attn;
-  pass.ops.rms_norm(w.q_norm, pass.eps(), pass.n(), at.qr, at.qr);
   std::vector<ops::Projection> products{{&w.wq_b, at.q}};
   if (w.indexer) products.push_back({&w.indexer->wq_b, at.iq});
-  pass.ops.project_each(products, pass.n(), at.qr);
+  const ops::RmsNorm norm{w.q_norm, pass.eps()};
+  pass.ops.project_each(products, pass.n(), at.qr, &norm);
   pass.ops.finish_queries(pass.config.num_attention_heads, pass.eps(), pass.n(), pass.angles(layer),
                           at.q);
 }
@@ -49,18 +49,18 @@ void read_rows(const Pass& pass, const weights::Layer& layer, const ops::KeySet&
 void attention(const Pass& pass, const weights::Layer& layer, const LayerStores& stores) {
   const weights::Attention& w = layer.attn;
   project_inputs(pass, layer);
-  make_queries(pass, layer);
   store_raw_rows(pass, layer, stores.raw);
+  // Rows that this batch completes must exist before its queries look for them (4.2).
+  if (w.compressor) compress(pass, *w.compressor, stores.compressed, stores.tails, false);
+  if (w.indexer) compress(pass, w.indexer->compressor, stores.keys, stores.key_tails, true);
+  make_queries(pass, layer);
 
   ops::KeySet keys;
   keys.raw = stores.raw;
   keys.window = pass.config.sliding_window;
   keys.compressed = stores.compressed;
   keys.ratio = layer.ratio;
-  // Rows that this batch completes must exist before its queries look for them (4.2).
-  if (w.compressor) compress(pass, *w.compressor, stores.compressed, stores.tails, false);
   if (w.indexer) {
-    compress(pass, w.indexer->compressor, stores.keys, stores.key_tails, true);
     select_rows(pass, *w.indexer, stores.keys, pass.angles(layer));
     keys.selected = pass.at.selected;
   }

@@ -59,6 +59,12 @@ struct RouteSettings {
   float factor = 1;
 };
 
+/// What rms_norm() would do first.
+struct RmsNorm {
+  std::span<const float> gain;
+  float eps = 0;
+};
+
 /// One token to be drawn.
 struct Draw {
   Floats logits;         // [1, vocab]
@@ -136,9 +142,11 @@ class Backend {
   virtual void project(const weights::Matrix& w, int n, Values x, Values y) = 0;
   /// LF: y = W x in f32, no rounding on either side.
   virtual void project_wide(const weights::Matrix& w, int n, Values x, Floats y) = 0;
-  /// Several products of one x. A back end may make them side by side; each has the bits that it
-  /// has alone.
-  virtual void project_each(std::span<const Projection> products, int n, Values x) {
+  /// Several products of one x, or of its norm, which may then replace x. A back end may make them
+  /// side by side; each has the bits that it has alone.
+  virtual void project_each(std::span<const Projection> products, int n, Values x,
+                            const RmsNorm* norm) {
+    if (norm) rms_norm(norm->gain, norm->eps, n, x, x);
     for (const Projection& product : products) {
       if (const auto* y = std::get_if<Values>(&product.y)) {
         project(*product.w, n, x, *y);

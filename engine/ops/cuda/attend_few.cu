@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kHeads = 16;  // of a tensor-core tile
 constexpr int kKeys = 16;   // rows of a block of the first kernel
-constexpr int kScoreThreads = 128;
-constexpr int kScoreHeads = kScoreThreads / 32 * kHeads;
+constexpr int kScoreHeads = 4 * kHeads;
+constexpr int kScoreThreads = kScoreHeads / kHeads * (kKeys / 8) * 32;  // a warp per tile
 
 constexpr int kWeighThreads = 256;
 constexpr int kWeighWarps = kWeighThreads / 32;
@@ -21,10 +21,9 @@ constexpr int kPStride = kStage + 8;
 // Rows and weights leave a block room on every GPU: 99 KiB are the least that one can have.
 constexpr size_t kWeighShared = (kStage * kVStride + kHeads * kPStride) * sizeof(Bf16);
 
-// A block per kKeys rows of a query, a warp per 16 heads.
+// A block per kKeys rows of a query, a warp per 16 heads and 8 rows.
 __global__ void __launch_bounds__(kScoreThreads)
     few_scores_kernel(const __grid_constant__ Attention a, int padded) {
-  wait_for_inputs();
   extern __shared__ __align__(16) unsigned char memory[];
   __shared__ const uint8_t* rows[kKeys];
   const int stride = padded + kRowPad;
@@ -33,16 +32,16 @@ __global__ void __launch_bounds__(kScoreThreads)
   const int row = a.places.row[0] + blockIdx.y;
   const Keys keys = keys_of(a, row);
   const int begin = blockIdx.x * kKeys;
+  wait_for_inputs();  // positions were there before the step
   if (begin >= keys.n) return;
 
-  // A warp's own heads; behind the last, that one again, of which nothing is stored.
+  // Behind the last head that one again, of which nothing is stored.
   const int lane = threadIdx.x % 32;
   const int first_head = blockIdx.z * kScoreHeads;
-  const int warp_head = threadIdx.x / 32 * kHeads;
   const auto* q = static_cast<const Bf16*>(a.q) + int64_t{row} * a.heads * a.dim;
   const int octets = padded / 8;
-  for (int i = lane; i < kHeads * octets; i += 32) {
-    const int head = warp_head + i / octets;
+  for (int i = threadIdx.x; i < kScoreHeads * octets; i += kScoreThreads) {
+    const int head = i / octets;
     const int d = i % octets * 8;
     const Bf16* from = q + int64_t{min(first_head + head, a.heads - 1)} * a.dim;
     Bf16* to = query_tile + head * stride + d;
@@ -55,36 +54,33 @@ __global__ void __launch_bounds__(kScoreThreads)
   commit_async();
   list_rows<kScoreThreads>(a, keys, begin, threadIdx.x, rows);
   __syncthreads();
-  stage_rows<kScoreThreads, 8>(a, keys, rows, begin, kKeys, 0, octets, threadIdx.x, key_tile,
+  stage_rows<kScoreThreads, 4>(a, keys, rows, begin, kKeys, 0, octets, threadIdx.x, key_tile,
                                stride);
   wait_async<0>();
   __syncthreads();
 
   const int g = lane / 4;
   const int t = lane % 4;
-  float acc[kKeys / 8][4] = {};
+  const int warp_head = threadIdx.x / 32 / (kKeys / 8) * kHeads;
+  const int warp_key = threadIdx.x / 32 % (kKeys / 8) * 8;
+  float acc[4] = {};
   const Bf16* top = query_tile + (warp_head + g) * stride;
   const Bf16* low = top + 8 * stride;
+  const Bf16* key = key_tile + (warp_key + g) * stride;
 #pragma unroll 4
   for (int k = 8 * t; k < padded; k += 32) {
     const uint4 a0 = *reinterpret_cast<const uint4*>(top + k);
     const uint4 a1 = *reinterpret_cast<const uint4*>(low + k);
-#pragma unroll
-    for (int j = 0; j < kKeys / 8; ++j) {
-      const uint4 key = *reinterpret_cast<const uint4*>(key_tile + (8 * j + g) * stride + k);
-      mma_bf16(acc[j], a0.x, a1.x, a0.y, a1.y, key.x, key.y);
-      mma_bf16(acc[j], a0.z, a1.z, a0.w, a1.w, key.z, key.w);
-    }
+    const uint4 b = *reinterpret_cast<const uint4*>(key + k);
+    mma_bf16(acc, a0.x, a1.x, a0.y, a1.y, b.x, b.y);
+    mma_bf16(acc, a0.z, a1.z, a0.w, a1.w, b.z, b.w);
   }
 #pragma unroll
-  for (int j = 0; j < kKeys / 8; ++j) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int head = first_head + warp_head + g + 8 * (i / 2);
-      const int at = 8 * j + 2 * t + i % 2;
-      if (head >= a.heads || begin + at >= keys.n) continue;
-      scores_of(a, row, head)[begin + at] = rows[at] ? acc[j][i] * a.scale : -INFINITY;
-    }
+  for (int i = 0; i < 4; ++i) {
+    const int head = first_head + warp_head + g + 8 * (i / 2);
+    const int at = warp_key + 2 * t + i % 2;
+    if (head >= a.heads || begin + at >= keys.n) continue;
+    scores_of(a, row, head)[begin + at] = rows[at] ? acc[i] * a.scale : -INFINITY;
   }
 }
 
@@ -92,7 +88,6 @@ __global__ void __launch_bounds__(kScoreThreads)
 // make as well, and the weighted sum, a warp per 8 values.
 __global__ void __launch_bounds__(kWeighThreads)
     few_weigh_kernel(const __grid_constant__ Attention a) {
-  wait_for_inputs();
   extern __shared__ __align__(16) unsigned char memory[];
   __shared__ const uint8_t* rows[kStage];
   __shared__ float sums[kHeads];
@@ -106,6 +101,7 @@ __global__ void __launch_bounds__(kWeighThreads)
   const int warp = threadIdx.x / 32;
   const RowShape& shape = a.raw.shape;
   const bool whole = has_whole_octets(shape);
+  wait_for_inputs();  // positions were there before the step
 
   constexpr int kOwnHeads = kHeads / kWeighWarps;
   const float* scores[kOwnHeads];

@@ -21,6 +21,9 @@ bool multiplies_e4m3(int capability) {
   return capability >= 89 && capability / 10 != 9;
 }
 
+// Products of so many bytes take longer than the coefficients of a step.
+constexpr int64_t kLargeBytes = int64_t{4} << 20;
+
 // 10 * major + minor.
 int capability() {
   int major = 0;
@@ -90,8 +93,36 @@ CudaBackend::CudaBackend(Precision precision, Residency residency)
       recordings_(stream_, arena_),
       drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {}
 
+void CudaBackend::launch_sides() {
+  run_sides(at_, sides_);
+  sides_ = {};
+  check_launches();
+}
+
+void CudaBackend::launch_leaving() {
+  const Waiting waiting = std::exchange(waiting_, {});
+  if (const Leaving& parts = waiting.parts; parts.routed) {
+    combine(at_, waiting.n, parts.per_token, waiting.d, parts.routed, parts.place, parts.shared,
+            const_cast<void*>(parts.y));
+  }
+  if (waiting.h.data) {
+    cuda::mix_out(at_, waiting.streams, waiting.n, waiting.d, waiting.y.data, floats(waiting.mix),
+                  waiting.h.data);
+  }
+  check_launches();
+}
+
 CudaBackend::Operation CudaBackend::begin(const char* name) {
+  settle();
+  Sides none;
+  return begin_beside(none, name);
+}
+
+CudaBackend::Operation CudaBackend::begin_beside(Sides& sides, const char* name) {
+  if (waiting_.parts.routed || waiting_.h.data) settle();
+  sides = std::exchange(sides_, {});
   arena_.clear();
+  listed_.ids = nullptr;
   return {at_, device::Range(name)};
 }
 
@@ -125,6 +156,7 @@ void CudaBackend::reserve(int64_t pieces, int64_t scratch) {
 
 Buffer CudaBackend::allocate(int64_t bytes) {
   DS4_CHECK(bytes >= 0);
+  settle();  // what waits may be about memory that has been given back
   std::shared_ptr<std::byte> data;
   if (reserved_) {
     const std::optional<int64_t> at = reserved_->pool.take(bytes);
@@ -140,6 +172,8 @@ Buffer CudaBackend::allocate(int64_t bytes) {
 }
 
 void CudaBackend::write_ids(std::span<const int32_t> from, Ids to) {
+  settle();
+  listed_.ids = nullptr;
   DS4_CUDA(
       cudaMemcpyAsync(to.data, from.data(), from.size_bytes(), cudaMemcpyHostToDevice, stream_));
 }
@@ -151,6 +185,8 @@ std::span<const float> CudaBackend::read_floats(Floats from, int64_t count) {
 }
 
 void CudaBackend::copy(std::span<const Copy> copies) {
+  settle();
+  listed_.ids = nullptr;
   for (const Copy& c : copies) {
     DS4_CUDA(cudaMemcpyAsync(c.to, c.from, static_cast<size_t>(c.bytes), cudaMemcpyDeviceToDevice,
                              stream_));
@@ -158,11 +194,14 @@ void CudaBackend::copy(std::span<const Copy> copies) {
 }
 
 void CudaBackend::read(const std::byte* from, std::span<std::byte> to) {
+  settle();
   DS4_CUDA(cudaMemcpyAsync(to.data(), from, to.size(), cudaMemcpyDeviceToHost, stream_));
   stream_.wait();
 }
 
 void CudaBackend::write(std::span<const std::byte> from, std::byte* to) {
+  settle();
+  listed_.ids = nullptr;
   DS4_CUDA(cudaMemcpyAsync(to, from.data(), from.size(), cudaMemcpyHostToDevice, stream_));
   stream_.wait();
 }
@@ -171,7 +210,11 @@ void CudaBackend::run_step(std::span<const int64_t> key, Segments segments,
                            const std::function<void()>& operations) {
   const device::Range range("step");
   if (rows_of(segments) > kStepRows) return operations();
-  recordings_.run(key, segments, operations);
+  settle();
+  recordings_.run(key, segments, [&] {
+    operations();
+    settle();
+  });
 }
 
 void CudaBackend::multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
@@ -225,39 +268,55 @@ void CudaBackend::arrange_input(const Tiles& tiles, const Columns& columns, int6
   x.scales = scales;
 }
 
-void CudaBackend::project_all(const Operation& /*at*/, const weights::Matrix& w, int groups,
-                              bool quantise, int n, const void* x, bool values, void* y) {
-  Columns columns;
-  columns.groups = groups;
-  columns.columns = n;
-  multiply(weights_.product(w, groups, quantise), columns, int64_t{n} * groups, {.values = x},
-           values, y, w.rows / groups);
-}
-
 void CudaBackend::project(const weights::Matrix& w, int n, Values x, Values y) {
-  DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
-  project_all(begin(), w, 1, w.quantised(), n, x.data, true, y.data);
+  DS4_CHECK(y.cols == w.rows);
+  const Projection one{&w, y};
+  project_all("project", {&one, 1}, n, x, nullptr);
 }
 
 void CudaBackend::project_wide(const weights::Matrix& w, int n, Values x, Floats y) {
-  DS4_CHECK(x.cols == w.cols && y.cols == w.rows);
-  project_all(begin(), w, 1, false, n, x.data, false, y.data);
+  DS4_CHECK(y.cols == w.rows);
+  const Projection one{&w, y};
+  project_all("project_wide", {&one, 1}, n, x, nullptr);
 }
 
-void CudaBackend::project_each(std::span<const Projection> products, int n, Values x) {
-  const Operation at = begin();
+void CudaBackend::project_each(std::span<const Projection> products, int n, Values x,
+                               const RmsNorm* norm) {
+  project_all("project_each", products, n, x, norm);
+}
+
+void CudaBackend::project_all(const char* name, std::span<const Projection> products, int n,
+                              Values x, const RmsNorm* norm) {
+  Sides sides;
+  const Operation at = begin_beside(sides, name);
   Columns columns;
   columns.columns = n;
+  const auto product_of = [&](const Projection& projection) -> const Product& {
+    const bool values = std::holds_alternative<Values>(projection.y);
+    return weights_.product(*projection.w, 1, values && projection.w->quantised());
+  };
   // Matrices of a kind share what arrange() makes of x.
   std::array<Input, kArranges> inputs;
   inputs.fill({.values = x.data});
+  if (norm) {
+    const bool here = std::ranges::all_of(products, [&](const Projection& projection) {
+      const Product& product = product_of(projection);
+      return product.tiled && product.tiles.feed != Feed::kBf16 &&
+             arranges_here(product.tiles, columns);
+    });
+    if (here) {
+      inputs.fill({.values = x.data, .gain = weights_.vector(norm->gain), .eps = norm->eps});
+    } else {
+      cuda::rms_norm(at, weights_.vector(norm->gain), norm->eps, n, x.cols, x.data, x.data);
+    }
+  }
   std::vector<Task> together;
   for (const Projection& projection : products) {
     const weights::Matrix& w = *projection.w;
     const bool values = std::holds_alternative<Values>(projection.y);
     void* y = std::visit([](const auto& view) { return view.data; }, projection.y);
     DS4_CHECK(x.cols == w.cols);
-    const Product& product = weights_.product(w, 1, values && w.quantised());
+    const Product& product = product_of(projection);
     const Feed feed = product.tiles.feed;
     Input& input = inputs[static_cast<size_t>(arrange_of(feed))];
     if (arranges(product, columns)) arrange_input(product.tiles, columns, n, input);
@@ -269,17 +328,28 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
       multiply(product, columns, n, input, values, y, w.rows);
     }
   }
-  if (together.size() == 1) {
+  // Coefficients take longer than a small product.
+  int64_t bytes = 0;
+  for (const Task& task : together) bytes += task.tiles.stride;
+  if (bytes < kLargeBytes && sides.only(Sides::kCoefficients)) sides_ = std::exchange(sides, {});
+  if (together.empty()) {
+    run_sides(at, sides);
+  } else if (together.size() == 1 && sides.blocks() == 0) {
     few_columns_product(at, together[0]);
-  } else if (!together.empty()) {
-    few_columns_set(at, together);
+  } else {
+    few_columns_set(at, together, sides);
   }
   check_launches();
 }
 
 void CudaBackend::project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) {
   DS4_CHECK(o.cols == groups * w.cols && u.cols == w.rows && w.rows % groups == 0);
-  project_all(begin(), w, groups, false, n, o.data, true, u.data);
+  const Operation at = begin();
+  Columns columns;
+  columns.groups = groups;
+  columns.columns = n;
+  multiply(weights_.product(w, groups, false), columns, int64_t{n} * groups, {.values = o.data},
+           true, u.data, w.rows / groups);
 }
 
 void CudaBackend::embed(const weights::Matrix& table, int n, Ids tokens, Values h) {
@@ -288,6 +358,13 @@ void CudaBackend::embed(const weights::Matrix& table, int n, Ids tokens, Values 
   cuda::embed(at, weights_.plain(table), n, ints(tokens), static_cast<int>(h.cols / table.cols),
               h.data);
   check_launches();
+}
+
+bool CudaBackend::mixes_few(int n, int streams, int64_t d) {
+  if (n > kMixedTokens) return false;
+  if (streams != mixed_.streams || d != mixed_.d)
+    mixed_ = {streams, d, can_mix_few(at_, streams, d)};
+  return mixed_.few;
 }
 
 Mixing CudaBackend::mixing_of(const MixSettings& settings, std::span<const float> base,
@@ -306,9 +383,29 @@ Mixing CudaBackend::mixing_of(const MixSettings& settings, std::span<const float
 
 void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& settings,
                          std::span<const float> gain, int n, Values h, Floats mix, Values x) {
-  const Operation at = begin();
   DS4_CHECK(h.cols == x.cols * settings.streams && mix.cols == hc.fn.rows);
   const Mixing mixing = mixing_of(settings, hc.base, hc.scale, gain);
+  if (hc.fn.format == weights::Matrix::Format::kF32 && mixes_few(n, settings.streams, x.cols)) {
+    const PlainMatrix fn = weights_.plain(hc.fn);
+    Waiting& w = waiting_;
+    Leaving leaving;
+    if (w.h.data == h.data && w.mix.data == mix.data && w.n == n && w.streams == settings.streams &&
+        w.d == x.cols) {
+      leaving = w.parts;
+      leaving.y = w.y.data;
+      leaving.mix = floats(w.mix);
+      waiting_ = {};
+      launch_sides();
+    } else {
+      settle();
+    }
+    const device::Range range("mix_in");
+    listed_.ids = nullptr;
+    mix_few(at_, leaving, fn, mixing, n, x.cols, h.data, floats(mix), x.data);
+    add(sides_, Coefficients{mixing, n, floats(mix)});
+    return check_launches();
+  }
+  const Operation at = begin();
   float* scratch = arena_.take<float>(mixing_scratch(hc.fn.rows, hc.fn.cols, n));
   cuda::mix_in(at, weights_.plain(hc.fn), mixing, n, x.cols, h.data, scratch, floats(mix), x.data);
   check_launches();
@@ -326,8 +423,17 @@ void CudaBackend::mix_head(const weights::HeadMix& hc, const MixSettings& settin
 
 void CudaBackend::mix_out(int streams, int n, Values y, Floats mix, Values h) {
   DS4_CHECK(h.cols == y.cols * streams && streams <= kMaxStreams);
-  cuda::mix_out(begin(), streams, n, y.cols, y.data, floats(mix), h.data);
-  check_launches();
+  const bool of_parts =
+      waiting_.parts.routed && waiting_.parts.y == y.data && waiting_.n == n && !waiting_.h.data;
+  const device::Range range("mix_out");
+  if (!of_parts) settle();
+  waiting_.y = y;
+  waiting_.h = h;
+  waiting_.mix = mix;
+  waiting_.streams = streams;
+  waiting_.n = n;
+  waiting_.d = y.cols;
+  if (!mixes_few(n, streams, y.cols)) settle();
 }
 
 void CudaBackend::rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) {

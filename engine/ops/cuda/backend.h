@@ -35,7 +35,10 @@ class CudaBackend final : public Backend {
   void copy(std::span<const Copy> copies) override;
   void read(const std::byte* from, std::span<std::byte> to) override;
   void write(std::span<const std::byte> from, std::byte* to) override;
-  void mark() override { stamps_.add(stream_); }
+  void mark() override {
+    settle();
+    stamps_.add(stream_);
+  }
   std::vector<double> take_marks() override { return stamps_.take(); }
   void run_step(std::span<const int64_t> key, Segments segments,
                 const std::function<void()>& operations) override;
@@ -46,7 +49,8 @@ class CudaBackend final : public Backend {
   void mix_out(int streams, int n, Values y, Floats mix, Values h) override;
   void project(const weights::Matrix& w, int n, Values x, Values y) override;
   void project_wide(const weights::Matrix& w, int n, Values x, Floats y) override;
-  void project_each(std::span<const Projection> products, int n, Values x) override;
+  void project_each(std::span<const Projection> products, int n, Values x,
+                    const RmsNorm* norm) override;
   void rms_norm(std::span<const float> gain, float eps, int n, Values x, Values y) override;
 
   void rotation(std::span<const float> frequencies, Segments segments, Floats table) override;
@@ -83,8 +87,26 @@ class CudaBackend final : public Backend {
   struct Operation : Launch {
     device::Range range;
   };
-  /// Starts the operation that calls: scratch of the one before is free again.
+  /// Starts the operation that calls, with all before it launched: scratch is free again.
   [[nodiscard]] Operation begin(const char* name = __builtin_FUNCTION());
+  /// The same beside the sides, which the caller has to launch or give back.
+  [[nodiscard]] Operation begin_beside(Sides& sides, const char* name);
+  /// Small work of `rows` rows: that of a step waits for what can be launched with it. Parts that
+  /// wait are independent; a second one of a kind may not be.
+  template <class Work>
+  void add_side(Sides::Part part, int rows, const Work& work) {
+    launch_leaving();
+    if (sides_.has(part)) launch_sides();
+    add(sides_, work);
+    if (rows > kStepRows) launch_sides();
+  }
+  void launch_sides();
+  void launch_leaving();
+  /// Launches what waits for company.
+  void settle() {
+    launch_sides();
+    launch_leaving();
+  }
   std::byte* take_values(int64_t count) { return arena_.take<std::byte>(count * value_bytes()); }
   /// y = W x for the columns given; x has `x_rows` rows of values. `values`: bf() the results.
   void multiply(const Product& product, const Columns& columns, int64_t x_rows, Input x,
@@ -93,8 +115,11 @@ class CudaBackend final : public Backend {
   bool arranges(const Product& product, const Columns& columns) const;
   /// Puts x into the order of the tiles' feed, if nobody has yet.
   void arrange_input(const Tiles& tiles, const Columns& columns, int64_t x_rows, Input& x);
-  void project_all(const Operation& at, const weights::Matrix& w, int groups, bool quantise, int n,
-                   const void* x, bool values, void* y);
+  /// project_each() for the operation of that name.
+  void project_all(const char* name, std::span<const Projection> products, int n, Values x,
+                   const RmsNorm* norm);
+  /// Whether streams of so many rows are mixed by mix_few().
+  bool mixes_few(int n, int streams, int64_t d);
   Mixing mixing_of(const MixSettings& settings, std::span<const float> base,
                    std::span<const float> scale, std::span<const float> gain);
 
@@ -108,14 +133,15 @@ class CudaBackend final : public Backend {
     std::byte* gate_up = nullptr;
     std::byte* out = nullptr;  // [rows, d]
   };
-  /// Makes the lists of the routed experts.
+  /// Makes the lists of the routed experts, where the routing has not.
   StackRun prepare_routed(const weights::Moe& moe, float limit, int per_token, int n, const void* x,
                           const int32_t* ids, const float* route_weights, ExpertLists& lists);
   StackRun prepare(const ExpertStack& stack, int64_t x_rows, int64_t rows, const void* x);
   void run(const StackRun& run);
   /// Both at once where they are few columns of tiles; else one after the other.
-  void run(const StackRun& routed, const StackRun& shared);
-  void run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows);
+  void run(const StackRun& routed, const StackRun& shared, const Sides& sides);
+  void run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows,
+                const Sides& sides);
 
   /// Copies to scratch memory of the operation under way; null for none.
   template <class T>
@@ -124,6 +150,26 @@ class CudaBackend final : public Backend {
 
   /// While a step is prepared, recorded or replayed: where the device finds its positions.
   const int64_t* origins() const { return recordings_.positions(); }
+
+  /// What the routing of a step listed for experts() behind it.
+  struct Listed {
+    device::Memory memory{int64_t{kFewPairs} * (sizeof(Job) + 4 * sizeof(int32_t))};
+    ExpertLists lists;
+    const void* ids = nullptr;  // null: they may have changed since
+    const void* weights = nullptr;
+    int n = 0;
+  };
+
+  /// The end of a sublayer of few tokens, which waits for the next one to be entered: experts()
+  /// whose results are yet to be added, mix_out(), or both.
+  struct Waiting {
+    Leaving parts;  // of experts(); y is where their sum belongs
+    Values y, h;    // of mix_out(); no data: has not come
+    Floats mix;
+    int streams = 0;
+    int n = 0;
+    int64_t d = 0;
+  };
 
   /// What reserve() took and its pieces; Buffers keep it alive.
   struct Reserved;
@@ -136,6 +182,14 @@ class CudaBackend final : public Backend {
   WeightStore weights_;
   device::Stamps stamps_;
   Recordings recordings_;
+  Listed listed_;
+  Sides sides_;
+  Waiting waiting_;
+  struct {
+    int streams = 0;
+    int64_t d = 0;
+    bool few = false;
+  } mixed_;                   // what mixes_few() found last
   device::HostMemory drawn_;  // tokens of a launch
   std::vector<float> host_;
 };

@@ -112,9 +112,31 @@ void CudaBackend::rotation(std::span<const float> frequencies, Segments segments
 }
 
 void CudaBackend::finish_queries(int heads, float eps, int n, Floats rotation, Values q) {
-  cuda::finish_queries(begin(), heads, q.cols / heads, eps, n, floats(rotation),
-                       static_cast<int>(rotation.cols), q.data);
-  check_launches();
+  const device::Range range("finish_queries");
+  QueryHeads work;
+  work.heads = heads;
+  work.dim = static_cast<int>(q.cols / heads);
+  work.n_heads = int64_t{n} * heads;
+  work.eps = eps;
+  work.rotation = floats(rotation);
+  work.rope = static_cast<int>(rotation.cols);
+  work.q = q.data;
+  add_side(Sides::kQueries, n, work);
+}
+
+void CudaBackend::finish_index_queries(int heads, RowFormat keys, int n, Floats rotation,
+                                       Values iq) {
+  const device::Range range("finish_index_queries");
+  QueryHeads work;
+  work.index = true;
+  work.simulate = keys == RowFormat::kFp4;
+  work.heads = heads;
+  work.dim = static_cast<int>(iq.cols / heads);
+  work.n_heads = int64_t{n} * heads;
+  work.rotation = floats(rotation);
+  work.rope = static_cast<int>(rotation.cols);
+  work.q = iq.data;
+  add_side(Sides::kIndexQueries, n, work);
 }
 
 void CudaBackend::store_raw_rows(std::span<const float> gain, float eps, Segments segments,
@@ -123,12 +145,18 @@ void CudaBackend::store_raw_rows(std::span<const float> gain, float eps, Segment
   for (size_t s = 0; s < rows.size(); ++s) {
     DS4_CHECK(rows[s].layout.dim == kv.cols && segments[s].chunk.n <= rows[s].slots);
   }
-  const Operation at = begin();
+  const device::Range range("store_raw_rows");
+  RawRows work;
+  work.gain = weights_.vector(gain);
+  work.eps = eps;
+  work.rotation = floats(rotation);
+  work.rope = static_cast<int>(rotation.cols);
+  work.kv = kv.data;
   for_groups(segments, origins(), kMostRows, [&](const Group& group) {
-    cuda::store_raw_rows(at, weights_.vector(gain), eps, group.places, floats(rotation),
-                         static_cast<int>(rotation.cols), kv.data, group.stores(rows));
+    work.places = group.places;
+    work.rows = group.stores(rows);
+    add_side(Sides::kRaw, rows_of(segments), work);
   });
-  check_launches();
 }
 
 void CudaBackend::compress(const CompressorStep& step, bool index, Segments segments, Floats kv,
@@ -136,8 +164,9 @@ void CudaBackend::compress(const CompressorStep& step, bool index, Segments segm
   const weights::Compressor& parameters = *step.parameters;
   DS4_CHECK(step.rows.size() == segments.size() && step.tails.size() == segments.size());
   DS4_CHECK(kv.cols == parameters.width && score.cols == parameters.width);
-  const Operation at = begin();
-  Compression c;
+  const device::Range range("compress");
+  Pooling work;
+  Compression& c = work.compression;
   c.ratio = parameters.ratio;
   c.dim = parameters.row_dim;
   c.width = parameters.width;
@@ -148,8 +177,12 @@ void CudaBackend::compress(const CompressorStep& step, bool index, Segments segm
   c.frequencies = weights_.vector(step.frequencies);
   c.pairs = static_cast<int>(step.frequencies.size());
   c.eps = step.norm_eps;
+  work.kv = floats(kv);
+  work.score = floats(score);
+  const Sides::Part part = index ? Sides::kIndexPooling : Sides::kPooling;
   // Pieces of a segment would read tails that the piece before has yet to write: whole ones only.
   for_groups(segments, origins(), INT32_MAX, [&](const Group& group) {
+    work.places = group.places;
     c.rows = group.stores(step.rows);
     for (int i = 0; i < group.places.count; ++i) {
       const TailRing& tail = step.tails[group.segment[static_cast<size_t>(i)]];
@@ -158,17 +191,13 @@ void CudaBackend::compress(const CompressorStep& step, bool index, Segments segm
       c.tail_score[i] = floats(tail.score);
       c.tail_slots[i] = tail.slots;
     }
-    cuda::compress(at, c, group.places, floats(kv), floats(score));
+    if (!set_pooling_counts(work)) return add_side(part, rows_of(segments), work);
+    Pooling rows = work;
+    rows.kept = 0;
+    add_side(part, rows_of(segments), rows);
+    work.rows = 0;
+    add_side(part, rows_of(segments), work);
   });
-  check_launches();
-}
-
-void CudaBackend::finish_index_queries(int heads, RowFormat keys, int n, Floats rotation,
-                                       Values iq) {
-  cuda::finish_index_queries(begin(), heads, static_cast<int>(iq.cols / heads),
-                             keys == RowFormat::kFp4, n, floats(rotation),
-                             static_cast<int>(rotation.cols), iq.data);
-  check_launches();
 }
 
 void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq, Values projected,

@@ -6,6 +6,15 @@
 
 namespace ds4::ops::cuda {
 
+namespace {
+
+// Columns of a job for n tokens.
+int most_columns(int n) {
+  return n <= kHereColumns ? n : n <= kStepRows ? kFewColumns : kManyColumns;
+}
+
+}  // namespace
+
 void CudaBackend::route(const weights::Moe& moe, const RouteSettings& settings, int n, Ids tokens,
                         Floats logits, Ids ids, Floats route_weights) {
   const auto experts = static_cast<int>(logits.cols);
@@ -25,7 +34,32 @@ void CudaBackend::route(const weights::Moe& moe, const RouteSettings& settings, 
   } else {
     routing.bias = weights_.vector(std::span(moe.bias));
   }
-  cuda::route(begin(), routing, floats(logits), ints(ids), floats(route_weights));
+  Sides sides;
+  const Operation at = begin_beside(sides, "route");
+  if (sides.only(Sides::kCoefficients)) {
+    sides_ = sides;
+  } else {
+    run_sides(at, sides);
+  }
+  if (n <= kStepRows && n * settings.per_token <= kFewPairs) {
+    auto* bytes = listed_.memory.data();
+    const auto next = [&]<class T>(T*& piece) {
+      piece = reinterpret_cast<T*>(bytes);
+      bytes += kFewPairs * sizeof(T);
+    };
+    next(listed_.lists.jobs);
+    next(listed_.lists.n_jobs);
+    next(listed_.lists.token_at);
+    next(listed_.lists.weights);
+    next(listed_.lists.place);
+    route_few(at, routing, most_columns(n), floats(logits), ints(ids), floats(route_weights),
+              listed_.lists);
+    listed_.ids = ids.data;
+    listed_.weights = route_weights.data;
+    listed_.n = n;
+  } else {
+    cuda::route(at, routing, floats(logits), ints(ids), floats(route_weights));
+  }
   check_launches();
 }
 
@@ -49,18 +83,20 @@ CudaBackend::StackRun CudaBackend::prepare_routed(const weights::Moe& moe, float
                                                   ExpertLists& lists) {
   const int pairs = n * per_token;
   const int experts = moe.n_experts();
-  lists.jobs = arena_.take<Job>(pairs + experts);
-  lists.n_jobs = arena_.take<int32_t>(1);
-  lists.token_at = arena_.take<int32_t>(pairs);
-  if (route_weights) lists.weights = arena_.take<float>(pairs);
-  lists.place = arena_.take<int32_t>(pairs);
   Columns columns;
-  columns.columns = n <= kHereColumns ? n : n <= kStepRows ? kFewColumns : kManyColumns;
+  columns.columns = most_columns(n);
+  if (!lists.jobs) {
+    lists.jobs = arena_.take<Job>(pairs + experts);
+    lists.n_jobs = arena_.take<int32_t>(1);
+    lists.token_at = arena_.take<int32_t>(pairs);
+    if (route_weights) lists.weights = arena_.take<float>(pairs);
+    lists.place = arena_.take<int32_t>(pairs);
+    list_experts(at_, pairs, per_token, experts, columns.columns, ids, route_weights, lists);
+    check_launches();
+  }
   columns.jobs = lists.jobs;
   columns.n_jobs = lists.n_jobs;
   columns.most_jobs = std::min(pairs, experts + pairs / columns.columns);
-  list_experts(at_, pairs, per_token, experts, columns.columns, ids, route_weights, lists);
-  check_launches();
   StackRun run = prepare(weights_.experts(moe.experts), n, pairs, x);
   run.up = columns;
   run.up.x_rows = lists.token_at;
@@ -79,7 +115,7 @@ void CudaBackend::run(const StackRun& run) {
   multiply(run.stack->down, run.down, run.rows, run.hidden, true, run.out, run.stack->down.rows);
 }
 
-void CudaBackend::run(const StackRun& routed, const StackRun& shared) {
+void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Sides& sides) {
   const auto pairs = [](const Product& a, const Columns& of_a, const Product& b,
                         const Columns& of_b) {
     return a.tiled && b.tiled && a.tiles.feed == Feed::kFp4Planes &&
@@ -90,6 +126,7 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared) {
   const ExpertStack& b = *shared.stack;
   if (!pairs(a.up[0], routed.up, b.up[0], shared.up) ||
       !pairs(a.down, routed.down, b.down, shared.down)) {
+    run_sides(at_, sides);
     run(routed);
     run(shared);
     return;
@@ -100,33 +137,40 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared) {
   const auto down = [](const StackRun& run) {
     return Task{run.stack->down.tiles, run.down, run.hidden, run.out, run.stack->down.rows, true};
   };
-  run_pair(up(routed), routed.x_rows, up(shared), shared.x_rows);
-  run_pair(down(routed), routed.rows, down(shared), shared.rows);
+  run_pair(up(routed), routed.x_rows, up(shared), shared.x_rows, sides);
+  run_pair(down(routed), routed.rows, down(shared), shared.rows, {});
 }
 
-void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows) {
+void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows,
+                           const Sides& sides) {
   Task both[] = {routed, shared};
-  if (!arranges_here(both)) {
+  // Gated values cost too much to be made again by every block.
+  if (!arranges_here(both) || routed.x.gated) {
     arrange_input(routed.tiles, routed.columns, routed_rows, both[0].x);
     arrange_input(shared.tiles, shared.columns, shared_rows, both[1].x);
   }
-  few_columns_set(at_, both);
+  few_columns_set(at_, both, sides);
   check_launches();
 }
 
 void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
                           Values x, Ids ids, Floats route_weights, Values y) {
-  const Operation at = begin();
   ExpertLists lists;
+  if (listed_.ids == ids.data && listed_.weights == route_weights.data && listed_.n == n)
+    lists = listed_.lists;
+  Sides sides;
+  const Operation at = begin_beside(sides, "experts");
   const StackRun routed = prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids),
                                          floats(route_weights), lists);
   StackRun shared = prepare(weights_.shared(moe.shared), n, n, x.data);
   shared.up.columns = n;
   shared.down.columns = n;
   shared.hidden.limit = swiglu_limit;
-  run(routed, shared);
-  combine(at, n, per_token, x.cols, routed.out, lists.place, shared.out, y.data);
-  check_launches();
+  run(routed, shared, sides);
+  waiting_.parts = {y.data, nullptr, routed.out, lists.place, shared.out, per_token};
+  waiting_.n = n;
+  waiting_.d = x.cols;
+  if (n > kStepRows || per_token > kMostPerToken) launch_leaving();
 }
 
 void CudaBackend::expert_norms(const weights::Moe& moe, float swiglu_limit, int per_token, int n,

@@ -1,5 +1,7 @@
 // Routing by score or token id (model.md 3.7 steps 1-3), the lists that sort (token, slot) pairs by
 // expert, and the final sum. No float atomics: every list and sum has one order.
+#include <algorithm>
+
 #include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/numeric.cuh"
 
@@ -8,26 +10,34 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kListWarps = 32;
-constexpr int kFewPairs = 256;
 
 __device__ float sqrt_softplus(float x) {
   return sqrtf(x > 20 ? x : log1pf(expf(x)));
 }
 
-// A warp per token. Scores replace the logits.
-__global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weights) {
-  wait_for_inputs();
-  extern __shared__ float score[];    // [experts]
-  float* biased = score + r.experts;  // [experts]
-  auto* chosen = reinterpret_cast<int32_t*>(biased + r.experts);
-  const int lane = threadIdx.x;
-  const int64_t token = blockIdx.x;
+// Larger scores have larger keys, both zeros the same; 0 for what is never chosen: NaN, -inf.
+__device__ uint32_t key_of(float score) {
+  const uint32_t bits = __float_as_uint(score + 0.0f);
+  if (!(score > -INFINITY)) return 0;
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+__host__ __device__ constexpr int route_floats(int experts, int per_token) {
+  return 2 * experts + per_token;
+}
+
+// A token by one warp. Scores replace the logits; `score` [route_floats] is shared memory.
+__device__ void route_token(const Routing& r, int64_t token, float* score, float* logits,
+                            int32_t* ids, float* weights) {
+  auto* keys = reinterpret_cast<uint32_t*>(score + r.experts);  // [experts]
+  auto* chosen = reinterpret_cast<int32_t*>(keys + r.experts);
+  const int lane = threadIdx.x % 32;
   for (int e = lane; e < r.experts; e += 32) {
     const float s = sqrt_softplus(logits[token * r.experts + e]);
     score[e] = s;
     logits[token * r.experts + e] = s;
     // The bias selects but never weighs.
-    if (r.bias) biased[e] = s + r.bias[e];
+    if (r.bias) keys[e] = key_of(s + r.bias[e]);
   }
   __syncwarp();
   if (r.tid2eid) {
@@ -35,27 +45,21 @@ __global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weig
     for (int j = lane; j < r.per_token; j += 32) chosen[j] = row[j];
   } else {
     for (int j = 0; j < r.per_token; ++j) {
-      float best = -INFINITY;
+      uint32_t best = 0;
       int at = r.experts;
+#pragma unroll 8
       for (int e = lane; e < r.experts; e += 32) {
-        if (biased[e] > best) {
-          best = biased[e];
+        if (keys[e] > best) {
+          best = keys[e];
           at = e;
         }
       }
-#pragma unroll
-      for (int d = 16; d > 0; d /= 2) {
-        const float other = __shfl_xor_sync(0xffffffffu, best, d);
-        const int other_at = __shfl_xor_sync(0xffffffffu, at, d);
-        if (other > best || (other == best && other_at < at)) {
-          best = other;
-          at = other_at;
-        }
-      }
+      const uint32_t top = __reduce_max_sync(0xffffffffu, best);
+      at = __reduce_min_sync(0xffffffffu, best == top ? at : r.experts);
       if (lane == 0) {
         // Only NaN scores leave nobody; any legal id will do then.
         chosen[j] = at < r.experts ? at : j;
-        if (at < r.experts) biased[at] = -INFINITY;
+        if (at < r.experts) keys[at] = 0;
       }
       __syncwarp();
     }
@@ -68,6 +72,12 @@ __global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weig
     ids[token * r.per_token + j] = chosen[j];
     weights[token * r.per_token + j] = r.factor * (r.normalise ? s / sum : s);
   }
+}
+
+__global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weights) {
+  wait_for_inputs();
+  extern __shared__ float score[];
+  route_token(r, blockIdx.x, score, logits, ids, weights);
 }
 
 // One block. Each warp has a part of the pairs: it counts them by expert, then places them behind
@@ -135,10 +145,10 @@ __global__ void __launch_bounds__(kListWarps * 32)
   });
 }
 
-// The same for at most kFewPairs pairs: a thread each, which looks at all others.
-__global__ void list_few_kernel(int pairs, int per_token, int most_columns, const int32_t* ids,
-                                const float* route_weights, ExpertLists lists) {
-  wait_for_inputs();
+// The same for at most kFewPairs pairs: a thread each, which looks at all others. All threads of a
+// block.
+__device__ void list_few(int pairs, int per_token, int most_columns, const int32_t* ids,
+                         const float* route_weights, const ExpertLists& lists) {
   __shared__ int32_t expert[kFewPairs];  // of a pair
   __shared__ int32_t sorted[kFewPairs];  // of a place
   __shared__ int32_t token[kFewPairs];   // of a place
@@ -178,6 +188,27 @@ __global__ void list_few_kernel(int pairs, int per_token, int most_columns, cons
   if (own == pairs - 1) *lists.n_jobs = job + begins[own];
 }
 
+__global__ void list_few_kernel(int pairs, int per_token, int most_columns, const int32_t* ids,
+                                const float* route_weights, ExpertLists lists) {
+  wait_for_inputs();
+  list_few(pairs, per_token, most_columns, ids, route_weights, lists);
+}
+
+// Routing and lists of a step in one block.
+__global__ void __launch_bounds__(kFewPairs)
+    route_few_kernel(Routing r, int most_columns, float* logits, int32_t* ids, float* weights,
+                     ExpertLists lists) {
+  wait_for_inputs();
+  extern __shared__ float score[];
+  const int warp = threadIdx.x / 32;
+  for (int token = warp; token < r.n; token += kFewPairs / 32) {
+    route_token(r, token, score + warp * route_floats(r.experts, r.per_token), logits, ids,
+                weights);
+  }
+  __syncthreads();
+  list_few(r.n * r.per_token, r.per_token, most_columns, ids, weights, lists);
+}
+
 template <class V>
 __global__ void combine_kernel(int per_token, int64_t d, const V* routed, const int32_t* place,
                                const V* shared, V* y) {
@@ -214,8 +245,16 @@ __global__ void pair_norms_kernel(int64_t d, const V* routed, const int32_t* pla
 }  // namespace
 
 void route(Launch at, const Routing& r, float* logits, int32_t* ids, float* weights) {
-  start(at, route_kernel, r.n, 32, static_cast<size_t>(2 * r.experts + r.per_token) * 4, r, logits,
-        ids, weights);
+  start(at, route_kernel, r.n, 32, static_cast<size_t>(route_floats(r.experts, r.per_token)) * 4, r,
+        logits, ids, weights);
+}
+
+void route_few(Launch at, const Routing& r, int most_columns, float* logits, int32_t* ids,
+               float* weights, const ExpertLists& lists) {
+  const int warps = std::min(r.n, kFewPairs / 32);
+  const auto shared = static_cast<size_t>(warps * route_floats(r.experts, r.per_token)) * 4;
+  allow_shared(route_few_kernel, shared);
+  start(at, route_few_kernel, 1, kFewPairs, shared, r, most_columns, logits, ids, weights, lists);
 }
 
 void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,

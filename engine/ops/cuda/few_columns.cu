@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/ops/cuda/arrange.cuh"
+#include "engine/ops/cuda/sides.cuh"
 #include "engine/ops/cuda/tiles.cuh"
 
 namespace ds4::ops::cuda {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kFewWarps = 8;
 constexpr int kStep = 4;  // groups that a warp loads before it arranges them
+constexpr int kStepTiles = kStepRows / kFewColumns;
 
 template <class Feed>
 constexpr int kGroupUnits = 4 * Feed::kXUnits;  // of all four lanes, in uint4
@@ -21,11 +23,12 @@ template <class Feed>
 __host__ __device__ constexpr int column_units(int groups) {
   return groups * kGroupUnits<Feed> + 4;
 }
-template <class Feed>
-size_t here_bytes(const Task& task) {
+template <class Feed, bool here>
+size_t shared_bytes(const Task& task) {
   const auto groups = static_cast<int>(task.tiles.cols) / kGroup;
-  return static_cast<size_t>(task.columns.columns) *
-         static_cast<size_t>(column_units<Feed>(groups) * 16 + groups * 4);
+  const int column_bytes = column_units<Feed>(groups) * 16 + groups * 4;
+  const int columns = here ? task.columns.columns : 0;
+  return static_cast<size_t>(columns * column_bytes);
 }
 
 // Where a lane finds x for its column, and the scales of its two result columns. `here`: in shared
@@ -50,7 +53,7 @@ struct Activations {
     }
   }
   __device__ void multiply(const uint4* all, const float* scales,
-                           const uint4 (&weights)[Feed::kUnits], uint32_t row0, uint32_t row1,
+                           const typename Feed::Fragments& weights, uint32_t row0, uint32_t row1,
                            int group, float (&acc)[4]) const {
     uint4 units[Feed::kXUnits];
     const uint4* at = all + x + static_cast<uint32_t>(group * kGroupUnits<Feed>);
@@ -63,14 +66,32 @@ struct Activations {
       s.col0 = here ? scales[col0 + group] : __ldg(scales + col0 + group);
       s.col1 = here ? scales[col1 + group] : __ldg(scales + col1 + group);
     }
-    Feed::accumulate(weights, units, s, acc);
+    Feed::multiply(weights, units, s, acc);
   }
 };
 
-// The columns of a block into shared memory; a warp per group of 128.
+// What the norm multiplies a row with besides its gain, as rms_norm() computes it.
+__device__ float norm_scale(const Input& in, int64_t cols, int64_t row) {
+  const Bf16* x = static_cast<const Bf16*>(in.values) + row * cols;
+  float sum = 0;
+  for (int64_t k = threadIdx.x; k < cols; k += kFewWarps * 32) {
+    sum = fmaf(get(x[k]), get(x[k]), sum);
+  }
+  return inverse_root(block_sum(sum) / static_cast<float>(cols) + in.eps);
+}
+
+// The columns of a block into shared memory: a warp per group of 128.
 template <class Feed, class RowOf>
 __device__ void arrange_columns(const Input& in, int groups, int columns, const RowOf& row_of,
                                 uint4* x, float* scales) {
+  __shared__ float norms[kHereColumns];
+  if (in.gain) {
+    for (int i = 0; i < columns; ++i) {
+      const float scale = norm_scale(in, groups * kGroup, row_of(i));
+      if (threadIdx.x == 0) norms[i] = scale;
+    }
+    __syncthreads();
+  }
   constexpr Arrange kKind = kArrangeOf<Feed::kFeed>;
   constexpr int kBytes = kArrangedBytes<kKind>;
   constexpr int kInUnit = 16 / kBytes;  // elements
@@ -89,6 +110,15 @@ __device__ void arrange_columns(const Input& in, int groups, int columns, const 
     for (int i = 0; i < kStep; ++i) {
       const int at = begin + i * kFewWarps;
       if (at >= count) break;
+      if (in.gain) {
+        float gain[4];
+        *reinterpret_cast<float4*>(gain) =
+            *reinterpret_cast<const float4*>(in.gain + at % groups * kGroup + lane * 4);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) {
+          v[i][e] = rounded<Bf16>(gain[e] * (v[i][e] * norms[at / groups]));
+        }
+      }
       uint2 elements;
       const float scale = arrange_four<kKind>(lane, v[i], elements);
       uint4* to =
@@ -104,14 +134,25 @@ __device__ void arrange_columns(const Input& in, int groups, int columns, const 
   }
 }
 
+// BF16 columns, as they are.
+template <class RowOf>
+__device__ void copy_columns(const Input& in, int groups, int columns, const RowOf& row_of,
+                             uint4* x) {
+  const int units = groups * kGroupUnits<Bf16Feed>;
+#pragma unroll 4
+  for (int i = threadIdx.x; i < columns * units; i += kFewWarps * 32) {
+    const auto* from = static_cast<const uint4*>(in.values) + row_of(i / units) * units;
+    x[i / units * column_units<Bf16Feed>(groups) + i % units] = from[i % units];
+  }
+}
+
 using Partial = float[kFewWarps][kTileRows][kFewColumns + 1];
 
-// The work of one block: tiles from `block` on of one matrix or job.
-template <class Feed, bool here>
-__device__ void few_columns(const Task& task, int block, int job, int column_tile,
-                            Partial& partial) {
-  extern __shared__ uint4 arranged[];  // `here`: columns, then their scales
-  constexpr int kAhead = Feed::kAhead;
+// The work of one block: tiles from `block` on of one matrix or job, by kTiles times kFewColumns
+// columns.
+template <class Feed, bool here, int kTiles = 1>
+__device__ void few_columns(const Task& task, int block, int job, Partial& partial) {
+  extern __shared__ uint4 memory[];  // `here`: columns, then their scales
   const Tiles& m = task.tiles;
   const Columns& c = task.columns;
   const Input& in = task.x;
@@ -121,11 +162,12 @@ __device__ void few_columns(const Task& task, int block, int job, int column_til
   const int tile = block * tiles_per_block + warp / m.slices;
   const bool inside = tile * kTileRows < m.rows;
   if (c.jobs != nullptr) wait_for_inputs();
-  const Work work = work_of(c, job, column_tile, kFewColumns);
+  const Work work = work_of(c, job, 0, kTiles * kFewColumns);
   if (work.columns <= 0) return;
   const Source<Feed> from(m, work.matrix, inside ? tile : 0, lane);
-  const int stride = m.slices * kAhead;
+  constexpr int kAhead = Feed::kAhead;
   int first = warp % m.slices;
+  const int stride = m.slices * kAhead;
   Step<Feed, kAhead> even, odd;
   if (inside) {
     even.load(from, first, m.slices);
@@ -137,30 +179,42 @@ __device__ void few_columns(const Task& task, int block, int job, int column_til
       static_cast<const uint4*>(Feed::kScales == Scales::kNone ? in.values : in.arranged);
   const float* x_scale = in.scales;
   if constexpr (here) {
-    auto* scales =
+    uint4* arranged = memory;
+    auto* own_scales =
         reinterpret_cast<float*>(arranged + work.columns * column_units<Feed>(from.groups));
-    arrange_columns<Feed>(
-        in, from.groups, work.columns, [&](int column) { return x_row(c, work, column); }, arranged,
-        scales);
+    const auto row_of = [&](int column) { return x_row(c, work, column); };
+    if constexpr (Feed::kScales == Scales::kNone) {
+      copy_columns(in, from.groups, work.columns, row_of, arranged);
+    } else {
+      arrange_columns<Feed>(in, from.groups, work.columns, row_of, arranged, own_scales);
+    }
     __syncthreads();
     x = arranged;
-    x_scale = scales;
+    x_scale = own_scales;
   }
-  float acc[4] = {};
-  if (inside) {
-    // Lanes beyond the last column read column 0 again: columns never mix, theirs is not stored.
-    Activations<Feed, here> columns;
-    columns.locate(from.groups, lane, [&](int column) {
+  float acc[kTiles][4] = {};
+  // Lanes beyond the last column read column 0 again: columns never mix, theirs is not stored.
+  Activations<Feed, here> columns[kTiles];
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) {
+    columns[i].locate(from.groups, lane, [&](int column) {
+      column += i * kFewColumns;
       const int own = column < work.columns ? column : 0;
       return here ? int64_t{own} : x_row(c, work, own);
     });
-    const auto multiply = [&](const Step<Feed, kAhead>& step, int begin) {
+  }
+  const auto multiply = [&](const Step<Feed, kAhead>& step, int begin) {
 #pragma unroll
-      for (int i = 0; i < kAhead; ++i) {
-        const int group = min(begin + i * m.slices, from.groups - 1);
-        columns.multiply(x, x_scale, step.weights[i], step.row0[i], step.row1[i], group, acc);
+    for (int i = 0; i < kAhead; ++i) {
+      const int group = min(begin + i * m.slices, from.groups - 1);
+      const auto fragments = Feed::unpack(step.weights[i]);
+#pragma unroll
+      for (int j = 0; j < kTiles; ++j) {
+        columns[j].multiply(x, x_scale, fragments, step.row0[i], step.row1[i], group, acc[j]);
       }
-    };
+    }
+  };
+  if (inside) {
 #pragma unroll 1
     for (; first < from.groups; first += 2 * stride) {
       multiply(even, first);
@@ -171,28 +225,34 @@ __device__ void few_columns(const Task& task, int block, int job, int column_til
   }
   const int g = lane / 4;
   const int t = lane % 4;
-  partial[warp][g][2 * t] = acc[0];
-  partial[warp][g][2 * t + 1] = acc[1];
-  partial[warp][g + 8][2 * t] = acc[2];
-  partial[warp][g + 8][2 * t + 1] = acc[3];
-  __syncthreads();
+#pragma unroll
+  for (int part = 0; part < kTiles; ++part) {
+    const int begin = part * kFewColumns;
+    if (begin >= work.columns) break;
+    if (part > 0) __syncthreads();  // the one before is read
+    partial[warp][g][2 * t] = acc[part][0];
+    partial[warp][g][2 * t + 1] = acc[part][1];
+    partial[warp][g + 8][2 * t] = acc[part][2];
+    partial[warp][g + 8][2 * t + 1] = acc[part][3];
+    __syncthreads();
 
-  const int outputs = tiles_per_block * kTileRows * work.columns;
-  for (int i = threadIdx.x; i < outputs; i += blockDim.x) {
-    const int in_tile = i % kTileRows;
-    const int in_block = i / kTileRows % tiles_per_block;
-    const int column = i / (kTileRows * tiles_per_block);
-    const int64_t row = (int64_t{block} * tiles_per_block + in_block) * kTileRows + in_tile;
-    if (row >= m.rows) continue;
-    float sum = 0.0f;
-    for (int slice = 0; slice < m.slices; ++slice) {
-      sum += partial[in_block * m.slices + slice][in_tile][column];
-    }
-    const int64_t at = out_row(c, work, column) * task.out_stride + row;
-    if (task.values) {
-      static_cast<Bf16*>(task.out)[at] = put<Bf16>(sum);
-    } else {
-      static_cast<float*>(task.out)[at] = sum;
+    const int outputs = tiles_per_block * kTileRows * min(work.columns - begin, kFewColumns);
+    for (int i = threadIdx.x; i < outputs; i += blockDim.x) {
+      const int in_tile = i % kTileRows;
+      const int in_block = i / kTileRows % tiles_per_block;
+      const int column = i / (kTileRows * tiles_per_block);
+      const int64_t row = (int64_t{block} * tiles_per_block + in_block) * kTileRows + in_tile;
+      if (row >= m.rows) continue;
+      float sum = 0.0f;
+      for (int slice = 0; slice < m.slices; ++slice) {
+        sum += partial[in_block * m.slices + slice][in_tile][column];
+      }
+      const int64_t at = out_row(c, work, begin + column) * task.out_stride + row;
+      if (task.values) {
+        static_cast<Bf16*>(task.out)[at] = put<Bf16>(sum);
+      } else {
+        static_cast<float*>(task.out)[at] = sum;
+      }
     }
   }
 }
@@ -201,11 +261,21 @@ template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_kernel(const __grid_constant__ Task task) {
   __shared__ Partial partial;
-  few_columns<Feed, here>(task, blockIdx.x, blockIdx.y, blockIdx.z, partial);
+  few_columns<Feed, here>(task, blockIdx.x, blockIdx.y, partial);
 }
 
-// Several products side by side: the blocks in front of end[i] belong to task i.
+// More columns than one tile has, of which weights are read once.
+template <class Feed>
+__global__ void __launch_bounds__(kFewWarps * 32, 2)
+    step_columns_kernel(const __grid_constant__ Task task) {
+  __shared__ Partial partial;
+  few_columns<Feed, false, kStepTiles>(task, blockIdx.x, blockIdx.y, partial);
+}
+
+// Several products side by side: the blocks in front of end[i] belong to task i. Blocks of `sides`
+// come before them.
 struct TaskSet {
+  Sides sides;
   Task tasks[kMostTasks];
   int end[kMostTasks] = {};
   int per_job[kMostTasks] = {};  // blocks of a matrix
@@ -216,6 +286,11 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_set_kernel(const __grid_constant__ TaskSet set) {
   __shared__ Partial partial;
   auto block = static_cast<int>(blockIdx.x);
+  if (block < set.sides.blocks()) {
+    wait_for_inputs();
+    return run_side<Bf16>(set.sides, block);
+  }
+  block -= set.sides.blocks();
   int i = 0;
   while (block >= set.end[i]) ++i;
   if (i > 0) block -= set.end[i - 1];
@@ -224,11 +299,11 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
   block %= set.per_job[i];
   switch (task.tiles.feed) {
     case Feed::kBf16:
-      return few_columns<Bf16Feed, false>(task, block, job, 0, partial);
+      return few_columns<Bf16Feed, here>(task, block, job, partial);
     case Feed::kFp4Planes:
-      return few_columns<Fp4PlanesFeed, here>(task, block, job, 0, partial);
+      return few_columns<Fp4PlanesFeed, here>(task, block, job, partial);
     default:
-      return few_columns<Quantised, here>(task, block, job, 0, partial);
+      return few_columns<Quantised, here>(task, block, job, partial);
   }
 }
 
@@ -239,49 +314,45 @@ unsigned jobs_of(const Columns& c) {
   return static_cast<unsigned>(c.jobs ? c.most_jobs : c.groups);
 }
 
-template <class Feed, bool here>
-void launch(const Launch& at, const Task& task) {
-  const Columns& c = task.columns;
-  const unsigned column_tiles = c.jobs ? 1 : blocks_for(c.columns, kFewColumns);
-  const size_t bytes = here ? here_bytes<Feed>(task) : 0;
-  allow_shared(few_columns_kernel<Feed, here>, bytes);
-  start(at, few_columns_kernel<Feed, here>, dim3(blocks_of(task.tiles), jobs_of(c), column_tiles),
-        kFewWarps * 32, bytes, task);
-}
-
 template <class Feed>
 void launch(const Launch& at, const Task& task) {
-  if constexpr (Feed::kScales != Scales::kNone) {
-    if (arranges_here(task.tiles, task.columns)) return launch<Feed, true>(at, task);
-  }
-  launch<Feed, false>(at, task);
+  const Columns& c = task.columns;
+  const bool here = arranges_here(task);
+  const auto kernel = !c.jobs && c.columns > kFewColumns ? step_columns_kernel<Feed>
+                      : here                             ? few_columns_kernel<Feed, true>
+                                                         : few_columns_kernel<Feed, false>;
+  const size_t bytes = here ? shared_bytes<Feed, true>(task) : shared_bytes<Feed, false>(task);
+  allow_shared(kernel, bytes);
+  start(at, kernel, dim3(blocks_of(task.tiles), jobs_of(c)), kFewWarps * 32, bytes, task);
 }
 
 template <class Quantised, bool here>
-void launch_set(const Launch& at, std::span<const Task> tasks) {
+void launch_set(const Launch& at, std::span<const Task> tasks, const Sides& sides) {
   TaskSet set;
-  size_t bytes = 0;
+  set.sides = sides;
+  size_t bytes = sides.shared;
   int end = 0;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const Task& task = tasks[i];
     set.tasks[i] = task;
     set.per_job[i] = static_cast<int>(blocks_of(task.tiles));
     set.end[i] = end += set.per_job[i] * static_cast<int>(jobs_of(task.columns));
-    if (!here || task.tiles.feed == Feed::kBf16) continue;
-    bytes = std::max(bytes, task.tiles.feed == Feed::kFp4Planes ? here_bytes<Fp4PlanesFeed>(task)
-                                                                : here_bytes<Quantised>(task));
+    bytes = std::max(bytes, task.tiles.feed == Feed::kBf16 ? shared_bytes<Bf16Feed, here>(task)
+                            : task.tiles.feed == Feed::kFp4Planes
+                                ? shared_bytes<Fp4PlanesFeed, here>(task)
+                                : shared_bytes<Quantised, here>(task));
   }
   const auto kernel = few_columns_set_kernel<Quantised, here>;
   allow_shared(kernel, bytes);
-  start(at, kernel, static_cast<unsigned>(end), kFewWarps * 32, bytes, set);
+  start(at, kernel, static_cast<unsigned>(sides.blocks() + end), kFewWarps * 32, bytes, set);
 }
 
 template <class Quantised>
-void launch_set(const Launch& at, std::span<const Task> tasks) {
+void launch_set(const Launch& at, std::span<const Task> tasks, const Sides& sides) {
   if (arranges_here(tasks)) {
-    launch_set<Quantised, true>(at, tasks);
+    launch_set<Quantised, true>(at, tasks, sides);
   } else {
-    launch_set<Quantised, false>(at, tasks);
+    launch_set<Quantised, false>(at, tasks, sides);
   }
 }
 
@@ -292,18 +363,16 @@ void few_columns_product(Launch at, const Task& task) {
 }
 
 bool arranges_here(std::span<const Task> tasks) {
-  return std::ranges::all_of(tasks, [](const Task& task) {
-    return task.tiles.feed == Feed::kBf16 || arranges_here(task.tiles, task.columns);
-  });
+  return std::ranges::all_of(tasks, [](const Task& task) { return arranges_here(task); });
 }
 
-void few_columns_set(Launch at, std::span<const Task> tasks) {
+void few_columns_set(Launch at, std::span<const Task> tasks, const Sides& sides) {
   const bool e4m3 = std::ranges::any_of(
       tasks, [](const Task& task) { return task.tiles.feed == Feed::kFp8E4m3; });
   if (e4m3) {
-    launch_set<Fp8Feed<Feed::kFp8E4m3>>(at, tasks);
+    launch_set<Fp8Feed<Feed::kFp8E4m3>>(at, tasks, sides);
   } else {
-    launch_set<Fp8Feed<Feed::kFp8F16>>(at, tasks);
+    launch_set<Fp8Feed<Feed::kFp8F16>>(at, tasks, sides);
   }
 }
 

@@ -95,6 +95,28 @@ void mix_in(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64
 void mix_head(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d,
               const void* h, float* scratch, void* x);
 void mix_out(Launch at, int streams, int n, int64_t d, const void* y, const float* mix, void* h);
+// --- mix_few.cu: hyper-connections of few tokens ------------------------------------------------
+
+/// The sublayer that is left: mix_out() with y, or with the sum of its parts as combine() makes it.
+/// y null: none.
+inline constexpr int kMostPerToken = 32;
+struct Leaving {
+  const void* y = nullptr;
+  const float* mix = nullptr;
+  // Not null: what y would be the sum of.
+  const void* routed = nullptr;
+  const int32_t* place = nullptr;
+  const void* shared = nullptr;
+  int per_token = 0;
+};
+/// For up to so many tokens: the clusters of more wait for each other's multiprocessors.
+inline constexpr int kMixedTokens = 4;
+/// Whether this GPU can do it for such streams.
+bool can_mix_few(Launch at, int streams, int64_t d);
+/// mix_out() and mix_in(), fn of f32, without the coefficients: `mix` gets their dots.
+void mix_few(Launch at, const Leaving& from, const PlainMatrix& fn, const Mixing& mixing, int n,
+             int64_t d, void* h, float* mix, void* x);
+
 /// mean[i * stride + c] = bf(mean over the streams of h[i][., c]).
 void mean_streams(Launch at, int streams, int n, int64_t d, const void* h, int64_t stride,
                   void* mean);
@@ -112,6 +134,9 @@ struct Input {
   bool gated = false;
   float limit = 0;
   const float* weights = nullptr;
+  // Not null, in products that arrange x by themselves: rms(values; gain) instead.
+  const float* gain = nullptr;
+  float eps = 0;
   // What arrange() made of them, where it was called.
   const void* arranged = nullptr;
   const float* scales = nullptr;
@@ -189,13 +214,12 @@ constexpr Arrange arrange_of(Feed feed) {
          : feed == Feed::kBf16    ? Arrange::kBf16
                                   : Arrange::kF16Words;
 }
-/// Whether few_columns_product arranges x by itself, in shared memory: worth it for few values,
-/// because each block does it again.
+/// Whether few_columns_product arranges x by itself (BF16: copies it), in shared memory: worth it
+/// for few values, because each block does it again.
 inline constexpr int kHereColumns = 4;
 inline constexpr int64_t kHereValues = 8192;
 inline bool arranges_here(const Tiles& tiles, const Columns& columns) {
-  return tiles.feed != Feed::kBf16 && columns.columns <= kHereColumns &&
-         columns.columns * tiles.cols <= kHereValues;
+  return columns.columns <= kHereColumns && columns.columns * tiles.cols <= kHereValues;
 }
 /// One product to be made: x must be arranged unless arranges_here() or the feed is kBf16.
 struct Task {
@@ -206,13 +230,18 @@ struct Task {
   int64_t out_stride = 0;
   bool values = true;  // BF16 results; else f32
 };
-/// At most kFewColumns columns a job; without jobs any number, kFewColumns at a time.
+inline bool arranges_here(const Task& task) {
+  return !task.x.arranged && arranges_here(task.tiles, task.columns);
+}
+/// At most kFewColumns columns a job, without jobs kStepRows.
 void few_columns_product(Launch at, const Task& task);
 /// At most kMostTasks of them in one launch, of any feeds but kFp8Wide; x of all must be arranged
 /// unless arranges_here() for all.
 inline constexpr int kMostTasks = 8;
 bool arranges_here(std::span<const Task> tasks);
-void few_columns_set(Launch at, std::span<const Task> tasks);
+/// `sides`: what to do beside them.
+struct Sides;
+void few_columns_set(Launch at, std::span<const Task> tasks, const Sides& sides);
 /// Any number of columns.
 void many_columns_product(Launch at, const Task& task);
 /// Whether the GPU and the machine code that it runs multiply by warp groups.
@@ -250,6 +279,11 @@ struct ExpertLists {
   float* weights = nullptr;     // of a place; null: not wanted
   int32_t* place = nullptr;     // of a pair
 };
+/// Up to so many pairs are listed by a block that looks at all of them.
+inline constexpr int kFewPairs = 256;
+/// route() and list_experts() in one launch, for at most kFewPairs pairs.
+void route_few(Launch at, const Routing& routing, int most_columns, float* logits, int32_t* ids,
+               float* weights, const ExpertLists& lists);
 void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,
                   const int32_t* ids, const float* route_weights, const ExpertLists& lists);
 /// norms[pair] = L2 norm of row place[pair] of routed [pairs, d].
@@ -261,13 +295,26 @@ void combine(Launch at, int n, int per_token, int64_t d, const void* routed, con
 
 // --- rows.cu: query heads and cache rows --------------------------------------------------------
 
-void finish_queries(Launch at, int heads, int64_t dim, float eps, int n, const float* rotation,
-                    int rope, void* q);
-void finish_index_queries(Launch at, int heads, int dim, bool simulate, int n,
-                          const float* rotation, int rope, void* iq);
-void store_raw_rows(Launch at, const float* gain, float eps, const Places& places,
-                    const float* rotation, int rope, const void* kv, const RowStores& rows);
-
+/// Heads of queries or, with `index`, of the indexer's, finished in place.
+struct QueryHeads {
+  bool index = false;
+  bool simulate = false;  // index: round to the format of FP4 keys
+  int heads = 0, dim = 0;
+  int64_t n_heads = 0;  // of all rows
+  float eps = 0;        // of the norm that only queries have
+  const float* rotation = nullptr;
+  int rope = 0;
+  void* q = nullptr;
+};
+struct RawRows {
+  const float* gain = nullptr;
+  float eps = 0;
+  Places places;
+  const float* rotation = nullptr;
+  int rope = 0;
+  const void* kv = nullptr;
+  RowStores rows;
+};
 struct Compression {
   int ratio = 0, dim = 0, width = 0;
   bool overlap = false, index = false;
@@ -281,9 +328,46 @@ struct Compression {
   float* tail_score[kSegments] = {};
   int64_t tail_slots[kSegments] = {};
 };
-/// kv and score [., width] by view row; score without the position embedding.
-void compress(Launch at, const Compression& c, const Places& places, const float* kv,
-              const float* score);
+/// kv and score [., width] by view row; score without the position embedding. At most `rows`
+/// compressed rows and `kept` tokens of tails a segment.
+struct Pooling {
+  Compression compression;
+  Places places;
+  const float* kv = nullptr;
+  const float* score = nullptr;
+  int rows = 0, kept = 0;
+};
+/// Whether rows read tails that the same tokens would overwrite: two launches then, the rows first.
+bool set_pooling_counts(Pooling& work);
+
+/// Of mix_few(): the coefficients in place of their dots.
+struct Coefficients {
+  Mixing mixing;
+  int n = 0;
+  float* mix = nullptr;
+};
+
+/// Small work of which nothing depends on another part: in one launch, by itself or beside
+/// products.
+struct Sides {
+  enum Part { kCoefficients, kRaw, kPooling, kIndexPooling, kQueries, kIndexQueries, kParts };
+  Coefficients coefficients;
+  RawRows raw;
+  Pooling pooling[2];  // the second: of indexer keys
+  QueryHeads queries[2];
+  int end[kParts] = {};  // blocks of the parts up to each
+  size_t shared = 0;     // bytes that a block needs
+
+  bool only(Part part) const { return has(part) && end[kParts - 1] == blocks_of(part); }
+  int blocks_of(Part part) const { return end[part] - (part == 0 ? 0 : end[part - 1]); }
+  bool has(Part part) const { return blocks_of(part) > 0; }
+  __host__ __device__ int blocks() const { return end[kParts - 1]; }
+};
+void add(Sides& sides, const Coefficients& work);
+void add(Sides& sides, const QueryHeads& work);
+void add(Sides& sides, const RawRows& work);
+void add(Sides& sides, const Pooling& work);
+void run_sides(Launch at, const Sides& sides);
 
 // --- select.cu: the indexer ---------------------------------------------------------------------
 

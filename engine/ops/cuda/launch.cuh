@@ -47,20 +47,31 @@ inline int multiprocessors() {
   return gpu_figure<cudaDevAttrMultiProcessorCount>();
 }
 
+/// How a kernel of a stream is launched, with room for one attribute more.
+struct LaunchAttributes {
+  cudaLaunchAttribute all[2] = {};
+  unsigned count = 0;
+
+  explicit LaunchAttributes(const Launch& at) {
+    if (at.early) {
+      all[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      all[count++].val.programmaticStreamSerializationAllowed = 1;
+    }
+  }
+};
+
 /// Launches a kernel behind those before it; cudaGetLastError() tells what went wrong.
 template <class... Parameters, class... Arguments>
 void start(const Launch& at, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
            size_t shared, Arguments&&... arguments) {
-  cudaLaunchAttribute early{};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
+  LaunchAttributes attributes(at);
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = threads;
   config.dynamicSmemBytes = shared;
   config.stream = at.stream;
-  config.attrs = &early;
-  config.numAttrs = at.early ? 1 : 0;
+  config.attrs = attributes.all;
+  config.numAttrs = attributes.count;
   kernel_launches.fetch_add(1, std::memory_order_relaxed);
   static_cast<void>(cudaLaunchKernelEx(
       &config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...));

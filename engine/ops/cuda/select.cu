@@ -9,14 +9,14 @@ namespace ds4::ops::cuda {
 namespace {
 
 constexpr int kPlainThreads = 128;
-constexpr int kQueries = 16;       // that a block meets with its keys
+constexpr int kManyQueries = 16;   // that a block meets with its keys
 constexpr int kFewSelections = 8;  // up to these, more but smaller blocks
 constexpr int kQueryPad = 32;      // puts neighbouring heads on other banks
 
 // A warp holds 16 * kTiles keys as fragments and meets the heads of one query after the other.
 // kDim: 32, 64 or 128; smaller dims are filled up with zeros. `staged`: queries pass through shared
 // memory, the next one while this one is multiplied; they fill all heads and dims.
-template <int kDim, int kTiles, int kWarps, bool staged>
+template <int kDim, int kTiles, int kWarps, int kQueries, bool staged>
 __global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_constant__ Selection s) {
   wait_for_inputs();
   extern __shared__ __align__(16) unsigned char memory[];
@@ -91,7 +91,8 @@ __global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_consta
       const Bf16* q = staged ? staged_query(row) : query(row);
       const auto* weights = reinterpret_cast<const float*>(q + s.heads * kStride);
       float sum[kTiles][2] = {};
-#pragma unroll 1
+      constexpr int kAhead = staged ? 1 : 4;  // loads of so many rounds go together
+#pragma unroll kAhead
       for (int heads = 0; heads < s.heads; heads += 8) {
         float dot[kTiles][4] = {};
 #pragma unroll
@@ -345,15 +346,16 @@ void select(const Launch& at, const Selection& s) {
 
 template <int kDim>
 void scores(const Launch& at, const Selection& s, int most) {
-  const auto grid = [&](int keys) {
-    return dim3(blocks_for(s.stride, keys), blocks_for(most, kQueries),
+  const auto grid = [&](int keys, int queries) {
+    return dim3(blocks_for(s.stride, keys), blocks_for(most, queries),
                 static_cast<unsigned>(s.places.count));
   };
   const size_t bytes = size_t{2} * static_cast<size_t>(s.heads) * ((kDim + kQueryPad) * 2 + 4);
   if (most <= kFewSelections || s.dim != kDim || s.heads % 8 || bytes > size_t{48} << 10) {
-    start(at, scores_kernel<kDim, 1, 4, false>, grid(64), 128, 0, s);
+    start(at, scores_kernel<kDim, 1, 4, 1, false>, grid(64, 1), 128, 0, s);
   } else {
-    start(at, scores_kernel<kDim, 2, 8, true>, grid(256), 256, bytes, s);
+    start(at, scores_kernel<kDim, 2, 8, kManyQueries, true>, grid(256, kManyQueries), 256, bytes,
+          s);
   }
 }
 

@@ -359,6 +359,46 @@ TEST_F(Parity, RoutingAndExperts) {
           return bench.read(y, n * kDim);
         },
         {5e-3, 0.05});
+  // From one sublayer to the next, with nothing in between that would part the operations.
+  constexpr int kStreams = 4;
+  constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
+  const RandomMatrix fn = random_matrix(random_, Format::kF32, kCoefficients, kStreams * kDim);
+  const weights::HyperConnection hc{fn.matrix, random_.numbers(kCoefficients, 1),
+                                    random_.numbers(3, 1)};
+  const ops::MixSettings settings{kStreams, 20, 1e-6f, 1e-6f};
+  const std::vector<float> gain = random_.values(kDim, 2);
+  const std::vector<float> h = random_.values(kRows * kStreams * kDim, 3);
+  const std::vector<float> scores = random_.numbers(kRows * kLoaded, 3);
+  moe.bias = random_.numbers(kLoaded, 1);
+  check("mix_in, route, experts, mix_out, mix_in",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values streams =
+              bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
+          const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
+          const ops::Values in = bench.poisoned_values(n, kDim);
+          const ops::Values y = bench.poisoned_values(n, kDim);
+          const ops::Floats scored = bench.floats(part(scores, first, n, kLoaded), kLoaded);
+          const ops::Ids tokens = bench.ids(std::vector<int64_t>(static_cast<size_t>(n), 0), 1);
+          const ops::Ids chosen = bench.poisoned_ids(n, kTop);
+          const ops::Floats route_weight = bench.poisoned_floats(n, kTop);
+          bench->mix_in(hc, settings, gain, n, streams, mix, in);
+          bench->route(moe, {kTop, true, 1.5f}, n, tokens, scored, chosen, route_weight);
+          bench->experts(moe, 10, kTop, n, in, chosen, route_weight, y);
+          bench->mix_out(kStreams, n, y, mix, streams);
+          bench->mix_in(hc, settings, gain, n, streams, mix, in);
+          const std::vector<float> parts[] = {bench.read(in, n * kDim),
+                                              bench.read(streams, n * kStreams * kDim),
+                                              bench.read(mix, n * kCoefficients)};
+          std::vector<float> out;
+          for (int i = 0; i < n; ++i) {
+            for (const std::vector<float>& all : parts) {
+              const auto row = static_cast<int64_t>(all.size()) / n;
+              out.insert(out.end(), all.begin() + i * row, all.begin() + (i + 1) * row);
+            }
+          }
+          return out;
+        },
+        {5e-3, 0.05});
   check("expert norms",
         [&](OpBench& bench, int first, int n) {
           const ops::Floats norms = bench.poisoned_floats(n, kTop);

@@ -66,7 +66,7 @@ TEST_F(SmallShapes, ProductsOfOneInputAndGroups) {
           const ops::Values y_b = bench.poisoned_values(n, 256);
           const ops::Floats y_c = bench.poisoned_floats(n, 48);
           const ops::Projection products[] = {{&a.matrix, y_a}, {&b.matrix, y_b}, {&c.matrix, y_c}};
-          bench->project_each(products, n, bench.values(part(x, first, n, kCols), kCols));
+          bench->project_each(products, n, bench.values(part(x, first, n, kCols), kCols), nullptr);
           const std::vector<float> parts[] = {bench.read(y_a, n * 128), bench.read(y_b, n * 256),
                                               bench.read(y_c, n * 48)};
           std::vector<float> out;
@@ -200,7 +200,7 @@ TEST_F(SmallShapes, ExpertsInF32AndEmbedding) {
 
 TEST_F(SmallShapes, HyperConnections) {
   constexpr int kStreams = 4;
-  constexpr int64_t kDim = 128;
+  constexpr int64_t kDim = 512;
   constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
   const RandomMatrix fn = random_matrix(random_, Format::kF32, kCoefficients, kStreams * kDim);
   const weights::HyperConnection hc{fn.matrix, random_.numbers(kCoefficients, 1),
@@ -225,6 +225,18 @@ TEST_F(SmallShapes, HyperConnections) {
           return bench.read(s, n * kStreams * kDim);
         },
         {2e-3, precision == Precision::kReference ? 0.05 : 1}, precision);
+    check(
+        "mix_in, mix_out, mix_in",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
+          const ops::Values x = bench.poisoned_values(n, kDim);
+          const ops::Values s = streams(bench, first, n);
+          bench->mix_in(hc, settings, gain, n, s, mix, x);
+          bench->mix_out(kStreams, n, x, mix, s);
+          bench->mix_in(hc, settings, gain, n, s, mix, x);
+          return bench.read(x, n * kDim);
+        },
+        {5e-3, precision == Precision::kReference ? 0.1 : 1}, precision);
     check(
         "mix_head",
         [&](OpBench& bench, int first, int n) {

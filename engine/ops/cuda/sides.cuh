@@ -1,0 +1,252 @@
+// Small work on rows that a step has between its products: query heads in place, raw KV rows and
+// compressed rows (model.md 3.4 steps 2-4, 3.5, 3.6 step 1), as blocks of a launch of their own or
+// beside the tiles of a product.
+#pragma once
+
+#include "engine/ops/cuda/launch.cuh"
+#include "engine/ops/cuda/mixing.cuh"
+#include "engine/ops/cuda/rows.cuh"
+
+namespace ds4::ops::cuda {
+
+inline constexpr int kSideThreads = 256;
+inline constexpr int kSideWarps = kSideThreads / 32;
+
+/// Dynamic shared memory of a block, Sides::shared bytes.
+__device__ __forceinline__ float* side_memory() {
+  extern __shared__ uint4 memory[];
+  return reinterpret_cast<float*>(memory);
+}
+
+// A token by one warp.
+__device__ inline void finish_coefficients(const Coefficients& w, int token) {
+  if (threadIdx.x >= 32) return;
+  const int rows = w.mixing.streams * (w.mixing.streams + 2);
+  float* m = side_memory();
+  float* mix = w.mix + int64_t{token} * rows;
+  for (int row = threadIdx.x; row < rows; row += 32) m[row] = mix[row];
+  __syncwarp();
+  mix_coefficients(w.mixing, m);
+  __syncwarp();
+  for (int row = threadIdx.x; row < rows; row += 32) mix[row] = m[row];
+}
+
+// A warp per head, the head in shared memory.
+template <class V>
+__device__ void finish_head(const QueryHeads& w, int block) {
+  const int lane = threadIdx.x % 32;
+  float* x = side_memory() + threadIdx.x / 32 * w.dim;
+  const int64_t index = int64_t{block} * kSideWarps + threadIdx.x / 32;
+  if (index >= w.n_heads) return;
+  V* head = static_cast<V*>(w.q) + index * w.dim;
+#pragma unroll 16
+  for (int d = lane; d < w.dim; d += 32) x[d] = get(head[d]);
+  float sum = 0;
+#pragma unroll 4
+  for (int d = lane; d < w.dim; d += 32) sum += rounded<V>(x[d] * x[d]);
+  const float scale = head_scale<V>(warp_sum(sum), w.dim, w.eps);
+  for (int d = lane; d < w.dim; d += 32) x[d] = rounded<V>(x[d] * scale);
+  __syncwarp();
+  rotate_tail<V>(x, w.dim, w.rope / 2, w.rotation + index / w.heads * w.rope, lane, 32);
+  __syncwarp();
+  for (int d = lane; d < w.dim; d += 32) head[d] = put<V>(x[d]);
+}
+
+template <class V>
+__device__ void finish_index_head(const QueryHeads& w, int block) {
+  const int lane = threadIdx.x % 32;
+  float* x = side_memory() + threadIdx.x / 32 * w.dim;
+  const int64_t index = int64_t{block} * kSideWarps + threadIdx.x / 32;
+  if (index >= w.n_heads) return;
+  V* head = static_cast<V*>(w.q) + index * w.dim;
+#pragma unroll 4
+  for (int d = lane; d < w.dim; d += 32) x[d] = get(head[d]);
+  __syncwarp();
+  rotate_tail<V>(x, w.dim, w.rope / 2, w.rotation + index / w.heads * w.rope, lane, 32);
+  hadamard<V>(x, w.dim, lane);
+  for (int begin = 0; begin < w.dim; begin += kIndexScaleBlock) {
+    const int d = begin + lane;
+    float v = d < w.dim ? x[d] : 0.0f;
+    if (w.simulate) {
+      const float scale = e8m0_value(q4_scale(warp_max(fabsf(v))));
+      v = e2m1_value(e2m1_code(v * (1 / scale))) * scale;
+    }
+    if (d < w.dim) head[d] = put<V>(v);
+  }
+}
+
+// x [dim] in shared memory := its norm with gain, tail rotated.
+template <class V>
+__device__ void norm_and_rotate(float* x, int dim, const float* gain, float eps, int pairs,
+                                const float* table) {
+  float sum = 0;
+  for (int d = threadIdx.x; d < dim; d += kSideThreads) sum = fmaf(x[d], x[d], sum);
+  const float scale = inverse_root(block_sum(sum) / static_cast<float>(dim) + eps);
+  for (int d = threadIdx.x; d < dim; d += kSideThreads) x[d] = rounded<V>(gain[d] * (x[d] * scale));
+  __syncthreads();
+  rotate_tail<V>(x, dim, pairs, table, threadIdx.x, kSideThreads);
+  __syncthreads();
+}
+
+// A block per row.
+template <class V>
+__device__ void store_raw_row(const RawRows& w, int block) {
+  float* x = side_memory();
+  const int64_t i = w.places.row[0] + block;
+  const int dim = w.rows.shape.dim;
+  const V* kv = static_cast<const V*>(w.kv);
+  for (int d = threadIdx.x; d < dim; d += kSideThreads) x[d] = get(kv[i * dim + d]);
+  __syncthreads();
+  norm_and_rotate<V>(x, dim, w.gain, w.eps, w.rope / 2, w.rotation + i * w.rope);
+  const Place place = place_of(w.places, static_cast<int>(i));
+  encode_row(w.rows.shape, x, row_at(w.rows, place.segment, place.position));
+}
+
+inline constexpr int kPoolTokens = 8;
+inline constexpr int kPoolDims = 2;  // of a thread, kSideThreads apart
+using Pool = float[kPoolTokens][kPoolDims];
+
+// Positions fit 32 bits, whose division is a fifth of 64 bits'.
+__device__ inline int64_t remainder_of(int64_t position, int64_t divisor) {
+  return static_cast<uint32_t>(position) % static_cast<uint32_t>(divisor);
+}
+
+// A block per completed row and segment: pool by a softmax per dim, norm, rotate to the block's
+// first position.
+template <class V>
+__device__ void make_row(const Compression& c, const Places& places, int s, int index,
+                         const float* all_kv, const float* all_score) {
+  float* x = side_memory();  // [dim], then the rotation table
+  float* table = x + c.dim;
+  const int64_t first = first_of(places, s);
+  const int64_t block = first / c.ratio + index;
+  if (block >= (first + places.row[s + 1] - places.row[s]) / c.ratio) return;
+  const int64_t width = c.width;
+  const float* kv = all_kv + places.row[s] * width;
+  const float* score = all_score + places.row[s] * width;
+  const float* tail_kv = c.tail_kv[s];
+  const float* tail_score = c.tail_score[s];
+  const int64_t slots = c.tail_slots[s];
+  // First of all and by different warps, because they take as long as everything else together.
+  for (int i = threadIdx.x; i < 2 * c.pairs; i += kSideThreads) {
+    const int pair = i < c.pairs ? i : i - c.pairs;
+    const double angle = __fmul_rn(static_cast<float>(block * c.ratio), c.frequencies[pair]);
+    table[i] = static_cast<float>(i < c.pairs ? cos(angle) : sin(angle));
+  }
+  // Of the previous block the first half of the columns counts, of the current one the second;
+  // block 0 has no previous one.
+  const int64_t begin = (block - (c.overlap && block > 0 ? 1 : 0)) * c.ratio;
+  const int64_t own = block * c.ratio;
+  const int64_t end = own + c.ratio;
+  const int64_t half = c.overlap ? c.dim : 0;
+  // Loads of kPoolTokens tokens and kPoolDims dims are on their way together: one after the other,
+  // 128 tokens take 0.6 ms. What lies outside is loaded again from the edge and left out.
+  for (int base = threadIdx.x; base < c.dim; base += kSideThreads * kPoolDims) {
+    // Rows of tokens before the chunk come from the tail, which has the position embedding already.
+    const auto load = [&](int64_t t, Pool& weight, Pool* key) {
+#pragma unroll
+      for (int j = 0; j < kPoolTokens; ++j) {
+        const int64_t token = min(t + j, end - 1);
+        const bool old = token < first;
+        const int64_t row = (old ? remainder_of(token, slots) : token - first) * width;
+        const int64_t column = token < own ? 0 : half;
+        const float* scores = (old ? tail_score : score) + row + column;
+        const float* keys = (old ? tail_kv : kv) + row + column;
+        const float* ape = c.ape + remainder_of(token, c.ratio) * width + column;
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) {
+          const int d = min(base + i * kSideThreads, c.dim - 1);
+          weight[j][i] = old ? scores[d] : scores[d] + ape[d];
+          if (key) (*key)[j][i] = keys[d];
+        }
+      }
+    };
+    float top[kPoolDims];
+    float total[kPoolDims] = {};
+    float sum[kPoolDims] = {};
+    for (float& value : top) value = -INFINITY;
+    for (int64_t t = begin; t < end; t += kPoolTokens) {
+      Pool weight;
+      load(t, weight, nullptr);
+#pragma unroll
+      for (int j = 0; j < kPoolTokens; ++j) {
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) top[i] = fmaxf(top[i], weight[j][i]);
+      }
+    }
+    for (int64_t t = begin; t < end; t += kPoolTokens) {
+      Pool weight;
+      Pool key;
+      load(t, weight, &key);
+#pragma unroll
+      for (int j = 0; j < kPoolTokens; ++j) {
+        if (t + j >= end) break;
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) {
+          const float e = expf(weight[j][i] - top[i]);
+          total[i] += e;
+          sum[i] = fmaf(e, key[j][i], sum[i]);
+        }
+      }
+    }
+    for (int i = 0; i < kPoolDims; ++i) {
+      const int d = base + i * kSideThreads;
+      if (d < c.dim) x[d] = rounded<V>(sum[i] / total[i]);
+    }
+  }
+  __syncthreads();
+  norm_and_rotate<V>(x, c.dim, c.gain, c.eps, c.pairs, table);
+  if (c.index && threadIdx.x < 32) hadamard<V>(x, c.dim, threadIdx.x);
+  __syncthreads();
+  encode_row(c.rows.shape, x, row_at(c.rows, s, block));
+}
+
+// Token `index` from the end of a segment into its rings.
+__device__ inline void keep_tail(const Compression& c, const Places& places, int s, int index,
+                                 const float* kv, const float* score) {
+  const int64_t row = places.row[s + 1] - 1 - index;
+  if (row < places.row[s] || index >= c.tail_slots[s]) return;
+  const int64_t token = first_of(places, s) + (row - places.row[s]);
+  const int64_t width = c.width;
+  const int64_t to = token % c.tail_slots[s] * width;
+  for (int64_t k = threadIdx.x; k < width; k += kSideThreads) {
+    c.tail_kv[s][to + k] = kv[row * width + k];
+    c.tail_score[s][to + k] = score[row * width + k] + c.ape[token % c.ratio * width + k];
+  }
+}
+
+// Blocks 0 .. rows - 1 of a segment make compressed rows, those behind them keep tails.
+template <class V>
+__device__ void compress_some(const Pooling& w, int block) {
+  const int per_segment = w.rows + w.kept;
+  const int s = block / per_segment;
+  const int index = block % per_segment;
+  if (index < w.rows) {
+    make_row<V>(w.compression, w.places, s, index, w.kv, w.score);
+  } else {
+    keep_tail(w.compression, w.places, s, index - w.rows, w.kv, w.score);
+  }
+}
+
+// The work of one block. Out of line, so that a product beside it keeps its registers.
+template <class V>
+__device__ __noinline__ void run_side(const Sides& sides, int block) {
+  int part = 0;
+  while (block >= sides.end[part]) ++part;
+  if (part > 0) block -= sides.end[part - 1];
+  switch (part) {
+    case Sides::kCoefficients:
+      return finish_coefficients(sides.coefficients, block);
+    case Sides::kRaw:
+      return store_raw_row<V>(sides.raw, block);
+    case Sides::kPooling:
+    case Sides::kIndexPooling:
+      return compress_some<V>(sides.pooling[part - Sides::kPooling], block);
+    case Sides::kQueries:
+      return finish_head<V>(sides.queries[0], block);
+    default:
+      return finish_index_head<V>(sides.queries[1], block);
+  }
+}
+
+}  // namespace ds4::ops::cuda
