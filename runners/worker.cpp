@@ -1,15 +1,19 @@
 #include "runners/worker.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <csignal>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
+#include "runners/load_schedule.h"
 #include "runners/outcome/attempt.h"
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
@@ -19,6 +23,7 @@ namespace ds4::runners {
 namespace {
 
 constexpr double kProgressInterval_s = 0.25;
+constexpr double kLongestSleep_s = 0.05;  // while nothing is due: then looks whether it is to end
 
 volatile std::sig_atomic_t g_told_to_stop = 0;
 
@@ -48,7 +53,9 @@ class Worker final : public Work {
           send(PhaseMessage{phase, detail});
         });
     const double load_s = monotonic_seconds() - start;
+    remote_ = capabilities.remote;
     missing_ = missing_cases(capabilities);
+    schedule_.emplace(loads_of(missing_));
     counter_ = {[&](const Conversation& c) { return target_->count_tokens(c); },
                 capabilities.exact_token_counts};
     send(ReadyMessage{to_json(capabilities), static_cast<int>(missing_.size()), skipped_});
@@ -81,33 +88,23 @@ class Worker final : public Work {
     std::fflush(out_);
   }
 
-  std::optional<Item> next(bool /*wait*/) override {
-    if (begun_ == missing_.size() || g_told_to_stop) return std::nullopt;
-    const auto& [section, spec] = missing_[begun_];
-    send(CaseMessage{section->name, spec.id});
-    const suites::Suite& suite = *suites::find_suite(section->name);
-    suites::Case c = suite.build(section->parameters, spec, counter_);
-    std::vector<std::string> stop = std::move(c.limits.sampling.stop);  // the suite's own
-    c.limits.sampling = profile_.sampling;
-    c.limits.sampling.stop.insert(c.limits.sampling.stop.end(), stop.begin(), stop.end());
-    c.limits.seed = profile_.engine.seed;
-    c.limits.sequence = spec.seed;  // so that repeats and equal prompts draw differently
-    InFlight& flight = in_flight_[static_cast<int64_t>(begun_)];
-    flight.witness.cold = c.cold;
-    flight.canaries = std::move(c.canaries);
-    reports::AttemptRow& attempt = flight.message.attempt;
-    attempt.suite = section->name;
-    attempt.suite_version = section->version;
-    attempt.case_id = spec.id;
-    attempt.tags = spec.tags;
-    attempt.prompt = prompt_text(c);
-    attempt.expected = c.expected;
-    attempt.started_at = utc_now();
-    show_phase();
-    flight.start = flight.last_progress = monotonic_seconds();
-    return Item{static_cast<int64_t>(begun_++),
-                {std::move(c.conversation), std::move(c.raw), std::move(c.limits)}};
+  std::optional<Item> next(bool wait) override {
+    if (const auto group = schedule_->to_begin(); group && !g_told_to_stop) {
+      for (size_t i = group->first; i < group->last; ++i) made_.emplace(i, make(i));
+      schedule_->begin(monotonic_seconds());
+    }
+    const double asked = monotonic_seconds();
+    while (!g_told_to_stop) {
+      if (const auto due = schedule_->take(monotonic_seconds())) return hand_over(*due, asked);
+      const double due_in_s = due_in();
+      if (!wait || std::isinf(due_in_s)) break;
+      std::this_thread::sleep_for(
+          std::chrono::duration<double>(std::min(due_in_s, kLongestSleep_s)));
+    }
+    return std::nullopt;
   }
+
+  double due_in() const override { return schedule_->due_in(monotonic_seconds()); }
 
   bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) override {
     InFlight& flight = in_flight_.at(id);
@@ -128,6 +125,7 @@ class Worker final : public Work {
   void done(int64_t id, Response response) override {
     auto flight = in_flight_.extract(id);
     DS4_CHECK(!flight.empty());
+    schedule_->answered(monotonic_seconds());
     outcome::AttemptWitness& witness = flight.mapped().witness;
     witness.failure = response.failure;
     witness.doubt = response.doubt;
@@ -167,6 +165,7 @@ class Worker final : public Work {
     bool answering = false;  // its first token has come
   };
 
+  // A load group is measured as a whole: with one of its cases all are asked again.
   Cases missing_cases(const Capabilities& capabilities) {
     Cases cases;
     for (const profiles::SuiteSection& section : profile_.suites) {
@@ -176,13 +175,69 @@ class Worker final : public Work {
         skipped_.emplace(section.name, lack);
         continue;
       }
-      for (suites::CaseSpec& spec : suite.plan(section.parameters)) {
-        if (!assignment_.done.contains({section.name, spec.id})) {
+      auto planned = suite.plan(section.parameters);
+      const auto is_missing = [&](const suites::CaseSpec& spec) {
+        return !assignment_.done.contains({section.name, spec.id});
+      };
+      std::set<std::string> groups;
+      for (const suites::CaseSpec& spec : planned) {
+        if (!spec.load.group.empty() && is_missing(spec)) groups.insert(spec.load.group);
+      }
+      for (suites::CaseSpec& spec : planned) {
+        if (is_missing(spec) || groups.contains(spec.load.group)) {
           cases.emplace_back(&section, std::move(spec));
         }
       }
     }
     return cases;
+  }
+
+  static std::vector<suites::Load> loads_of(const Cases& cases) {
+    std::vector<suites::Load> loads;
+    for (const auto& [section, spec] : cases) {
+      loads.push_back(spec.load);
+      if (!spec.load.group.empty()) loads.back().group = section->name + " " + spec.load.group;
+    }
+    return loads;
+  }
+
+  suites::Case make(size_t index) const {
+    const auto& [section, spec] = missing_[index];
+    suites::Case c = suites::find_suite(section->name)->build(section->parameters, spec, counter_);
+    std::vector<std::string> stop = std::move(c.limits.sampling.stop);  // the suite's own
+    c.limits.sampling = profile_.sampling;
+    c.limits.sampling.stop.insert(c.limits.sampling.stop.end(), stop.begin(), stop.end());
+    c.limits.seed = profile_.engine.seed;
+    c.limits.sequence = spec.seed;  // so that repeats and equal prompts draw differently
+    return c;
+  }
+
+  Item hand_over(const LoadSchedule::Due& due, double asked) {
+    const auto& [section, spec] = missing_[due.index];
+    send(CaseMessage{section->name, spec.id});
+    auto made = made_.extract(due.index);
+    suites::Case c = made.empty() ? make(due.index) : std::move(made.mapped());
+    const auto id = static_cast<int64_t>(due.index);
+    InFlight& flight = in_flight_[id];
+    flight.witness.cold = c.cold;
+    flight.canaries = std::move(c.canaries);
+    reports::AttemptRow& attempt = flight.message.attempt;
+    attempt.suite = section->name;
+    attempt.suite_version = section->version;
+    attempt.case_id = spec.id;
+    attempt.tags = spec.tags;
+    attempt.prompt = prompt_text(c);
+    attempt.expected = c.expected;
+    attempt.started_at = utc_now();
+    show_phase();
+    flight.start = flight.last_progress = monotonic_seconds();
+    if (!spec.load.group.empty()) {
+      const double since = remote_ ? due.scheduled : std::max(due.scheduled, asked);
+      attempt.samples = {{"scheduled_at", due.scheduled - due.begin, 0, ""},
+                         {"sent_at", flight.start - due.begin, 0, ""},
+                         {"dispatch_lag", flight.start - since, 0, ""}};
+    }
+    return Item{id, {std::move(c.conversation), std::move(c.raw), std::move(c.limits)}};
   }
 
   // A scorer that throws spoils one verdict, not the launch.
@@ -220,7 +275,7 @@ class Worker final : public Work {
     attempt.cached_tokens = response.cached_tokens;
     attempt.first_token_s = response.first_token_s;
     attempt.end_s = response.end_s;
-    attempt.samples = response.samples;
+    attempt.samples.insert(attempt.samples.end(), response.samples.begin(), response.samples.end());
     for (const TokenEvent& event : response.events) {
       attempt.events.push_back({event.time_s, event.n_tokens});
     }
@@ -233,7 +288,9 @@ class Worker final : public Work {
   suites::TokenCounter counter_;
   Cases missing_;
   std::map<std::string, std::string> skipped_;  // suite -> what the target lacks for it
-  size_t begun_ = 0;                            // of them
+  std::optional<LoadSchedule> schedule_;        // of missing_
+  std::map<size_t, suites::Case> made_;         // of the group that runs, not handed over yet
+  bool remote_ = false;                         // Capabilities::remote
   std::map<int64_t, InFlight> in_flight_;       // by the place in missing_
   outcome::CacheWitness cache_witness_;
   int64_t completion_tokens_ = 0;

@@ -11,6 +11,7 @@ const Suite& tool_calls_suite();
 const Suite& long_code_suite();
 const Suite& needle_suite();
 const Suite& speed_suite();
+const Suite& throughput_suite();
 const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
 

@@ -34,11 +34,20 @@ struct Definition {
   std::vector<std::string> scores;  // names of the scores it gives; the first is the headline
 };
 
+/// With which other cases a case is asked. The cases of a group stand together in the plan and are
+/// asked together; one group begins when the one before is answered.
+struct Load {
+  std::string group = {};  // "" = none: asked whenever the target has room
+  int64_t at_once = 0;     // above 0: due as soon as fewer than so many are unanswered
+  double due_s = 0;        // else: due then, since the group began, whatever is unanswered
+};
+
 /// A case before its prompt exists: cheap to list, stable to name.
 struct CaseSpec {
   std::string id;                           // unique within the cell, e.g. "2048/d0.50/r1/s3"
   std::map<std::string, std::string> tags;  // report axes: length, depth, kind, ...
   uint64_t seed = 0;                        // everything random in the case derives from it
+  Load load = {};
 };
 
 /// How tokens are drawn, as docs/profiles.md defines each; the defaults are greedy decoding.

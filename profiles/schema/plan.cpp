@@ -10,6 +10,7 @@
 #include "engine/base/hash.h"
 #include "profiles/schema/conditions.h"
 #include "profiles/schema/json_values.h"
+#include "profiles/schema/loads.h"
 #include "profiles/schema/server_section.h"
 #include "profiles/schema/settings.h"
 
@@ -93,6 +94,7 @@ Cell make_cell(const Profile& profile, const std::vector<int>& choice) {
     }
   }
   require_complete(cell.profile);
+  resolve_loads(cell.profile);
   if (cell.label.empty()) cell.label = "default";
   cell.profile.axes.clear();
   cell.semantics = canonical_semantics(cell.profile, profile.axes);
@@ -146,6 +148,7 @@ void require_few(const Profile& profile) {
 Plan make_plan(const Profile& profile) {
   require_few(profile);
   Plan plan{profile, {}};
+  resolve_loads(plan.profile);
   for (const Condition& condition : profile.sweep.exclude) {
     plan.excluded.push_back({condition.text, 0});
   }

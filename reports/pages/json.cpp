@@ -95,6 +95,37 @@ ordered_json difference_json(const Difference& difference) {
           {"mcnemar_mid_p", difference.test.mid_p}};
 }
 
+ordered_json load_json(const LoadSummary& load) {
+  ordered_json json = {{"cell", load.cell_key},
+                       {"suite", load.suite},
+                       {"launch", load.launch},
+                       {load.way, std::stod(load.level)},
+                       {"offered", load.offered},
+                       {"answered", load.answered},
+                       {"with_verdict", load.with_verdict},
+                       {"correct", load.correct},
+                       {"cached", load.cached},
+                       {"invalid", load.invalid_reason()},
+                       {"dispatch_lag_p99", load.lag.lag_p99_s},
+                       {"knee", load.is_knee},
+                       {"slo_point", load.is_slo_point},
+                       {"attempts", load.attempt_ids}};
+  if (load.window) json["steady_window"] = {load.window->begin_s, load.window->end_s};
+  json["figures"] = ordered_json::array();
+  for (const LoadFigure& figure : load.figures) {
+    json["figures"].push_back({{"convention", figure.convention},
+                               {"name", figure.name},
+                               {"unit", figure.unit},
+                               {"n", figure.n},
+                               {"mean", figure.mean},
+                               {"std", optional_number(figure.std_dev)},
+                               {"p50", optional_number(figure.p50)},
+                               {"p90", optional_number(figure.p90)},
+                               {"p99", optional_number(figure.p99)}});
+  }
+  return json;
+}
+
 // JSON kept as text in the store; a text that is none stays a string.
 ordered_json embedded(const std::string& text) {
   ordered_json json = ordered_json::parse(text, nullptr, false);
@@ -178,6 +209,8 @@ std::string render_json(const Page& page) {
   for (const Figure& figure : page.figures) json["figures"].push_back(figure_json(*figure));
   json["differences"] = ordered_json::array();
   for (const Difference& d : page.differences) json["differences"].push_back(difference_json(d));
+  json["loads"] = ordered_json::array();
+  for (const LoadSummary& load : page.loads) json["loads"].push_back(load_json(load));
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -8,6 +8,7 @@
 
 #include "reports/figures/difference.h"
 #include "reports/figures/figure.h"
+#include "reports/load/summary.h"
 #include "reports/verdict/verdict.h"
 
 namespace ds4::reports {
@@ -60,6 +61,7 @@ struct Page {
   std::vector<StoredAttempt> unusual_attempts;  // whose class is not "ok"; without texts
   std::deque<Figure> figures;           // every figure the sections show, with the rows behind it
   std::vector<Difference> differences;  // every comparison of two cells that they show
+  std::vector<LoadSummary> loads;       // and every load
   std::vector<Section> sections;
 };
 

@@ -16,7 +16,7 @@
 namespace ds4::runners {
 namespace {
 
-constexpr auto kLook = std::chrono::milliseconds(20);  // between looks at what is under way
+constexpr double kLook_s = 0.02;  // between looks at what is under way
 
 http::Limits limits_of(const profiles::Profile& profile) {
   const profiles::ServerSection& server = profile.server;
@@ -71,6 +71,7 @@ class HttpTarget final : public Target {
     }
     counter_.emplace(*client_, address_, findings_, profile_.checkpoint);
     Capabilities& can = findings_.capabilities;
+    can.remote = true;
     can.exact_token_counts = counter_->exact();
     auto found = nlohmann::json::parse(can.findings);
     found["token_counts"] = counter_->source();
@@ -93,7 +94,10 @@ class HttpTarget final : public Target {
       if (busy() == 0) return;
       {
         std::unique_lock lock(mutex_);
-        ended_.wait_for(lock, kLook, [&] {
+        // Without a free lane a request that is due waits for an answer.
+        const double due_s = busy() < std::ssize(lanes_) ? work.due_in() : kLook_s;
+        const std::chrono::duration<double> look(std::min(kLook_s, due_s));
+        ended_.wait_for(lock, look, [&] {
           return std::any_of(lanes_.begin(), lanes_.end(),
                              [](const auto& lane) { return lane->finished; });
         });

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +81,7 @@ struct Capabilities {
   bool raw_prompts = false;      // takes Request::raw
   bool logprobs = false;         // WantedLogprobs::answer
   bool prompt_logprobs = false;  // WantedLogprobs::prompt
+  bool remote = false;           // queues by itself, so that a request it gets late is our delay
   std::string description;       // one line for the run row, e.g. "embedded engine, cpu, 6 layers"
   std::string findings = {};     // how that was found out, a JSON object; "" = it is simply known
 };
@@ -101,6 +103,9 @@ class Work {
   /// The next request. With `wait` it is waited for, and nothing means that there are no more;
   /// without, nothing means that there is none now. A target waits when it has nothing in hand.
   virtual std::optional<Item> next(bool wait) = 0;
+  /// Seconds until next() may have a request, for a target that waits for something else meanwhile;
+  /// infinite when nothing says when, or only behind an answer.
+  virtual double due_in() const { return std::numeric_limits<double>::infinity(); }
   /// Prompt and completion tokens done so far. False: the request is to be cancelled, its response
   /// then has finish_reason "cancelled".
   virtual bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) = 0;

@@ -105,16 +105,25 @@ std::vector<int64_t> ParameterReader::integers_for(const std::string& key,
   return values;
 }
 
+double ParameterReader::real(const std::string& key, const RealRange& range) const {
+  const auto value = parameter_as<double>(parameters_, key);
+  check(key, value, range);
+  return value;
+}
+
+void ParameterReader::check(const std::string& key, double value, const RealRange& range) const {
+  if (value >= range.min && value <= range.max) return;
+  const double nearest = value > range.max ? range.max : range.min;
+  fail(named(key) + " is " + with_unit(number(value), range.unit) + "; it must lie between " +
+           number(range.min) + " and " + number(range.max),
+       "Use " + number(nearest) + ".");
+}
+
 std::vector<double> ParameterReader::reals(const std::string& key, const RealRange& range) const {
   const auto& values = parameter_as<std::vector<double>>(parameters_, key);
   if (values.empty()) fail(named(key) + " is empty", "Use [" + number(range.min) + "].");
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!(values[i] >= range.min && values[i] <= range.max)) {
-      const double nearest = values[i] > range.max ? range.max : range.min;
-      fail(named(key) + " is " + with_unit(number(values[i]), range.unit) +
-               "; it must lie between " + number(range.min) + " and " + number(range.max),
-           "Use " + number(nearest) + ".");
-    }
+    check(key, values[i], range);
     if (std::count(values.begin(), values.begin() + static_cast<int64_t>(i), values[i]) > 0) {
       fail(named(key) + " lists " + number(values[i]) + " twice", "List it once.");
     }

@@ -36,12 +36,14 @@ class ParameterReader {
   /// As `integers`, but values may repeat: one per entry of another list, or one for all.
   std::vector<int64_t> integers_for(const std::string& key, const IntegerRange& range,
                                     const std::string& other, size_t entries) const;
+  double real(const std::string& key, const RealRange& range) const;
   std::vector<double> reals(const std::string& key, const RealRange& range) const;
   std::string choice(const std::string& key, const std::vector<std::string>& choices) const;
   std::vector<std::string> choices(const std::string& key,
                                    const std::vector<std::string>& choices) const;
 
  private:
+  void check(const std::string& key, double value, const RealRange& range) const;
   void check(const std::string& key, int64_t value, const IntegerRange& range) const;
   void check(const std::string& key, const std::string& value,
              const std::vector<std::string>& choices) const;

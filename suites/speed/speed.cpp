@@ -2,10 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "suites/common/answers.h"
+#include "suites/common/filler_prompt.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
-#include "suites/needle/haystack.h"
-#include "suites/needle/phrases.h"
 #include "suites/registry.h"
 
 namespace ds4::suites {
@@ -38,27 +37,18 @@ class Speed final : public Suite {
     return cases;
   }
 
-  // The needle suite's text without a needle; each case begins with a salt of its own, so that no
-  // cached prefix shortens a prefill.
   Case build(const Parameters& parameters, const CaseSpec& spec,
              const TokenCounter& counter) const override {
     const CommonParameters common = common_parameters(ParameterReader(name(), parameters));
-    Rng rng(spec.seed);
-    HaystackRequest request;
-    request.opening = random_opening(rng);
-    request.fact = random_filler_line(rng);
-    request.question = "Go on with this text.";
-    request.tokens = std::stoll(spec.tags.at("length"));
-    request.thinking = common.thinking;
-    request.seed = rng.next();
-    Haystack haystack = build_haystack(request, counter);
+    const int64_t tokens = std::stoll(spec.tags.at("length"));
+    Haystack haystack = filler_prompt(spec.seed, tokens, common.thinking, counter);
     Case out;
     out.spec = spec;
     out.conversation = std::move(haystack.conversation);
     out.limits.max_tokens = common.max_tokens;
     out.limits.ignore_end = true;
     out.cold = true;
-    out.expected = nlohmann::json{{"asked_tokens", request.tokens},
+    out.expected = nlohmann::json{{"asked_tokens", tokens},
                                   {"counted_tokens", haystack.tokens},
                                   {"answer_tokens", common.max_tokens}}
                        .dump();

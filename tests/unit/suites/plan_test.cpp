@@ -84,7 +84,7 @@ TEST_P(EverySuite, PassesThinkingOn) {
 TEST_P(EverySuite, SurvivesHostileAnswers) {
   const auto spec = suite().plan(parameters()).front();
   const std::string expected = suite().build(parameters(), spec, word_counter()).expected;
-  const bool judges_words = suite().name() != "speed";  // there nothing said is wrong
+  const bool judges_words = suite().name() != "speed" && suite().name() != "throughput";
   for (const Answer& answer : hostile_answers()) {
     const Score score = suite().score(expected, answer);
     if (judges_words) {
