@@ -287,6 +287,11 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
 
 void CudaBackend::project_all(const char* name, std::span<const Projection> products, int n,
                               Values x, const RmsNorm* norm) {
+  // What waits to be read must not be written: draft blocks project into the same rows in turn.
+  for (const Projection& projection : products) {
+    if (sides_.read(std::visit([](const auto& y) -> const void* { return y.data; }, projection.y)))
+      launch_sides();
+  }
   Sides sides;
   const Operation at = begin_beside(sides, name);
   Columns columns;

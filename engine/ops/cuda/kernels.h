@@ -358,6 +358,12 @@ struct Sides {
   int end[kParts] = {};  // blocks of the parts up to each
   size_t shared = 0;     // bytes that a block needs
 
+  /// Whether a part that waits reads the rows that begin there.
+  bool read(const void* rows) const {
+    return (has(kRaw) && raw.kv == rows) ||
+           (has(kPooling) && (pooling[0].kv == rows || pooling[0].score == rows)) ||
+           (has(kIndexPooling) && (pooling[1].kv == rows || pooling[1].score == rows));
+  }
   bool only(Part part) const { return has(part) && end[kParts - 1] == blocks_of(part); }
   int blocks_of(Part part) const { return end[part] - (part == 0 ? 0 : end[part - 1]); }
   bool has(Part part) const { return blocks_of(part) > 0; }
