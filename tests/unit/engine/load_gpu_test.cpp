@@ -223,6 +223,7 @@ TEST(LoadOnGpu, RepacksAsTheProcessorsDo) {
     auto* out = reinterpret_cast<uint8_t*>(to.data());
     cudaMemcpy(from.data(), stored.data(), size, cudaMemcpyHostToDevice);
     cudaMemset(to.data(), 0xA5, size);
+    cudaDeviceSynchronize();  // `stream` does not wait for the default stream
     if (shape.layout == Layout::kFp4Scales) {
       ops::cuda::repack_fp4_scales(stream, native, out, shape.rows, shape.cols);
     } else {
