@@ -1,7 +1,10 @@
 // The texts of suites and shipped profiles against the code that reads them.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "profiles/schema/profile.h"
 #include "support.h"
@@ -33,6 +36,35 @@ TEST(Definitions, ScoresGivenAreScoresDeclared) {
       EXPECT_TRUE(score.values.contains(definition.scores.front())) << spec.id;
     }
     EXPECT_EQ(given, declared) << suite->name();
+  }
+}
+
+// What it measures, what it needs, how it differs from the published method: four cells, none
+// empty.
+TEST(Definitions, EverySuiteHasItsRowInTheTable) {
+  std::ifstream file(test_support::source_dir() / "docs/suites.md");
+  std::map<std::string, std::vector<std::string>> rows;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("| [`")) continue;
+    std::vector<std::string> cells;
+    std::string cell;
+    for (size_t i = 1; i < line.size(); ++i) {
+      if (line[i] != '|' || line[i - 1] == '\\') {
+        cell += line[i];
+        continue;
+      }
+      cells.push_back(std::exchange(cell, ""));
+    }
+    rows[line.substr(4, line.find('`', 4) - 4)] = cells;
+  }
+  for (const Suite* suite : all_suites()) {
+    const std::string name(suite->name());
+    ASSERT_TRUE(rows.contains(name)) << name << " has no row in docs/suites.md";
+    EXPECT_EQ(rows[name].size(), 4u) << name;
+    for (const std::string& cell : rows[name]) EXPECT_GT(cell.size(), 3u) << name;
+    EXPECT_NE(rows[name][0].find("../suites/" + name + "/README.md"), std::string::npos) << name;
+    const std::string headline = profiles::suite_definition(*suite).scores.front();
+    EXPECT_EQ(rows[name].at(1).find("`" + headline + "`"), 1u) << name;
   }
 }
 
