@@ -28,9 +28,57 @@ std::vector<probes::Sample> samples_from(const json& list) {
   return samples;
 }
 
+json events_json(const std::vector<reports::EventRow>& events) {
+  json list = json::array();
+  for (const reports::EventRow& e : events) list.push_back({e.time_s, e.n_tokens});
+  return list;
+}
+
+std::vector<reports::EventRow> events_from(const json& list) {
+  std::vector<reports::EventRow> events;
+  for (const json& e : list) events.push_back({e.at(0), e.at(1)});
+  return events;
+}
+
+json exchange_json(const reports::ExchangeRow& x) {
+  json said = json::array();
+  for (const reports::SaidRow& s : x.said) said.push_back({s.role, s.content, s.tool_call_id});
+  return {{"said", said},
+          {"text", x.text},
+          {"reasoning", x.reasoning},
+          {"content", x.content},
+          {"tool_calls", x.tool_calls},
+          {"finish_reason", x.finish_reason},
+          {"prompt_tokens", x.prompt_tokens},
+          {"completion_tokens", x.completion_tokens},
+          {"cached_tokens", x.cached_tokens},
+          {"sent_s", x.sent_s},
+          {"first_token_s", x.first_token_s},
+          {"end_s", x.end_s},
+          {"events", events_json(x.events)}};
+}
+
+reports::ExchangeRow exchange_from(const json& j) {
+  reports::ExchangeRow x;
+  for (const json& s : j.at("said")) x.said.push_back({s.at(0), s.at(1), s.at(2)});
+  x.text = j.at("text");
+  x.reasoning = j.at("reasoning");
+  x.content = j.at("content");
+  x.tool_calls = j.at("tool_calls");
+  x.finish_reason = j.at("finish_reason");
+  x.prompt_tokens = j.at("prompt_tokens");
+  x.completion_tokens = j.at("completion_tokens");
+  x.cached_tokens = j.at("cached_tokens");
+  x.sent_s = j.at("sent_s");
+  x.first_token_s = j.at("first_token_s");
+  x.end_s = j.at("end_s");
+  x.events = events_from(j.at("events"));
+  return x;
+}
+
 json attempt_json(const reports::AttemptRow& a) {
-  json events = json::array();
-  for (const reports::EventRow& e : a.events) events.push_back({e.time_s, e.n_tokens});
+  json exchanges = json::array();
+  for (const reports::ExchangeRow& x : a.exchanges) exchanges.push_back(exchange_json(x));
   return {{"suite", a.suite},
           {"case", a.case_id},
           {"suite_version", a.suite_version},
@@ -52,8 +100,9 @@ json attempt_json(const reports::AttemptRow& a) {
           {"first_token_s", a.first_token_s},
           {"end_s", a.end_s},
           {"started_at", a.started_at},
-          {"events", events},
-          {"samples", samples_json(a.samples)}};
+          {"events", events_json(a.events)},
+          {"samples", samples_json(a.samples)},
+          {"exchanges", exchanges}};
 }
 
 reports::AttemptRow attempt_from(const json& j) {
@@ -79,8 +128,9 @@ reports::AttemptRow attempt_from(const json& j) {
   a.first_token_s = j.at("first_token_s");
   a.end_s = j.at("end_s");
   a.started_at = j.at("started_at");
-  for (const json& e : j.at("events")) a.events.push_back({e.at(0), e.at(1)});
+  a.events = events_from(j.at("events"));
   a.samples = samples_from(j.at("samples"));
+  for (const json& x : j.at("exchanges")) a.exchanges.push_back(exchange_from(x));
   return a;
 }
 

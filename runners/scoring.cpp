@@ -22,7 +22,7 @@ const char* name_of(suites::Grade grade) {
 }  // namespace
 
 reports::ScoreRow grade(const suites::Suite& suite, const reports::AttemptRow& attempt) {
-  const suites::Score score = suite.score(attempt.expected, stored_answer(attempt));
+  const suites::Score score = suite.score_turns(attempt.expected, stored_turns(attempt));
   reports::ScoreRow row;
   row.suite_version = profiles::suite_definition(suite).version;
   row.grade = name_of(score.grade);
@@ -32,9 +32,23 @@ reports::ScoreRow grade(const suites::Suite& suite, const reports::AttemptRow& a
   return row;
 }
 
-suites::Answer stored_answer(const reports::AttemptRow& attempt) {
-  return {attempt.text, attempt.reasoning, attempt.content,
-          tool_calls_from_json(attempt.tool_calls), attempt.finish_reason};
+std::vector<suites::Turn> stored_turns(const reports::AttemptRow& attempt) {
+  const auto answer = [](const auto& row) {
+    return suites::Answer{row.text, row.reasoning, row.content,
+                          tool_calls_from_json(row.tool_calls), row.finish_reason};
+  };
+  std::vector<suites::Turn> turns = {{answer(attempt)}};
+  for (const reports::ExchangeRow& exchange : attempt.exchanges) {
+    for (const reports::SaidRow& said : exchange.said) {
+      ds4::Message message;
+      message.role = said.role;
+      message.content = said.content;
+      message.tool_call_id = said.tool_call_id;
+      turns.back().reply.push_back(std::move(message));
+    }
+    turns.push_back({answer(exchange)});
+  }
+  return turns;
 }
 
 std::string tool_calls_to_json(const std::vector<ToolCall>& calls) {

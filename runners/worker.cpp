@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -17,6 +18,7 @@
 #include "runners/outcome/attempt.h"
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
+#include "runners/turns.h"
 #include "suites/suite.h"
 
 namespace ds4::runners {
@@ -89,6 +91,8 @@ class Worker final : public Work {
   }
 
   std::optional<Item> next(bool wait) override {
+    if (!to_be_asked_.empty() && !g_told_to_stop) return ask_again();
+    for (; !to_be_asked_.empty(); to_be_asked_.pop_front()) cancel(to_be_asked_.front());
     if (const auto group = schedule_->to_begin(); group && !g_told_to_stop) {
       for (size_t i = group->first; i < group->last; ++i) made_.emplace(i, make(i));
       schedule_->begin(monotonic_seconds());
@@ -104,7 +108,9 @@ class Worker final : public Work {
     return std::nullopt;
   }
 
-  double due_in() const override { return schedule_->due_in(monotonic_seconds()); }
+  double due_in() const override {
+    return to_be_asked_.empty() ? schedule_->due_in(monotonic_seconds()) : 0;
+  }
 
   bool progress(int64_t id, int64_t prompt_done, int64_t completion_done) override {
     InFlight& flight = in_flight_.at(id);
@@ -123,44 +129,53 @@ class Worker final : public Work {
   }
 
   void done(int64_t id, Response response) override {
-    auto flight = in_flight_.extract(id);
-    DS4_CHECK(!flight.empty());
-    schedule_->answered(monotonic_seconds());
-    outcome::AttemptWitness& witness = flight.mapped().witness;
-    witness.failure = response.failure;
-    witness.doubt = response.doubt;
-    if (flight.mapped().late) {
-      witness.failure = Failure::kLate;
+    InFlight& flight = in_flight_.at(id);
+    reports::AttemptRow& attempt = flight.message.attempt;
+    flight.witness.failure = response.failure;
+    if (!response.doubt.empty()) flight.witness.doubt = response.doubt;
+    if (flight.late) {
+      flight.witness.failure = Failure::kLate;
       response.error = "stopped after " + format_seconds(profile_.case_timeout_s) +
                        ", the limit `limits.case_timeout`";
     }
-    AttemptMessage& message = flight.mapped().message;
-    fill(message.attempt, response);
-    if (flight.mapped().cancelled) {
-      message.attempt.status = "cancelled";
-      message.attempt.error = "cancelled: the worker was told to end (SIGTERM)";
-    }
     completion_tokens_ += response.completion_tokens;
-    if (message.attempt.status == "ok") grade_answer(message, witness);
-    const bool greedy = profile_.sampling.temperature == 0;
-    cache_witness_.look(message.attempt, flight.mapped().canaries, greedy, witness);
-    outcome::AttemptFinding finding =
-        outcome::classify_attempt(message.attempt, message.score, witness);
-    message.attempt.outcome = std::move(finding.outcome);
-    message.attempt.note = std::move(finding.note);
-    send(message);
-    show_phase();
+    attempt.status = response.error.empty() ? "ok" : "error";
+    attempt.error = response.error;
+    if (!flight.exchange) {
+      record(attempt, response);
+    } else {
+      if (!response.error.empty()) {
+        const size_t turn = attempt.exchanges.size() + 2;
+        attempt.error = "turn " + std::to_string(turn) + ": " + response.error;
+      }
+      record(*flight.exchange, response);
+      attempt.exchanges.push_back(std::move(*flight.exchange));
+      flight.exchange.reset();
+    }
+    attempt.samples.insert(attempt.samples.end(), response.samples.begin(), response.samples.end());
+    if (flight.cancelled) {
+      cancel(id);
+    } else if (attempt.status == "ok" && goes_on(flight)) {
+      to_be_asked_.push_back(id);
+      show_phase();
+    } else {
+      finish(id);
+    }
   }
 
  private:
   using Cases = std::vector<std::pair<const profiles::SuiteSection*, suites::CaseSpec>>;
 
-  // A case between next() and done().
+  // A case between its first request and the answer to its last.
   struct InFlight {
+    const suites::Suite* suite = nullptr;
+    Request request;  // of this turn
     AttemptMessage message;
+    std::optional<reports::ExchangeRow> exchange;  // of this turn, when it is not the first
     outcome::AttemptWitness witness;
     std::vector<std::string> canaries;
-    double start = 0, last_progress = 0;
+    double start = 0;  // of the case
+    double last_progress = 0;
     bool late = false, cancelled = false;
     bool answering = false;  // its first token has come
   };
@@ -219,6 +234,7 @@ class Worker final : public Work {
     suites::Case c = made.empty() ? make(due.index) : std::move(made.mapped());
     const auto id = static_cast<int64_t>(due.index);
     InFlight& flight = in_flight_[id];
+    flight.suite = suites::find_suite(section->name);
     flight.witness.cold = c.cold;
     flight.canaries = std::move(c.canaries);
     reports::AttemptRow& attempt = flight.message.attempt;
@@ -237,7 +253,63 @@ class Worker final : public Work {
                          {"sent_at", flight.start - due.begin, 0, ""},
                          {"dispatch_lag", flight.start - since, 0, ""}};
     }
-    return Item{id, {std::move(c.conversation), std::move(c.raw), std::move(c.limits)}};
+    flight.request = {std::move(c.conversation), std::move(c.raw), std::move(c.limits)};
+    return Item{id, flight.request};
+  }
+
+  // Whether the suite says something to the newest answer; then the next request is ready.
+  static bool goes_on(InFlight& flight) {
+    const reports::AttemptRow& attempt = flight.message.attempt;
+    std::vector<suites::Turn> turns = stored_turns(attempt);
+    give_ids(turns.back().answer, turns.size());
+    std::vector<ds4::Message> reply;
+    try {
+      reply = flight.suite->reply(attempt.expected, turns);
+    } catch (const std::exception& e) {
+      flight.witness.grader_error = e.what();
+    }
+    if (reply.empty()) return false;
+    flight.exchange.emplace();
+    for (const ds4::Message& said : reply) {
+      flight.exchange->said.push_back({said.role, said.content, said.tool_call_id});
+    }
+    std::vector<ds4::Message>& messages = flight.request.conversation.messages;
+    messages.push_back(assistant_message(turns.back().answer));
+    messages.insert(messages.end(), reply.begin(), reply.end());
+    flight.answering = false;
+    return true;
+  }
+
+  Item ask_again() {
+    const int64_t id = to_be_asked_.front();
+    to_be_asked_.pop_front();
+    InFlight& flight = in_flight_.at(id);
+    flight.exchange->sent_s = monotonic_seconds() - flight.start;
+    return {id, flight.request};
+  }
+
+  void cancel(int64_t id) {
+    reports::AttemptRow& attempt = in_flight_.at(id).message.attempt;
+    attempt.status = "cancelled";
+    attempt.error = "cancelled: the worker was told to end (SIGTERM)";
+    finish(id);
+  }
+
+  void finish(int64_t id) {
+    auto flight = in_flight_.extract(id);
+    DS4_CHECK(!flight.empty());
+    schedule_->answered(monotonic_seconds());
+    outcome::AttemptWitness& witness = flight.mapped().witness;
+    AttemptMessage& message = flight.mapped().message;
+    if (message.attempt.status == "ok") grade_answer(message, witness);
+    const bool greedy = profile_.sampling.temperature == 0;
+    cache_witness_.look(message.attempt, flight.mapped().canaries, greedy, witness);
+    outcome::AttemptFinding finding =
+        outcome::classify_attempt(message.attempt, message.score, witness);
+    message.attempt.outcome = std::move(finding.outcome);
+    message.attempt.note = std::move(finding.note);
+    send(message);
+    show_phase();
   }
 
   // A scorer that throws spoils one verdict, not the launch.
@@ -262,25 +334,6 @@ class Worker final : public Work {
     enter(in_flight_.empty() ? "idle" : reading ? "prefill" : "decode");
   }
 
-  static void fill(reports::AttemptRow& attempt, const Response& response) {
-    attempt.status = response.error.empty() ? "ok" : "error";
-    attempt.error = response.error;
-    attempt.text = response.answer.text;
-    attempt.reasoning = response.answer.reasoning;
-    attempt.content = response.answer.content;
-    attempt.tool_calls = tool_calls_to_json(response.answer.tool_calls);
-    attempt.finish_reason = response.answer.finish_reason;
-    attempt.prompt_tokens = response.prompt_tokens;
-    attempt.completion_tokens = response.completion_tokens;
-    attempt.cached_tokens = response.cached_tokens;
-    attempt.first_token_s = response.first_token_s;
-    attempt.end_s = response.end_s;
-    attempt.samples.insert(attempt.samples.end(), response.samples.begin(), response.samples.end());
-    for (const TokenEvent& event : response.events) {
-      attempt.events.push_back({event.time_s, event.n_tokens});
-    }
-  }
-
   const Assignment& assignment_;
   const profiles::Profile& profile_;
   std::FILE* out_;
@@ -292,6 +345,7 @@ class Worker final : public Work {
   std::map<size_t, suites::Case> made_;         // of the group that runs, not handed over yet
   bool remote_ = false;                         // Capabilities::remote
   std::map<int64_t, InFlight> in_flight_;       // by the place in missing_
+  std::deque<int64_t> to_be_asked_;             // of them: those whose next turn is not sent
   outcome::CacheWitness cache_witness_;
   int64_t completion_tokens_ = 0;
   std::string phase_;  // as last sent

@@ -130,6 +130,12 @@ struct Answer {
   std::string finish_reason;  // "stop", "length", "error"
 };
 
+/// A turn of a case: an answer, and what the suite said to it (nothing, when the case ended there).
+struct Turn {
+  Answer answer;
+  std::vector<Message> reply = {};
+};
+
 enum class Grade {
   kCorrect,
   kWrong,
@@ -164,8 +170,19 @@ class Suite {
   /// Builds the prompt of one case; deterministic in (parameters, spec, counter).
   virtual Case build(const Parameters& parameters, const CaseSpec& spec,
                      const TokenCounter& counter) const = 0;
-  /// Grades a stored answer. `expected` is Case::expected.
+  /// What is said to the newest answer of a case (the results of its tool calls, a further
+  /// question); the target is then asked again. Nothing ends the case. A pure function of what is
+  /// stored: `expected` is Case::expected, `turns` are all so far, at least one.
+  virtual std::vector<Message> reply(std::string_view /*expected*/,
+                                     std::span<const Turn> /*turns*/) const {
+    return {};
+  }
+  /// Grades a stored answer, which was the only one of its case.
   virtual Score score(std::string_view expected, const Answer& answer) const = 0;
+  /// Grades the stored turns of a case, at least one.
+  virtual Score score_turns(std::string_view expected, std::span<const Turn> turns) const {
+    return score(expected, turns.back().answer);
+  }
 };
 
 /// Every suite, in the order of `list suites` (suites/registry.cpp).

@@ -3,6 +3,7 @@
 
 #include "reports/pages/build.h"
 #include "reports/pages/escape.h"
+#include "reports/pages/show.h"
 
 namespace ds4::reports {
 namespace {
@@ -33,13 +34,21 @@ Item open_up(const StoredAttempt& attempt, const PageContext& context) {
     }
   }
   item.tone = grade == "correct" ? Tone::kGood : grade == "wrong" ? Tone::kBad : Tone::kUnsure;
-  const auto add = [&](const char* label, const std::string& text) {
+  const auto add = [&](const std::string& label, const std::string& text) {
     if (!text.empty()) item.parts.push_back({label, head_and_tail(text, kMaxTextBytes)});
   };
   add("prompt", attempt.prompt);
   add("answer", attempt.text);
   if (attempt.reasoning != attempt.text) add("reasoning", attempt.reasoning);
   if (attempt.tool_calls != "[]") add("tool calls", attempt.tool_calls);
+  int turn = 1;
+  for (const ExchangeRow& exchange : attempt.exchanges) {
+    const std::string of_turn = ", turn " + std::to_string(++turn);
+    add("said" + of_turn, said_text(exchange));
+    add("answer" + of_turn, exchange.text);
+    if (exchange.reasoning != exchange.text) add("reasoning" + of_turn, exchange.reasoning);
+    if (exchange.tool_calls != "[]") add("tool calls" + of_turn, exchange.tool_calls);
+  }
   add("expected", attempt.expected);
   if (attempt.score) {
     add("extracted", attempt.score->extracted);

@@ -47,6 +47,24 @@ void append_block(std::string& out, const char* label, const std::string& text, 
   out += "\n";
 }
 
+// The turns after the first: what was said, then what was answered.
+void append_exchanges(std::string& out, const StoredAttempt& attempt, bool full) {
+  int turn = 1;
+  for (const ExchangeRow& exchange : attempt.exchanges) {
+    out += "  turn " + std::to_string(++turn) + ": " + std::to_string(exchange.prompt_tokens) +
+           " prompt tokens, " + std::to_string(exchange.completion_tokens) +
+           " completion tokens, sent after " + format_seconds(exchange.sent_s) + ", end " +
+           format_seconds(exchange.end_s) + " later, finish reason " +
+           clean_line(exchange.finish_reason) + "\n";
+    append_block(out, "said", said_text(exchange), full);
+    append_block(out, "answer", exchange.text, full);
+    if (exchange.reasoning != exchange.text) {
+      append_block(out, "reasoning", exchange.reasoning, full);
+    }
+    if (exchange.tool_calls != "[]") append_block(out, "tool calls", exchange.tool_calls, full);
+  }
+}
+
 std::string opened(const StoredAttempt& attempt, bool full) {
   std::string out = clean_line(attempt.suite + "/" + attempt.case_id) + ", attempt " +
                     std::to_string(attempt.number) + " (row " + std::to_string(attempt.id) +
@@ -75,6 +93,7 @@ std::string opened(const StoredAttempt& attempt, bool full) {
   append_block(out, "answer", attempt.text, full);
   if (attempt.reasoning != attempt.text) append_block(out, "reasoning", attempt.reasoning, full);
   if (attempt.tool_calls != "[]") append_block(out, "tool calls", attempt.tool_calls, full);
+  append_exchanges(out, attempt, full);
   append_block(out, "expected", attempt.expected, full);
   if (attempt.score) {
     append_block(out, "extracted", attempt.score->extracted, full);
@@ -89,6 +108,16 @@ std::string opened(const StoredAttempt& attempt, bool full) {
 }
 
 }  // namespace
+
+std::string said_text(const ExchangeRow& exchange) {
+  std::string text;
+  for (const SaidRow& said : exchange.said) {
+    text += (text.empty() ? "[" : "\n[") + said.role;
+    if (!said.tool_call_id.empty()) text += " " + said.tool_call_id;
+    text += "]\n" + said.content;
+  }
+  return text;
+}
 
 std::string render_attempts(std::span<const StoredAttempt> attempts, std::string_view filter,
                             bool full) {

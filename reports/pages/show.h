@@ -14,4 +14,7 @@ namespace ds4::reports {
 std::string render_attempts(std::span<const StoredAttempt> attempts, std::string_view filter,
                             bool full);
 
+/// What was said in a turn after the first: "[tool call_1]" and the text, message by message.
+std::string said_text(const ExchangeRow& exchange);
+
 }  // namespace ds4::reports

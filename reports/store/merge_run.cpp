@@ -14,6 +14,8 @@ constexpr const char* kOfAttempt[] = {"events", "samples"};
 constexpr const char* kTexts[] = {"prompt",    "expected", "text",
                                   "reasoning", "content",  "tool_calls"};
 
+constexpr const char* kTextsOfExchange[] = {"said", "text", "reasoning", "content", "tool_calls"};
+
 // A grading as it compares: everything but the ids.
 using Grading = std::tuple<int64_t, std::string, std::string, std::string, std::string>;
 
@@ -221,8 +223,22 @@ void RunCopy::copy_attempts() {
     for (RowCopy& table : of_attempt) {
       table.copy({"attempt_id = ?", {rows.integer(0)}}, {{"attempt_id", id}});
     }
+    copy_exchanges(rows.integer(0), id);
     copy_scores(rows.integer(0), id);
     ++attempts_added_;
+  }
+}
+
+void RunCopy::copy_exchanges(int64_t from_attempt, int64_t out_attempt) {
+  RowCopy exchanges(*origin_.from, out_, "exchanges");
+  Statement rows(*origin_.from,
+                 "SELECT seq, said, text, reasoning, content, tool_calls FROM exchanges "
+                 "WHERE attempt_id = ? ORDER BY seq");
+  rows.bind(from_attempt);
+  while (rows.step()) {
+    Replaced replaced = {{"attempt_id", out_attempt}};
+    for (int i = 0; i < 5; ++i) replaced[kTextsOfExchange[i]] = copy_text(rows.integer(1 + i));
+    exchanges.copy({"attempt_id = ? AND seq = ?", {from_attempt, rows.integer(0)}}, replaced);
   }
 }
 
@@ -339,8 +355,9 @@ void delete_run(Database& database, const std::string& run_id) {
 
 std::span<const char* const> merged_tables() {
   static constexpr const char* kTables[] = {
-      "runs",           "parts", "baselines", "cells",  "planned_cases", "queue",  "launches",
-      "launch_samples", "texts", "attempts",  "events", "samples",       "scores", "score_values"};
+      "runs",   "parts",    "baselines",      "cells",  "planned_cases",
+      "queue",  "launches", "launch_samples", "texts",  "attempts",
+      "events", "samples",  "exchanges",      "scores", "score_values"};
   return kTables;
 }
 

@@ -2,6 +2,7 @@
 #include <unordered_map>
 
 #include "engine/base/error.h"
+#include "reports/store/exchanges.h"
 #include "reports/store/json_tags.h"
 #include "reports/store/sqlite_store.h"
 #include "reports/store/texts.h"
@@ -297,6 +298,7 @@ void SqliteStore::load_texts(StoredAttempt& attempt) {
   std::string* const fields[] = {&attempt.prompt,    &attempt.expected, &attempt.text,
                                  &attempt.reasoning, &attempt.content,  &attempt.tool_calls};
   for (int i = 0; i < 6; ++i) *fields[i] = load_text(database_, row.integer(i));
+  attempt.exchanges = load_exchanges(database_, attempt.id);
 }
 
 }  // namespace ds4::reports

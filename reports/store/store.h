@@ -103,7 +103,24 @@ struct EventRow {
   int n_tokens = 1;
 };
 
-/// One try at one case, written in one transaction.
+/// A message to the target.
+struct SaidRow {
+  std::string role, content;
+  std::string tool_call_id;  // of a tool's result
+};
+
+/// What was said to an answer, and the answer to that: a turn after the first one of a case.
+struct ExchangeRow {
+  std::vector<SaidRow> said;
+  std::string text, reasoning, content, tool_calls;
+  std::string finish_reason;
+  int64_t prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  double sent_s = 0;                     // since the first turn was sent
+  double first_token_s = -1, end_s = 0;  // since this one was
+  std::vector<EventRow> events;
+};
+
+/// One try at one case, written in one transaction. Of several turns the columns hold the first.
 struct AttemptRow {
   std::string cell_key, suite, case_id;
   int suite_version = 0;
@@ -121,6 +138,7 @@ struct AttemptRow {
   std::string started_at;
   std::vector<EventRow> events;
   std::vector<probes::Sample> samples;
+  std::vector<ExchangeRow> exchanges;  // the turns after the first; read with the texts
 };
 
 struct ScoreRow {
@@ -174,7 +192,7 @@ class Store {
   /// when there is none, or it has ended.
   virtual void end_launch(const std::string& run_id, const LaunchRow& launch,
                           const std::vector<probes::Sample>& samples) = 0;
-  /// One transaction: attempt, events, samples and score. Returns the attempt's id.
+  /// One transaction: attempt, events, samples, exchanges and score. Returns the attempt's id.
   virtual int64_t add_attempt(const std::string& run_id, const AttemptRow& attempt,
                               const std::optional<ScoreRow>& score) = 0;
   virtual void add_score(const ScoreRow& score) = 0;

@@ -2,6 +2,7 @@
 // moment leaves whole rows only.
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "reports/store/exchanges.h"
 #include "reports/store/json_tags.h"
 #include "reports/store/migrations.h"
 #include "reports/store/sqlite_store.h"
@@ -216,6 +217,7 @@ int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& at
                           "VALUES (?, ?, ?, ?, ?, ?)",
                           "store the attempt");
   insert_samples(sample_insert, id, attempt.samples);
+  insert_exchanges(database_, id, attempt.exchanges);
   if (score) insert_score(*score, id);
   transaction.commit();
   return id;

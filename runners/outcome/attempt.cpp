@@ -35,9 +35,12 @@ AttemptFinding without_answer(const reports::AttemptRow& attempt, Failure failur
 }
 
 // A call that is there and off its schema, or one that was begun and never parsed.
-bool off_schema(const suites::Answer& answer, const reports::ScoreRow& score) {
+bool off_schema(const std::vector<suites::Turn>& turns, const reports::ScoreRow& score) {
   if (value_of(score, "schema_valid", 1) != 0) return false;
-  return !answer.tool_calls.empty() || !suites::leaked_marker(visible_answer(answer)).empty();
+  return std::ranges::any_of(turns, [](const suites::Turn& turn) {
+    return !turn.answer.tool_calls.empty() ||
+           !suites::leaked_marker(visible_answer(turn.answer)).empty();
+  });
 }
 
 }  // namespace
@@ -64,18 +67,20 @@ AttemptFinding classify_attempt(const reports::AttemptRow& attempt,
   if (!witness.doubt.empty()) return {"MISCOUNTED", witness.doubt};
   if (!score || score->grade == "correct") return {"ok", ""};
 
-  const suites::Answer answer = stored_answer(attempt);
-  if (off_schema(answer, *score)) return {"TOOL_SCHEMA", ""};
+  const std::vector<suites::Turn> turns = stored_turns(attempt);
+  const suites::Answer& answer = turns.back().answer;
+  if (off_schema(turns, *score)) return {"TOOL_SCHEMA", ""};
   std::string words = answer.reasoning;
   words.append("\n").append(visible_answer(answer));  // the raw text may hold calls, in markers
   const std::string garbled = suites::garble_reason(suites::garble_features(attempt.prompt, words));
   if (!garbled.empty()) return {"GARBLED", garbled};
-  if (score->grade == "invalid" && attempt.finish_reason == "length") {
+  if (score->grade == "invalid" && answer.finish_reason == "length") {
     return {"TRUNCATED_BY_BUDGET", ""};
   }
   if (suites::trim(visible_answer(answer)).empty() && answer.tool_calls.empty()) {
-    return {"EMPTY_CONTENT",
-            std::to_string(attempt.completion_tokens) + " tokens and nothing to read"};
+    const int64_t tokens = attempt.exchanges.empty() ? attempt.completion_tokens
+                                                     : attempt.exchanges.back().completion_tokens;
+    return {"EMPTY_CONTENT", std::to_string(tokens) + " tokens and nothing to read"};
   }
   if (score->grade == "invalid") return {"API_ERROR", "the target ended the answer with an error"};
   return {value_of(*score, "near_miss", 0) > 0 ? "NEAR_MISS" : "WRONG_ANSWER", ""};

@@ -56,6 +56,22 @@ inline CellRow example_cell(const std::string& key, int ordinal) {
   return cell;
 }
 
+/// A turn after the first that answers `text`.
+inline ExchangeRow example_exchange(const std::string& text) {
+  ExchangeRow row;
+  row.said = {{"tool", "result of " + text, "call_1_1"}};
+  row.text = row.content = text;
+  row.tool_calls = "[]";
+  row.finish_reason = "stop";
+  row.prompt_tokens = 120;
+  row.completion_tokens = 7;
+  row.sent_s = 1.5;
+  row.first_token_s = 0.2;
+  row.end_s = 0.4;
+  row.events = {{0.2, 3}, {0.3, 4}};
+  return row;
+}
+
 /// An attempt of three tokens: the first after 0.5 s, then one each 0.1 s; 100 prompt tokens.
 inline AttemptRow example_attempt(const std::string& cell_key, const std::string& suite,
                                   const std::string& case_id) {

@@ -89,6 +89,7 @@ class MergeTest : public testing::Test {
   static int64_t add_attempt(Store& store, const std::string& run, const std::string& cell,
                              const std::string& case_id, int number) {
     AttemptRow attempt = example_attempt(cell, "needle", case_id);
+    attempt.exchanges = {example_exchange(cell + case_id)};
     attempt.number = attempt.launch = number;
     attempt.text = "answer of " + run + " to " + cell + case_id + std::string(2000, 'x');
     attempt.samples = {{"ttft", 0.25, 0.5, "prefill"}};

@@ -53,6 +53,7 @@ TEST_F(StoreTest, GivesBackAnAttemptByteForByte) {
   attempt.prompt = std::string(100'000, 'p');
   attempt.tool_calls = R"([{"name":"f"}])";
   attempt.samples = {{"ttft", 0.25, 0.5, "prefill"}};
+  attempt.exchanges = {example_exchange("one"), example_exchange("two")};
   ScoreRow score;
   score.grade = "correct";
   score.suite_version = 3;
@@ -75,6 +76,15 @@ TEST_F(StoreTest, GivesBackAnAttemptByteForByte) {
   EXPECT_DOUBLE_EQ(back[0].events[1].time_s, attempt.events[1].time_s);
   ASSERT_EQ(back[0].samples.size(), 1u);
   EXPECT_EQ(back[0].samples[0].phase, "prefill");
+  ASSERT_EQ(back[0].exchanges.size(), 2u);
+  const ExchangeRow& second = back[0].exchanges[1];
+  EXPECT_EQ(second.said.at(0).content, "result of two");
+  EXPECT_EQ(second.said.at(0).tool_call_id, "call_1_1");
+  EXPECT_EQ(second.text, "two");
+  EXPECT_EQ(second.tool_calls, "[]");
+  EXPECT_EQ(second.completion_tokens, 7);
+  EXPECT_DOUBLE_EQ(second.sent_s, 1.5);
+  EXPECT_DOUBLE_EQ(second.events.at(1).time_s, 0.3);
   ASSERT_TRUE(back[0].score.has_value());
   EXPECT_EQ(back[0].score->attempt_id, id);
   EXPECT_EQ(back[0].score->values, score.values);

@@ -20,6 +20,11 @@ TEST(Protocol, AttemptSurvivesTheRoundTrip) {
   sent.attempt.first_token_s = 0.25;
   sent.attempt.events = {{0.25, 1}, {0.5, 2}};
   sent.attempt.samples = {{"peak_memory", 1e9, 0.5, "decode"}};
+  sent.attempt.exchanges.resize(1);
+  sent.attempt.exchanges[0].said = {{"tool", "{}", "call_1_1"}};
+  sent.attempt.exchanges[0].text = "then";
+  sent.attempt.exchanges[0].sent_s = 0.75;
+  sent.attempt.exchanges[0].events = {{0.5, 1}};
   sent.score = reports::ScoreRow{0, 3, "correct", {{"exact", 1.0}}, "AB12", "equal"};
 
   const std::string line = encode(sent);
@@ -35,6 +40,10 @@ TEST(Protocol, AttemptSurvivesTheRoundTrip) {
   EXPECT_EQ(got->attempt.events[1].n_tokens, 2);
   ASSERT_EQ(got->attempt.samples.size(), 1u);
   EXPECT_EQ(got->attempt.samples[0].phase, "decode");
+  ASSERT_EQ(got->attempt.exchanges.size(), 1u);
+  EXPECT_EQ(got->attempt.exchanges[0].said.at(0).tool_call_id, "call_1_1");
+  EXPECT_EQ(got->attempt.exchanges[0].text, "then");
+  EXPECT_EQ(got->attempt.exchanges[0].sent_s, 0.75);
   ASSERT_TRUE(got->score);
   EXPECT_EQ(got->score->values.at("exact"), 1.0);
   EXPECT_EQ(encode(*message), line);
