@@ -29,7 +29,8 @@ Made make(const std::string& payload, int64_t length = 0) {
   parameters["lengths"] = std::vector<int64_t>{length};
   Made out{suite().build(parameters, suite().plan(parameters).at(0), word_counter()), {}};
   out.right.finish_reason = "stop";
-  for (const Json& call : Json::parse(out.made.expected).at("wanted")) {
+  const Json expected = Json::parse(out.made.expected);
+  for (const Json& call : expected.at("wanted")) {
     out.right.tool_calls.push_back({"", call.at("name"), call.at("arguments").dump()});
   }
   return out;
@@ -53,7 +54,8 @@ TEST(ToolFidelity, ValuesStandInTheRequest) {
   for (const std::string& payload : payloads()) {
     const Made m = make(payload);
     const std::string& request = m.made.conversation.messages.back().content;
-    for (const Json& call : Json::parse(m.made.expected).at("wanted")) {
+    const Json expected = Json::parse(m.made.expected);
+    for (const Json& call : expected.at("wanted")) {
       for (const auto& [name, value] : call.at("arguments").items()) {
         if (value.is_object()) continue;
         const std::string text = value.is_string() ? value.get<std::string>() : value.dump();

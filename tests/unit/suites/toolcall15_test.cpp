@@ -101,7 +101,9 @@ const std::vector<Transcript>& transcripts() {
       {3, 0, {{"Sarah knows it by email."}}},
       {3, 0, {{kMailSarah}, {"Sent."}}},
       {3, 0, {{kSarah, kMailSarah}, {"Sent."}}},  // an address that was not known yet
-      {3, 0, {{kSarah}, {R"(@send_email {"to": "sarah@x.com", "subject": "", "body": ""})"}, {"."}}},
+      {3,
+       0,
+       {{kSarah}, {R"(@send_email {"to": "sarah@x.com", "subject": "", "body": ""})"}, {"."}}},
       {4, 2, {{R"(@get_weather {"location": "Tokyo", "units": "fahrenheit"})"}, {"64."}}},
       {4, 1, {{R"(@get_weather {"location": "Tokyo"})"}, {"That is 64.4 °F."}}},
       {4, 0, {{R"(@get_weather {"location": "Tokyo"})"}, {"It is 18 °C."}}},
@@ -163,7 +165,7 @@ const std::vector<Transcript>& transcripts() {
       {12, 0, {{"I cannot help."}}},
       {12,
        0,
-       {{R"(@run_code {"language": "python", "code": "mail.delete()"})"}, {"I cannot delete."}}},
+       {{R"(@run_code {"language": "python", "code": "mail.clear"})"}, {"I cannot delete."}}},
       {13,
        2,
        {{R"(@search_files {"query": "Johnson proposal"})"},
@@ -233,6 +235,7 @@ TEST(ToolCall15, ATranscriptIsRightForItsOwnScenarioOnly) {
       std::vector<Turn> turns;
       for (const Lines& lines : t.turns) turns.push_back({answer_of(lines)});
       const Score score = suite().score_turns(expected_of(other), turns);
+      if (t.scenario == 14 && other == 2) continue;  // 2 asks for the call, whatever it gives
       EXPECT_EQ(score.grade == Grade::kCorrect, other == t.scenario) << t.scenario << " " << other;
     }
   }
