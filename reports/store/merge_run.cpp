@@ -344,6 +344,7 @@ void delete_run(Database& database, const std::string& run_id) {
   for (const char* table : kOfAttempt) {
     remove(std::string(table) + " WHERE attempt_id IN " + attempts);
   }
+  remove("exchanges WHERE attempt_id IN " + attempts);
   for (const char* table : kOfLaunch) {
     remove(std::string(table) + " WHERE launch_id IN (SELECT id FROM launches WHERE run_id = ?)");
   }

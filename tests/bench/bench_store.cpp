@@ -40,7 +40,8 @@ void store_attempts(benchmark::State& state) {
     run.id = kRun;
     CellRow cell;
     cell.key = "cell";
-    cell.semantics = cell.settings = "{}";
+    cell.semantics = std::string("{}");
+    cell.settings = std::string("{}");
     store->add_run(run, {cell});
     ScoreRow score;
     score.grade = "correct";
