@@ -36,6 +36,7 @@ struct ServerSection {
   std::string api_key_env;        // the variable that holds the key; "" = none is sent
   std::string form = "chat";      // chat | completions
   std::string thinking = "auto";  // how thinking is switched; auto = found out
+  bool stream = true;             // answers in pieces, where the server can; else whole
   int64_t concurrency = 1;        // requests at a time
   double connect_timeout_s = 10;
   double first_byte_timeout_s = 0;  // 0 = limits.case_timeout alone

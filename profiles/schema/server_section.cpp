@@ -73,6 +73,11 @@ const ServerKey kServerKeys[] = {
        server.thinking = source.one_of(node, "server.thinking", kSwitches);
      },
      [](const ServerSection& server) { return toml_text(server.thinking); }},
+    {"stream",
+     [](ServerSection& server, const toml::node& node, const TomlSource& source) {
+       server.stream = source.boolean(node, "server.stream");
+     },
+     [](const ServerSection& server) { return toml_text(server.stream); }},
     {"concurrency",
      [](ServerSection& server, const toml::node& node, const TomlSource& source) {
        server.concurrency = source.integer(node, "server.concurrency", 1, kMostConcurrency);
@@ -107,6 +112,7 @@ json server_to_json(const ServerSection& server) {
           {"api_key_env", server.api_key_env},
           {"form", server.form},
           {"thinking", server.thinking},
+          {"stream", server.stream},
           {"concurrency", server.concurrency},
           {"connect_timeout_s", server.connect_timeout_s},
           {"first_byte_timeout_s", server.first_byte_timeout_s},
@@ -120,6 +126,7 @@ ServerSection server_from_json(const json& j) {
   j.at("api_key_env").get_to(server.api_key_env);
   j.at("form").get_to(server.form);
   j.at("thinking").get_to(server.thinking);
+  if (j.contains("stream")) j.at("stream").get_to(server.stream);  // older cells know none
   j.at("concurrency").get_to(server.concurrency);
   j.at("connect_timeout_s").get_to(server.connect_timeout_s);
   j.at("first_byte_timeout_s").get_to(server.first_byte_timeout_s);
@@ -133,6 +140,7 @@ json server_semantics(const ServerSection& server) {
   if (server.model != plain.model) semantics["model"] = server.model;
   if (server.form != plain.form) semantics["form"] = server.form;
   if (server.thinking != plain.thinking) semantics["thinking"] = server.thinking;
+  if (server.stream != plain.stream) semantics["stream"] = server.stream;
   if (server.concurrency != plain.concurrency) semantics["concurrency"] = server.concurrency;
   return semantics;
 }

@@ -168,7 +168,7 @@ class Probe {
                   "Send one by hand (curl) and read the server's log.");
     }
     const openai::Answer& answer = exchange.answer;
-    habits.streams = exchange.streamed;
+    habits.streams = exchange.streamed && server_.stream;
     habits.end_mark = !exchange.streamed || answer.end_mark;
     habits.states_counts = answer.usage && answer.usage->completion_tokens >= 0;
     thinks_by_itself_ = note_reasoning(answer);

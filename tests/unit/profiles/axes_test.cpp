@@ -69,6 +69,7 @@ const std::map<std::string, std::string>& two_values() {
       {"server.model", R"(["m", "n"])"},
       {"server.api_key_env", R"(["KEY_A", "KEY_B"])"},
       {"server.form", R"(["chat", "completions"])"},
+      {"server.stream", "[true, false]"},
       {"server.thinking", R"(["auto", "think"])"},
       {"server.concurrency", "[1, 8]"},
       {"server.connect_timeout", R"(["5s", 20])"},

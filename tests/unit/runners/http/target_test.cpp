@@ -30,6 +30,7 @@ struct Opened {
 struct Keys {
   std::string model = {}, api_key_env = {}, form = "chat", thinking = "auto";
   int64_t concurrency = 1;
+  bool stream = true;
 };
 
 Opened open(const ChatServer& server, const Keys& keys = {}) {
@@ -41,6 +42,7 @@ Opened open(const ChatServer& server, const Keys& keys = {}) {
   profile.server.form = keys.form;
   profile.server.thinking = keys.thinking;
   profile.server.concurrency = keys.concurrency;
+  profile.server.stream = keys.stream;
   profile.case_timeout_s = 20;
   Opened opened{make_target(profile), {}, {}};
   opened.can = opened.target->open([](const std::string&, const std::string&) {});
@@ -313,6 +315,16 @@ TEST(HttpTarget, TimesAreOfArrival) {
   EXPECT_GT(response.events[0].time_s, 0.06);
   EXPECT_GT(response.events[2].time_s - response.events[0].time_s, 0.12);
   EXPECT_GE(response.end_s, response.events[2].time_s);
+}
+
+TEST(HttpTarget, WholeAnswersWhenTheProfileSaysSo) {
+  ChatServer server(ChatPlay{});
+  Opened opened = open(server, {.stream = false});
+  EXPECT_EQ(opened.found["streaming"]["as_events"], true) << "what the server can, all the same";
+  const Told told = told_of_all(*opened.target, {asking("Hello")}, go_on).at(0);
+  EXPECT_EQ(told.response.error, "");
+  EXPECT_EQ(told.content, "one two three");
+  EXPECT_FALSE(json::parse(server.http().requests().back().body).value("stream", false));
 }
 
 TEST(HttpTarget, CompletionsTakeOurOwnRendering) {
