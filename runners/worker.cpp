@@ -173,7 +173,6 @@ class Worker final : public Work {
     AttemptMessage message;
     std::optional<reports::ExchangeRow> exchange;  // of this turn, when it is not the first
     outcome::AttemptWitness witness;
-    std::vector<std::string> canaries;
     double start = 0;  // of the case
     double last_progress = 0;
     bool late = false, cancelled = false;
@@ -236,7 +235,7 @@ class Worker final : public Work {
     InFlight& flight = in_flight_[id];
     flight.suite = suites::find_suite(section->name);
     flight.witness.cold = c.cold;
-    flight.canaries = std::move(c.canaries);
+    cache_witness_.sent(c.canaries);
     reports::AttemptRow& attempt = flight.message.attempt;
     attempt.suite = section->name;
     attempt.suite_version = section->version;
@@ -303,7 +302,7 @@ class Worker final : public Work {
     AttemptMessage& message = flight.mapped().message;
     if (message.attempt.status == "ok") grade_answer(message, witness);
     const bool greedy = profile_.sampling.temperature == 0;
-    cache_witness_.look(message.attempt, flight.mapped().canaries, greedy, witness);
+    cache_witness_.look(message.attempt, greedy, witness);
     outcome::AttemptFinding finding =
         outcome::classify_attempt(message.attempt, message.score, witness);
     message.attempt.outcome = std::move(finding.outcome);

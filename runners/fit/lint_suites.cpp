@@ -15,7 +15,8 @@ constexpr int64_t kResidues = 4;
 constexpr int64_t kSpeedTokens = 256, kSpeedSamples = 3, kThinkingTokens = 4096;
 
 int64_t answer_of(const SuiteSection& suite) {
-  return value_of(suite, "max_tokens", int64_t{0});
+  const auto fixed = value_of(suite, "answer_tokens", int64_t{0});
+  return fixed > 0 ? fixed : value_of(suite, "max_tokens", int64_t{0});
 }
 
 const SuiteSection* suite_of(const profiles::Profile& cell, std::string_view name) {
@@ -84,7 +85,9 @@ MaybeChange needle_residues(const Subject& s) {
   const SuiteSection* needle = suite_of(s.cell, "needle");
   if (!needle || longest_of(*needle) < kSafePrompt) return {};
   const auto residues = value_of(*needle, "residues", std::vector<int64_t>());
-  if (std::set(residues.begin(), residues.end()).size() < kResidues) {
+  std::set<int64_t> reached;
+  for (const int64_t residue : residues) reached.insert(residue % kResidues);
+  if (std::ssize(reached) < kResidues) {
     return Change{"needle.residues", "[0, 1, 2, 3]"};
   }
   std::map<std::string, std::set<std::string>> seen;  // residues by length

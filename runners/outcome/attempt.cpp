@@ -93,9 +93,12 @@ bool follows_from_rows(std::string_view outcome) {
   return std::find(kGraded.begin(), kGraded.end(), outcome) != kGraded.end();
 }
 
-void CacheWitness::look(const reports::AttemptRow& attempt,
-                        const std::vector<std::string>& canaries, bool greedy,
-                        AttemptWitness& witness) {
+void CacheWitness::sent(const std::vector<std::string>& canaries) {
+  canaries_.insert(canaries_.end(), canaries.begin(), canaries.end());
+  while (canaries_.size() > kMostCanaries) canaries_.pop_front();
+}
+
+void CacheWitness::look(const reports::AttemptRow& attempt, bool greedy, AttemptWitness& witness) {
   if (attempt.status != "ok") return;
   for (const std::string& canary : canaries_) {
     if (attempt.text.find(canary) != std::string::npos &&
@@ -103,9 +106,6 @@ void CacheWitness::look(const reports::AttemptRow& attempt,
       witness.leak = canary;
     }
   }
-  canaries_.insert(canaries_.end(), canaries.begin(), canaries.end());
-  while (canaries_.size() > kMostCanaries) canaries_.pop_front();
-
   if (!greedy) return;
   const std::string hash = sha256_hex(attempt.prompt), answer = sha256_hex(attempt.text);
   if (attempt.cached_tokens == 0) {

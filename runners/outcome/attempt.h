@@ -40,10 +40,11 @@ bool follows_from_rows(std::string_view outcome);
 /// What a worker remembers of earlier cases to tell corruption and leaks of a prompt cache.
 class CacheWitness {
  public:
+  /// Remembers the canaries of a prompt that is sent: its neighbours may be answered before it.
+  void sent(const std::vector<std::string>& canaries);
   /// Compares an answer with those before it and remembers it. `greedy`: equal prompts must give
   /// equal answers.
-  void look(const reports::AttemptRow& attempt, const std::vector<std::string>& canaries,
-            bool greedy, AttemptWitness& witness);
+  void look(const reports::AttemptRow& attempt, bool greedy, AttemptWitness& witness);
 
  private:
   struct Cold {
@@ -51,7 +52,7 @@ class CacheWitness {
     bool steady = true;  // every uncached answer was this one
   };
   std::map<std::string, Cold> cold_;  // by the prompt's hash
-  std::deque<std::string> canaries_;  // of earlier prompts, the newest last
+  std::deque<std::string> canaries_;  // of prompts that were sent, the newest last
 };
 
 }  // namespace ds4::runners::outcome

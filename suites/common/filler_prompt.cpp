@@ -10,7 +10,7 @@ Haystack filler_prompt(uint64_t seed, int64_t tokens, bool thinking, const Token
   HaystackRequest request;
   request.opening = random_opening(rng);
   request.fact = random_filler_line(rng);
-  request.question = "Go on with this text.";
+  request.closing = "\n\nGo on with this text.";
   request.tokens = tokens;
   request.thinking = thinking;
   request.seed = rng.next();

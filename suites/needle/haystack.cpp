@@ -15,8 +15,10 @@
 namespace ds4::suites {
 namespace {
 
-constexpr int64_t kMinPool = 64;        // enough different costs for every sum beyond the first few
-constexpr int64_t kMaxPool = 4096;      // bounds the counting: a longer text repeats lines
+constexpr int64_t kMinPool = 64;    // enough different costs for every sum beyond the first few
+constexpr int64_t kMaxPool = 4096;  // bounds the counting: a longer text repeats lines
+constexpr int64_t kEstimatedPool =
+    512;  // a short text has all of them, so that its size tells theirs
 constexpr int64_t kTokensPerLine = 12;  // a low guess, only to choose the pool's size
 constexpr int kMaxCorrections = 24;     // one or two counts suffice unless tokens span line feeds
 
@@ -31,8 +33,11 @@ class Builder {
  private:
   std::string assemble(const std::vector<std::string>& lines) const {
     std::string text = request_.opening;
-    for (const std::string& line : lines) text.append(line).append("\n");
-    return text + "\n" + request_.question;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      if (i > 0) text += request_.joiner;
+      text += lines[i];
+    }
+    return text + request_.closing;
   }
   Conversation conversation(const std::vector<std::string>& lines) const {
     return ask(assemble(lines), request_.thinking);
@@ -58,12 +63,13 @@ class Builder {
 };
 
 LineFiller Builder::measure_filler(int64_t room) {
-  const int64_t wanted = std::clamp(2 * room / kTokensPerLine, kMinPool, kMaxPool);
+  std::vector<MeasuredLine> lines;
+  const int64_t wanted =
+      std::clamp(2 * room / kTokensPerLine, kMinPool, counter_.exact ? kMaxPool : kEstimatedPool);
   Rng rng = rng_.stream(1);
   std::set<std::string> seen;
-  std::vector<MeasuredLine> lines;
   while (static_cast<int64_t>(lines.size()) < wanted) {
-    std::string line = random_filler_line(rng);
+    std::string line = random_filler_line(rng, request_.prose);
     if (!seen.insert(line).second) continue;
     const int64_t tokens = cost(line);
     lines.push_back({std::move(line), tokens});

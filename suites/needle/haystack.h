@@ -14,7 +14,9 @@ struct HaystackRequest {
   std::string opening;                   // salt and frame; stands before the text
   std::string fact;                      // the line that is asked for
   std::vector<std::string> other_facts;  // scattered at random depths
-  std::string question;                  // stands after the text
+  std::string closing;                   // stands right behind the text: white space, question
+  std::string joiner = "\n";             // between lines
+  bool prose = false;                    // filler without log lines and code
   int64_t tokens = 0;                    // of the whole prompt, template included
   double depth = 0;                      // share of the text's tokens before the fact
   bool thinking = false;

@@ -1,15 +1,17 @@
-// The needle suite: one fact in a long text, asked for at the end.
+// The needle suite: facts in a long text, asked for at the end.
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "suites/common/answers.h"
 #include "suites/common/depth.h"
-#include "suites/common/parameters.h"
 #include "suites/common/rng.h"
-#include "suites/needle/codes.h"
+#include "suites/needle/challenge.h"
+#include "suites/needle/grading.h"
 #include "suites/needle/haystack.h"
 #include "suites/needle/phrases.h"
+#include "suites/needle/repeated.h"
+#include "suites/needle/settings.h"
 #include "suites/registry.h"
 
 namespace ds4::suites {
@@ -18,36 +20,98 @@ extern const std::string_view needle_toml;
 
 namespace {
 
-constexpr int64_t kResidueBase =
-    4;  // compression ratio of the finer attention layers (model.md 3.5)
+constexpr int64_t kUnguessableCharacters = 6;  // of 32 kinds
+constexpr int64_t kUnguessableDigits = 7;
 
-struct NeedleParameters {
-  std::vector<int64_t> lengths, residues, samples;
-  std::vector<double> depths;
-  std::vector<std::string> variants;
-  int64_t facts = 0, value_length = 0;
-  bool instructed = false;
-  CommonParameters common;
+// Cases of one length, variant, filler and number of streams.
+struct Rung {
+  int64_t length = 0;
+  std::string variant, filler;
+  int64_t streams = 0;
 };
 
-NeedleParameters read(const Parameters& parameters) {
-  const ParameterReader reader("needle", parameters);
-  NeedleParameters out;
-  out.lengths = reader.integers("lengths", {96, 4194304, "tokens"});
-  out.residues = reader.integers("residues", {0, kResidueBase - 1, ""});
-  out.samples = reader.integers_for("samples", {1, kMaxNumberedCases, "cases"}, "lengths",
-                                    out.lengths.size());
-  out.depths = reader.reals("depths", {0, 1, ""});
-  out.variants = reader.choices("variants", {"distractors", "single", "digits"});
-  out.facts = reader.integer("facts", {2, 64, "facts"});
-  out.value_length = reader.integer("value_length", {4, 32, "characters"});
-  out.instructed = reader.choice("style", {"bare", "instructed"}) == "instructed";
-  out.common = common_parameters(reader);
+// Case k: walks the grid of depths and residues along its diagonals, so that any number of samples
+// is spread evenly over both.
+CaseSpec rung_case(const NeedleSettings& p, const Rung& rung, int64_t k) {
+  const auto depths = std::ssize(p.depths), residues = std::ssize(p.residues);
+  const int64_t cell = k % (depths * residues);
+  const int64_t shift = cell / std::lcm(depths, residues);
+  const std::string depth = depth_name(p.depths[static_cast<size_t>(cell % depths)]);
+  const int64_t residue = p.residues[static_cast<size_t>((cell + shift) % residues)];
+  const int64_t tokens = tokens_with_residue(rung.length, residue, p.modulus);
+  CaseSpec spec;
+  spec.tags = {{"length", std::to_string(rung.length)},
+               {"depth", depth},
+               {"residue", std::to_string(tokens % kFineRatio)},
+               {"residue128", std::to_string(tokens % kCoarseRatio)},
+               {"variant", rung.variant},
+               {"filler", rung.filler}};
+  spec.id = spec.tags["length"] + "/d" + depth + "/r" + std::to_string(residue) +
+            (p.modulus == kFineRatio ? "/" : "of" + std::to_string(p.modulus) + "/") + rung.variant;
+  if (rung.filler == filler_name(Filler::kProse) && !is_published(rung.variant)) {
+    spec.id += "-" + rung.filler;
+  }
+  spec.id += "/s" + std::to_string(k / (depths * residues));
+  if (rung.streams > 0) {
+    const std::string streams = std::to_string(rung.streams);
+    spec.tags["streams"] = streams;
+    spec.id += "/x" + streams;
+    // So many requests that begin together.
+    spec.load = {std::to_string(rung.length) + "/" + rung.variant + "-" + rung.filler + "/x" +
+                     streams + "/" + std::to_string(k / rung.streams),
+                 rung.streams, 0};
+  }
+  spec.seed = case_seed("needle", p.common.seed, spec.id);
+  return spec;
+}
+
+Challenge own_challenge(const NeedleSettings& p, const CaseSpec& spec, Rng& rng) {
+  const std::string& variant = spec.tags.at("variant");
+  Challenge out;
+  out.opening = random_opening(rng);
+  const std::vector<Fact> facts =
+      random_facts(rng, variant == "single" ? 1 : p.facts, p.value_length, variant == "digits");
+  for (size_t i = 0; i < facts.size(); ++i) {
+    out.statements.push_back(facts[i].statement);
+    (i == 0 ? out.wanted : out.others).push_back(facts[i].value);
+  }
+  out.closing = "\n\n" + facts[0].question + (p.instructed ? answer_instruction() : "");
+  if (spec.tags.at("filler") == filler_name(Filler::kProse)) out.filler = Filler::kProse;
+  out.salted = true;
   return out;
 }
 
-std::string edits(int64_t count) {
-  return std::to_string(count) + (count == 1 ? " edit" : " edits");
+Haystack hide(const Challenge& challenge, int64_t tokens, double depth, bool thinking,
+              uint64_t seed, const TokenCounter& counter) {
+  if (has_numbered_lines(challenge)) {
+    RepeatedRequest request;
+    request.opening = challenge.opening;
+    request.line = [&](int64_t number) { return numbered_line(challenge, number); };
+    request.fact = challenge.statements.at(0);
+    request.splits_lines = challenge.filler == Filler::kBlocks;
+    request.closing = challenge.closing;
+    request.tokens = tokens;
+    request.depth = depth;
+    request.thinking = thinking;
+    return build_repeated(request, counter);
+  }
+  HaystackRequest request;
+  request.opening = challenge.opening;
+  request.fact = challenge.statements.at(0);
+  request.other_facts.assign(challenge.statements.begin() + 1, challenge.statements.end());
+  request.closing = challenge.closing;
+  if (challenge.flowing) request.joiner = " ";
+  request.prose = challenge.filler == Filler::kProse;
+  request.tokens = tokens;
+  request.depth = depth;
+  request.thinking = thinking;
+  request.seed = seed;
+  return build_haystack(request, counter);
+}
+
+bool unguessable(const std::string& value) {
+  const bool digits = value.find_first_not_of("0123456789") == value.npos;
+  return std::ssize(value) >= (digits ? kUnguessableDigits : kUnguessableCharacters);
 }
 
 class Needle final : public Suite {
@@ -56,29 +120,12 @@ class Needle final : public Suite {
   std::string_view toml() const override { return needle_toml; }
 
   std::vector<CaseSpec> plan(const Parameters& parameters) const override {
-    const NeedleParameters p = read(parameters);
-    const auto depths = static_cast<int64_t>(p.depths.size());
-    const auto residues = static_cast<int64_t>(p.residues.size());
+    const NeedleSettings p = read_needle_settings(parameters);
     std::vector<CaseSpec> cases;
     for (size_t l = 0; l < p.lengths.size(); ++l) {
-      for (const std::string& variant : p.variants) {
-        for (int64_t k = 0; k < p.samples[l]; ++k) {
-          // Walks the grid of depths and residues along its diagonals, so that any number of
-          // samples is spread evenly over both.
-          const int64_t cell = k % (depths * residues);
-          const int64_t shift = cell / std::lcm(depths, residues);
-          const auto d = static_cast<size_t>(cell % depths);
-          const auto r = static_cast<size_t>((cell + shift) % residues);
-          CaseSpec spec;
-          spec.tags = {{"length", std::to_string(p.lengths[l])},
-                       {"depth", depth_name(p.depths[d])},
-                       {"residue", std::to_string(p.residues[r])},
-                       {"variant", variant}};
-          spec.id = spec.tags["length"] + "/d" + spec.tags["depth"] + "/r" + spec.tags["residue"] +
-                    "/" + variant + "/s" + std::to_string(k / (depths * residues));
-          spec.seed = case_seed(name(), p.common.seed, spec.id);
-          cases.push_back(std::move(spec));
-        }
+      for (const Rung& rung : rungs(p, p.lengths[l])) {
+        const int64_t n = p.samples[l] * std::max<int64_t>(rung.streams, 1);
+        for (int64_t k = 0; k < n; ++k) cases.push_back(rung_case(p, rung, k));
       }
     }
     return cases;
@@ -86,80 +133,52 @@ class Needle final : public Suite {
 
   Case build(const Parameters& parameters, const CaseSpec& spec,
              const TokenCounter& counter) const override {
-    const NeedleParameters p = read(parameters);
+    const NeedleSettings p = read_needle_settings(parameters);
     const int64_t length = std::stoll(spec.tags.at("length"));
-    const int64_t residue = std::stoll(spec.tags.at("residue"));
+    const int64_t tokens =
+        tokens_with_residue(length, std::stoll(spec.tags.at("residue128")), kCoarseRatio);
     const std::string& variant = spec.tags.at("variant");
     Rng rng(spec.seed);
-
-    HaystackRequest request;
-    request.opening = random_opening(rng);
-    const std::vector<Fact> facts =
-        random_facts(rng, variant == "single" ? 1 : p.facts, p.value_length, variant == "digits");
-    request.fact = facts[0].statement;
-    request.question = facts[0].question + (p.instructed ? answer_instruction() : "");
-    nlohmann::json expected = {{"value", facts[0].value}, {"others", nlohmann::json::array()}};
-    for (size_t i = 1; i < facts.size(); ++i) {
-      request.other_facts.push_back(facts[i].statement);
-      expected["others"].push_back(facts[i].value);
-    }
-    request.tokens = length - (length - residue) % kResidueBase;
-    request.depth = depth_value(spec.tags.at("depth"));
-    request.thinking = p.common.thinking;
-    request.seed = rng.next();
-    Haystack haystack = build_haystack(request, counter);
-
-    expected["asked_tokens"] = request.tokens;
-    expected["counted_tokens"] = haystack.tokens;
-    expected["fact_depth"] = haystack.fact_depth;
+    const Challenge challenge = is_published(variant) ? published_challenge(variant, length, rng)
+                                                      : own_challenge(p, spec, rng);
+    const uint64_t seed = rng.next();
+    Haystack haystack = hide(challenge, tokens, depth_value(spec.tags.at("depth")),
+                             p.common.thinking, seed, counter);
     Case out;
     out.spec = spec;
     out.conversation = std::move(haystack.conversation);
-    out.limits.max_tokens = p.common.max_tokens;
-    out.expected = expected.dump();
-    // Short digits are too easily met by chance.
-    if (p.value_length >= (variant == "digits" ? 10 : 6)) {
-      for (const Fact& fact : facts) out.canaries.push_back(fact.value);
+    out.limits.ignore_end = p.answer_tokens > 0;
+    out.limits.max_tokens = p.answer_tokens > 0 ? p.answer_tokens : p.common.max_tokens;
+    out.expected =
+        nlohmann::json{{"values", challenge.wanted},        {"others", challenge.others},
+                       {"prolonged", p.answer_tokens > 0},  {"asked_tokens", tokens},
+                       {"counted_tokens", haystack.tokens}, {"fact_depth", haystack.fact_depth}}
+            .dump();
+    std::vector<std::string> values = challenge.wanted;
+    if (challenge.facts.empty()) {  // else there are thousands
+      values.insert(values.end(), challenge.others.begin(), challenge.others.end());
     }
+    std::copy_if(values.begin(), values.end(), std::back_inserter(out.canaries), unguessable);
+    // In published forms nothing keeps a prefix cache from shortening the time to the first token.
+    out.cold = !challenge.salted;
     return out;
   }
 
   Score score(std::string_view expected, const Answer& answer) const override {
-    const auto json = nlohmann::json::parse(expected);
-    const std::string value = json.at("value");
-    const std::string_view text = visible_answer(answer);
-    const CodeMatch match = match_code(text, value, json.at("others"));
-    using Kind = CodeMatch::Kind;
-    const bool open = match.kind == Kind::kAbsent || (match.kind != Kind::kExact && match.at_end);
-    if (was_cut(answer) && open) return invalid_score(answer, "a value was given");
+    return grade_needle(expected, answer);
+  }
 
-    Score score;
-    score.grade = match.kind == Kind::kExact ? Grade::kCorrect : Grade::kWrong;
-    score.values = {{"exact", as_value(match.kind == Kind::kExact)},
-                    {"near_miss", as_value(match.kind == Kind::kNearMiss)},
-                    {"confused", as_value(match.kind == Kind::kConfused)},
-                    {"absent", as_value(match.kind == Kind::kAbsent)}};
-    score.extracted = match.found;
-    switch (match.kind) {
-      case Kind::kExact:
-        score.explanation = "The answer gives " + value + " and no other fact's value.";
-        break;
-      case Kind::kNearMiss:
-        score.explanation = "The nearest value in the answer, " + match.found + ", is " +
-                            edits(match.distance) + " away from " + value + ".";
-        break;
-      case Kind::kConfused:
-        score.explanation = "The answer gives " + match.found + ", the value of another fact; " +
-                            value + " was asked.";
-        break;
-      case Kind::kAbsent:
-        score.explanation = trim(text).empty()
-                                ? "The answer is empty."
-                                : "No token of the answer is within " +
-                                      edits(near_miss_limit(value)) + " of " + value + ".";
-        break;
+ private:
+  static std::vector<Rung> rungs(const NeedleSettings& p, int64_t length) {
+    std::vector<Rung> out;
+    for (const std::string& variant : p.variants) {
+      const std::vector<std::string> fillers =
+          is_published(variant) ? std::vector{filler_name(filler_of(variant))} : p.fillers;
+      for (const std::string& filler : fillers) {
+        for (const int64_t streams : p.streams) out.push_back({length, variant, filler, streams});
+      }
     }
-    return score;
+    return out;
   }
 };
 

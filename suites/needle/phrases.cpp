@@ -14,7 +14,7 @@ extern const std::string_view needle_phrases_json;
 
 namespace {
 
-struct FillerGroup {
+struct FillerGroup {  // the first of them are sentences
   int64_t weight = 0;
   std::vector<std::string> lines;
 };
@@ -76,7 +76,8 @@ std::string random_opening(Rng& rng) {
   return salt + "\n" + rng.pick(phrases().frames) + "\n";
 }
 
-std::string random_filler_line(Rng& rng) {
+std::string random_filler_line(Rng& rng, bool prose) {
+  if (prose) return fill_template(rng.pick(phrases().filler.front().lines), {}, rng);
   int64_t draw = rng.between(0, phrases().total_weight - 1);
   for (const FillerGroup& group : phrases().filler) {
     if (draw < group.weight) return fill_template(rng.pick(group.lines), {}, rng);

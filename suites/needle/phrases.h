@@ -24,8 +24,9 @@ std::vector<Fact> random_facts(Rng& rng, int64_t count, int64_t value_length, bo
 /// cannot shorten the prefill, then one of the frames.
 std::string random_opening(Rng& rng);
 
-/// One line of text without meaning for the question; weights as in phrases.json.
-std::string random_filler_line(Rng& rng);
+/// One line of text without meaning for the question; weights as in phrases.json. `prose`: a
+/// sentence.
+std::string random_filler_line(Rng& rng, bool prose = false);
 
 /// Appended to the question in the instructed style.
 const std::string& answer_instruction();

@@ -145,8 +145,9 @@ class ToolFidelity final : public Suite {
     const CommonParameters common = common_parameters(ParameterReader(name(), parameters));
     Rng rng(spec.seed);
     HaystackRequest request;
-    const auto wanted =
-        tool_fidelity::random_payload(spec.tags.at("payload"), rng, request.question);
+    std::string question;
+    const auto wanted = tool_fidelity::random_payload(spec.tags.at("payload"), rng, question);
+    request.closing = "\n\n" + question;
     request.tokens = std::stoll(spec.tags.at("length"));
     request.opening = random_opening(rng);
     request.fact = random_filler_line(rng);
@@ -154,7 +155,7 @@ class ToolFidelity final : public Suite {
     request.seed = rng.next();
     Case out;
     out.spec = spec;
-    out.conversation = ask(request.question, common.thinking);
+    out.conversation = ask(std::move(question), common.thinking);
     if (request.tokens > 0) {
       const TokenCounter with_tools = {
           [&](const Conversation& c) { return counter.count(offering_tools(c)); }, counter.exact};

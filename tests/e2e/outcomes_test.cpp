@@ -196,7 +196,7 @@ TEST(Outcomes, NearMiss) {
   sweep.run();
   const auto store = sweep.store();
   const auto attempts = store->attempts(store->run("latest").id, true);
-  std::string value = nlohmann::json::parse(attempts.at(0).expected).at("value");
+  std::string value = nlohmann::json::parse(attempts.at(0).expected).at("values").at(0);
   value.back() = value.back() == '7' ? '8' : '7';
   sweep.rewrite_script(R"({"rules": [{"text": ")" + value + R"("}]})");
   sweep.run();

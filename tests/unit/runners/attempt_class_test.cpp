@@ -100,7 +100,7 @@ TEST(CacheWitness, AnotherAnswerFromTheCacheIsCorruption) {
     row.prompt = prompt;
     row.cached_tokens = cached;
     AttemptWitness witness;
-    memory.look(row, {}, greedy, witness);
+    memory.look(row, greedy, witness);
     return class_of(row, graded("correct"), witness);
   };
   EXPECT_EQ(look("p", "one", 0), "ok");
@@ -119,12 +119,25 @@ TEST(CacheWitness, ASecretOfAnotherPromptIsALeak) {
     reports::AttemptRow row = answered(text);
     row.prompt = prompt;
     AttemptWitness witness;
-    memory.look(row, {canary}, true, witness);
+    memory.sent({canary});
+    memory.look(row, true, witness);
     return class_of(row, graded("wrong"), witness);
   };
   EXPECT_EQ(look("the code is K7Q2ZP", "K7Q2ZP", "K7Q2ZP"), "WRONG_ANSWER") << "its own";
   EXPECT_EQ(look("the code is ABCDEF", "ABCDEF", "it is K7Q2ZP"), "CACHE_LEAK");
   EXPECT_EQ(look("K7Q2ZP or GHIJKL?", "GHIJKL", "K7Q2ZP"), "WRONG_ANSWER") << "it was told";
+}
+
+TEST(CacheWitness, ASecretOfAnUnansweredNeighbourIsALeak) {
+  CacheWitness memory;
+  memory.sent({"K7Q2ZP"});
+  memory.sent({"ABCDEF"});
+  reports::AttemptRow row = answered("it is ABCDEF");
+  row.prompt = "the code is K7Q2ZP";
+  AttemptWitness witness;
+  memory.look(row, true, witness);
+  EXPECT_EQ(class_of(row, graded("wrong"), witness), "CACHE_LEAK");
+  EXPECT_EQ(witness.leak, "ABCDEF");
 }
 
 }  // namespace

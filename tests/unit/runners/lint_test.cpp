@@ -171,6 +171,7 @@ TEST_F(Lint, OfTheShippedProfiles) {
       {"tiny", {}},
       {"tiny-family", {}},
       {"tiny-needle", {}},
+      {"needle-ladder", {}},
       {"server", {}},
       {"synthetic-k160", {"small-chunk", "few-speed-samples"}},
       {"k160-mtp2-200k", k160},

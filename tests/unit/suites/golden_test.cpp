@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "engine/base/hash.h"
+#include "suites/needle/challenge.h"
 #include "support.h"
 #include "tests/support/source_dir.h"
 
@@ -51,6 +52,13 @@ std::string listing() {
       parameters["lengths"] = std::vector<int64_t>{300, 4096};
       parameters["samples"] = std::vector<int64_t>{3};
       add(*suite, parameters, "variants");
+      parameters["variants"] = published_variants();
+      parameters["lengths"] = std::vector<int64_t>{1024};
+      parameters["samples"] = std::vector<int64_t>{2};
+      parameters["modulus"] = int64_t{128};
+      parameters["residues"] = std::vector<int64_t>{0, 127};
+      parameters["streams"] = std::vector<int64_t>{0, 2};
+      add(*suite, parameters, "published");
     }
   }
   return out.str();

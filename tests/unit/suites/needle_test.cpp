@@ -30,7 +30,7 @@ std::string text_of(const Case& made) {
 }
 
 std::string value_of(const Case& made) {
-  return nlohmann::json::parse(made.expected).at("value");
+  return nlohmann::json::parse(made.expected).at("values").at(0);
 }
 
 // Share of the text's words that stand before the fact; the text is what lies between the two

@@ -1,0 +1,91 @@
+#include "suites/needle/repeated.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/error.h"
+#include "suites/common/conversation.h"
+#include "suites/common/most_units.h"
+
+namespace ds4::suites {
+namespace {
+
+constexpr double kTokensPerCharacter = 0.25;  // a first guess
+constexpr int64_t kNeighbours = 48;           // characters in which every number of tokens occurs
+
+class Builder {
+ public:
+  Builder(const RepeatedRequest& request, const TokenCounter& counter)
+      : request_(request), counter_(counter) {}
+
+  Haystack build() {
+    const int64_t fixed = count(0);
+    if (fixed > request_.tokens) {
+      throw Error(ErrorCode::kProfile,
+                  "suite `needle`: `lengths`: a prompt of " + std::to_string(request_.tokens) +
+                      " tokens has no room for frame, facts and question (" +
+                      std::to_string(fixed) + ")",
+                  "Use " + std::to_string((fixed + 31) / 16 * 16) + " or more.");
+    }
+    Units best = most_units(request_.tokens, {0, fixed}, kTokensPerCharacter,
+                            [&](int64_t characters) { return count(characters); });
+    // A word that is complete may be fewer tokens than its beginning: the same number of tokens
+    // occurs at several places, and another one at none between.
+    for (int64_t d = 1; counter_.exact && best.tokens != request_.tokens && d <= kNeighbours; ++d) {
+      for (const int64_t at : {best.units + d, best.units - d}) {
+        if (at >= 0 && count(at) == request_.tokens) best = {at, request_.tokens};
+      }
+    }
+    if (counter_.exact && best.tokens != request_.tokens) {
+      throw Error(ErrorCode::kProfile,
+                  "suite `needle`: `lengths`: no text of exactly " +
+                      std::to_string(request_.tokens) + " tokens was found",
+                  "Use " + std::to_string(best.tokens) + ".");
+    }
+    Haystack out;
+    out.conversation = conversation(best.units);
+    out.tokens = best.tokens;
+    out.fact_depth = best.units == 0 ? 0
+                                     : static_cast<double>(place_of_fact(best.units)) /
+                                           static_cast<double>(best.units);
+    return out;
+  }
+
+ private:
+  void grow(int64_t characters) {
+    while (std::ssize(text_) < characters) text_ += request_.line(++n_lines_) + "\n";
+  }
+
+  int64_t place_of_fact(int64_t characters) const {
+    const auto wanted = static_cast<int64_t>(request_.depth * static_cast<double>(characters));
+    if (request_.splits_lines || wanted == 0) return wanted;
+    const size_t end = text_.rfind('\n', static_cast<size_t>(wanted) - 1);
+    return end == text_.npos ? 0 : static_cast<int64_t>(end) + 1;
+  }
+
+  Conversation conversation(int64_t characters) {
+    grow(characters);
+    const auto at = static_cast<size_t>(place_of_fact(characters));
+    std::string text = request_.opening + text_.substr(0, at);
+    if (at > 0 && !text.ends_with('\n')) text += "\n";
+    text += request_.fact + "\n";
+    text += text_.substr(at, static_cast<size_t>(characters) - at);
+    while (text.ends_with('\n')) text.pop_back();
+    return ask(text + request_.closing, request_.thinking);
+  }
+
+  int64_t count(int64_t characters) { return counter_.count(conversation(characters)); }
+
+  const RepeatedRequest& request_;
+  const TokenCounter& counter_;
+  std::string text_;
+  int64_t n_lines_ = 0;
+};
+
+}  // namespace
+
+Haystack build_repeated(const RepeatedRequest& request, const TokenCounter& counter) {
+  return Builder(request, counter).build();
+}
+
+}  // namespace ds4::suites
