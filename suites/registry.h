@@ -14,6 +14,7 @@ const Suite& speed_suite();
 const Suite& throughput_suite();
 const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
+const Suite& diagrams_suite();
 const Suite& toolcall15_suite();
 const Suite& tool_fidelity_suite();
 

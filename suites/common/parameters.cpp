@@ -154,7 +154,7 @@ std::vector<std::string> ParameterReader::choices(const std::string& key,
 CommonParameters common_parameters(const ParameterReader& reader) {
   CommonParameters common;
   common.seed = reader.integer("seed", {0, int64_t{1} << 53, ""});
-  common.max_tokens = reader.integer("max_tokens", {1, 1 << 20, "tokens"});
+  common.max_tokens = reader.integer("max_tokens", {1, kMaxAnswerTokens, "tokens"});
   common.thinking = reader.boolean("thinking");
   return common;
 }

@@ -53,6 +53,9 @@ class ParameterReader {
   const Parameters& parameters_;
 };
 
+/// The most tokens an answer may be given.
+inline constexpr int64_t kMaxAnswerTokens = 1 << 20;
+
 /// The parameters every suite has: `seed`, `max_tokens`, `thinking`.
 struct CommonParameters {
   int64_t seed = 0;
