@@ -23,6 +23,8 @@ constexpr std::array kMetrics{
     Metric{"acceptance_rate_4", "1", kHigherIsBetter, "share of fourth drafts that were kept",
            true},
     Metric{"acceptance_rate_5", "1", kHigherIsBetter, "share of fifth drafts that were kept", true},
+    Metric{"kv_cache", "B", kNeither,
+           "bytes of the KV cache that the tokens of the prompt took", true},
     Metric{"transport_retries", "1", kLowerIsBetter,
            "tries of a request that ended without a reply, before the one that counts", true},
     Metric{"reply_head_time", "s", kNeither,

@@ -12,6 +12,7 @@ const Suite& long_code_suite();
 const Suite& needle_suite();
 const Suite& speed_suite();
 const Suite& throughput_suite();
+const Suite& frontier_suite();
 const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
 const Suite& diagrams_suite();

@@ -63,6 +63,7 @@ class TimelineSession final : public Session {
   void load_snapshot(const std::filesystem::path& file) override;
   int64_t length() const override { return static_cast<int64_t>(tokens_.size()); }
   int64_t reused() const override { return reused_; }
+  int64_t kv_bytes() const;
 
   const LoadedEngine& engine() const { return engine_; }
   /// Refuses tokens outside the vocabulary and timelines of `length` tokens that do not fit.

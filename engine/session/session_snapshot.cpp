@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/api/kv_size.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/session/engine.h"
@@ -26,6 +27,10 @@ std::vector<cache::Piece> TimelineSession::memory_of(int64_t length) const {
   const std::vector<cache::Piece> rows = cache_.row_pieces(length);
   pieces.insert(pieces.end(), rows.begin(), rows.end());
   return pieces;
+}
+
+int64_t TimelineSession::kv_bytes() const {
+  return bytes_of(memory_of(length()));
 }
 
 void TimelineSession::write_snapshot(const SnapshotWriter::Sink& sink) const {
@@ -128,3 +133,12 @@ void TimelineSession::read_snapshot(std::span<const std::byte> bytes, const std:
 }
 
 }  // namespace ds4::session
+
+namespace ds4 {
+
+int64_t kv_bytes(const Session& session) {
+  const auto* timeline = dynamic_cast<const session::TimelineSession*>(&session);
+  return timeline ? timeline->kv_bytes() : 0;
+}
+
+}  // namespace ds4

@@ -30,6 +30,7 @@ Section verdict_section(PageContext& context);
 Section run_section(PageContext& context);
 Section speed_section(PageContext& context);
 Section load_section(PageContext& context);
+Section frontier_section(PageContext& context);
 Section memory_section(PageContext& context);
 Section long_context_section(PageContext& context);
 Section quality_section(PageContext& context);

@@ -126,6 +126,19 @@ ordered_json load_json(const LoadSummary& load) {
   return json;
 }
 
+ordered_json frontier_json(const FrontierStep& step) {
+  return {{"cell", step.cell_key},
+          {"launch", step.launch},
+          {"attempt", step.attempt_id},
+          {"ctx_tokens", step.ctx_tokens},
+          {"prefill_tokens", step.prefill_tokens},
+          {"prefill_rate", optional_number(step.prefill_rate)},
+          {"gen_tokens", step.gen_tokens},
+          {"decode_rate", optional_number(step.decode_rate)},
+          {"kv_bytes", step.kv_bytes ? ordered_json(*step.kv_bytes) : ordered_json(nullptr)},
+          {"remark", step.remark}};
+}
+
 // JSON kept as text in the store; a text that is none stays a string.
 ordered_json embedded(const std::string& text) {
   ordered_json json = ordered_json::parse(text, nullptr, false);
@@ -211,6 +224,8 @@ std::string render_json(const Page& page) {
   for (const Difference& d : page.differences) json["differences"].push_back(difference_json(d));
   json["loads"] = ordered_json::array();
   for (const LoadSummary& load : page.loads) json["loads"].push_back(load_json(load));
+  json["frontiers"] = ordered_json::array();
+  for (const FrontierStep& step : page.frontiers) json["frontiers"].push_back(frontier_json(step));
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -8,6 +8,7 @@
 
 #include "reports/figures/difference.h"
 #include "reports/figures/figure.h"
+#include "reports/figures/frontier.h"
 #include "reports/load/summary.h"
 #include "reports/verdict/verdict.h"
 
@@ -62,6 +63,7 @@ struct Page {
   std::deque<Figure> figures;           // every figure the sections show, with the rows behind it
   std::vector<Difference> differences;  // every comparison of two cells that they show
   std::vector<LoadSummary> loads;       // and every load
+  std::vector<FrontierStep> frontiers;  // and every step of a walk
   std::vector<Section> sections;
 };
 

@@ -20,11 +20,13 @@ namespace {
 
 struct Format {
   const char* name;
+  const char* file;
   std::string (*render)(const reports::Page&);
 };
-constexpr Format kFormats[] = {{"html", reports::render_html},
-                               {"md", reports::render_markdown},
-                               {"json", reports::render_json}};
+constexpr Format kFormats[] = {{"html", "report.html", reports::render_html},
+                               {"md", "report.md", reports::render_markdown},
+                               {"json", "report.json", reports::render_json},
+                               {"ds4-bench", "frontiers.csv", reports::render_ds4_bench}};
 
 struct ReportOptions {
   std::string run = "latest", output, gates;
@@ -50,8 +52,7 @@ void write_formats(const reports::Page& page, const ReportOptions& options) {
         continue;
       }
       make_folders(options.output);
-      const auto path =
-          std::filesystem::path(options.output) / (std::string("report.") + format.name);
+      const auto path = std::filesystem::path(options.output) / format.file;
       write_file_atomic(path, format.render(page));
       std::puts(path.c_str());
     }
@@ -68,16 +69,17 @@ void add_report(CLI::App& app, Common& common) {
       "  ds4-sweep report latest                     the verdict table on the terminal\n"
       "  ds4-sweep report latest --gates nightly.toml --exit-code\n"
       "  ds4-sweep report latest -o out              write out/report.html, .md and .json\n"
-      "  ds4-sweep report 3f2a --format md -o -      Markdown to standard output");
+      "  ds4-sweep report 3f2a --format md -o -      Markdown to standard output\n"
+      "  ds4-sweep report 3f2a --format ds4-bench    the walk of the frontier suite as CSV");
   verb->add_option("RUN", options->run, "Run id, a unique beginning of it, or `latest`")
       ->capture_default_str();
   verb->add_option("--db", common.db, "Database file")
       ->envname("DS4_SWEEP_DB")
       ->capture_default_str();
   verb->add_option("-o,--output", options->output, "Folder to write to; `-` is standard output");
-  verb->add_option("--format", options->formats, "html, md, json (default: all)")
+  verb->add_option("--format", options->formats, "html, md, json (default: these), ds4-bench")
       ->delimiter(',')
-      ->check(CLI::IsMember({"html", "md", "json"}));
+      ->check(CLI::IsMember({"html", "md", "json", "ds4-bench"}));
   verb->add_option("--gates", options->gates,
                    "File of [[gate]]s to judge by, beside the profile's (docs/gates.md)");
   add_ci_flags(verb, options->ci);

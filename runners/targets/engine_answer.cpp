@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "engine/api/kv_size.h"
 #include "engine/base/clock.h"
 #include "runners/engine_settings.h"
 
@@ -93,6 +94,7 @@ Engine::Addition EngineAnswer::part(int64_t most) const {
 }
 
 void EngineAnswer::prompt_at() {
+  if (!reading()) kv_bytes_ = kv_bytes(session_);
   if (!work_.progress(item_.id, session_.length(), 0)) {
     finish_reason_ = "cancelled";
   } else if (!reading() && item_.request.limits.max_tokens < 1) {
@@ -174,6 +176,7 @@ void EngineAnswer::deliver() {
   show(tail += stops_.finish(), {});
   answer.finish_reason = finish_reason_;
   response_.samples = draft_samples(session_.draft_counts(), elapsed());
+  response_.samples.push_back({"kv_cache", static_cast<double>(kv_bytes_), elapsed(), "prefill"});
   response_.end_s = elapsed();
   if (item_.request.raw) {
     answer.content = answer.text;

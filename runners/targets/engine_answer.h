@@ -64,6 +64,7 @@ class EngineAnswer {
   StreamParser parser_;
   Response response_;
   std::string finish_reason_;
+  int64_t kv_bytes_ = 0;  // behind the prompt
 };
 
 }  // namespace ds4::runners

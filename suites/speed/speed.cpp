@@ -1,7 +1,7 @@
 // The speed suite: texts of exact length to be gone on with, for an exact number of tokens.
 #include <nlohmann/json.hpp>
 
-#include "suites/common/answers.h"
+#include "suites/common/complete.h"
 #include "suites/common/filler_prompt.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
@@ -57,15 +57,7 @@ class Speed final : public Suite {
 
   Score score(std::string_view expected, const Answer& answer) const override {
     const int64_t tokens = nlohmann::json::parse(expected).at("answer_tokens");
-    Score score;
-    score.grade = was_cut(answer) ? Grade::kCorrect : Grade::kWrong;
-    score.values = {{"complete", as_value(was_cut(answer))}};
-    score.extracted = answer.finish_reason;
-    score.explanation = was_cut(answer)
-                            ? "The answer has its " + std::to_string(tokens) + " tokens."
-                            : "The answer ended before " + std::to_string(tokens) +
-                                  " tokens: " + answer.finish_reason + ".";
-    return score;
+    return complete_score(answer, tokens);
   }
 };
 

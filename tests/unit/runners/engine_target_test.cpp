@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/api/scores.h"
+#include "profiles/schema/profile.h"
 #include "runners/targets/registry.h"
 #include "tests/support/source_dir.h"
 #include "tests/unit/runners/one_request.h"
@@ -84,6 +85,54 @@ TEST(EngineTarget, NothingEndsAnAnswerThatIsToBeFull) {
   const Response full = submit(*target, r, go_on);
   EXPECT_EQ(full.answer.finish_reason, "length");
   EXPECT_EQ(full.completion_tokens, 24);
+}
+
+// The frontier suite's walk: each step finds all of the step before, whatever was decoded behind
+// it, its length is the one that was counted, and its answer the one of a target that reads it at
+// once.
+TEST(EngineTarget, AWalkGoesOnFromWhereItWas) {
+  const auto go_on = [](int64_t, int64_t) { return true; };
+  const auto target = engine(1, 0, 2000), other = engine(1, 0, 2000);
+  const suites::Suite& frontier = *suites::find_suite("frontier");
+  suites::Parameters parameters = profiles::suite_definition(frontier).defaults;
+  parameters["ctx_start"] = int64_t{200};
+  parameters["ctx_max"] = int64_t{1500};
+  parameters["step"] = int64_t{325};
+  parameters["max_tokens"] = int64_t{150};
+  const suites::TokenCounter counter{[&](const Conversation& c) { return target->count_tokens(c); },
+                                     true};
+  int64_t before = 0;
+  std::vector<Response> walked;
+  std::vector<Request> requests;
+  for (const suites::CaseSpec& spec : frontier.plan(parameters)) {
+    const suites::Case made = frontier.build(parameters, spec, counter);
+    requests.push_back({made.conversation, made.raw, made.limits});
+    walked.push_back(submit(*target, requests.back(), go_on));
+    const Response& response = walked.back();
+    EXPECT_EQ(response.error, "");
+    EXPECT_LE(response.prompt_tokens, std::stoll(spec.id));
+    EXPECT_GT(response.prompt_tokens, std::stoll(spec.id) - 20);
+    EXPECT_NE(made.expected.find("\"counted_tokens\":" + std::to_string(response.prompt_tokens)),
+              std::string::npos)
+        << made.expected << " " << response.prompt_tokens;
+    EXPECT_LE(before, response.cached_tokens + 1);  // the first token is that of the warm-up
+    EXPECT_LE(response.cached_tokens, std::max<int64_t>(1, before));
+    EXPECT_EQ(response.completion_tokens, 150);
+    before = response.prompt_tokens;
+    const auto sample =
+        std::find_if(response.samples.begin(), response.samples.end(),
+                     [](const probes::Sample& s) { return s.metric == "kv_cache"; });
+    ASSERT_NE(sample, response.samples.end());
+    // Rows come, and the tails of the compressors come and go.
+    EXPECT_GT(sample->value, 100e3);
+    EXPECT_LT(sample->value, 1e6);
+  }
+  ASSERT_EQ(walked.size(), 5u);
+  std::reverse(requests.begin(), requests.end());
+  for (const Request& request : requests) {
+    EXPECT_EQ(submit(*other, request, go_on).answer.text, walked.back().answer.text);
+    walked.pop_back();
+  }
 }
 
 // Whatever the way: in parts, beside others, with guesses, as an answer of its own.
