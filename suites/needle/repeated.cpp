@@ -11,7 +11,7 @@ namespace ds4::suites {
 namespace {
 
 constexpr double kTokensPerCharacter = 0.25;  // a first guess
-constexpr int64_t kNeighbours = 48;           // characters in which every number of tokens occurs
+constexpr int64_t kNeighbours = 12;           // characters around that are tried for an exact count
 
 class Builder {
  public:
@@ -29,13 +29,7 @@ class Builder {
     }
     Units best = most_units(request_.tokens, {0, fixed}, kTokensPerCharacter,
                             [&](int64_t characters) { return count(characters); });
-    // A word that is complete may be fewer tokens than its beginning: the same number of tokens
-    // occurs at several places, and another one at none between.
-    for (int64_t d = 1; counter_.exact && best.tokens != request_.tokens && d <= kNeighbours; ++d) {
-      for (const int64_t at : {best.units + d, best.units - d}) {
-        if (at >= 0 && count(at) == request_.tokens) best = {at, request_.tokens};
-      }
-    }
+    if (counter_.exact && best.tokens != request_.tokens) search_near(best);
     if (counter_.exact && best.tokens != request_.tokens) {
       throw Error(ErrorCode::kProfile,
                   "suite `needle`: `lengths`: no text of exactly " +
@@ -52,6 +46,23 @@ class Builder {
   }
 
  private:
+  // A word that is complete may be fewer tokens than its beginning, and one more letter two more:
+  // a number of tokens may occur at several places around, or only with a mark behind.
+  void search_near(Units& best) {
+    const int64_t around = best.units;
+    for (const char* mark : {"", ".", " ."}) {
+      mark_ = mark;
+      for (int64_t d = 0; d <= kNeighbours; ++d) {
+        for (const int64_t at : {around + d, around - d}) {
+          if (at < 0 || count(at) != request_.tokens) continue;
+          best = {at, request_.tokens};
+          return;
+        }
+      }
+    }
+    mark_ = "";
+  }
+
   void grow(int64_t characters) {
     while (std::ssize(text_) < characters) text_ += request_.line(++n_lines_) + "\n";
   }
@@ -71,7 +82,7 @@ class Builder {
     text += request_.fact + "\n";
     text += text_.substr(at, static_cast<size_t>(characters) - at);
     while (text.ends_with('\n')) text.pop_back();
-    return ask(text + request_.closing, request_.thinking);
+    return ask(text + mark_ + request_.closing, request_.thinking);
   }
 
   int64_t count(int64_t characters) { return counter_.count(conversation(characters)); }
@@ -79,6 +90,7 @@ class Builder {
   const RepeatedRequest& request_;
   const TokenCounter& counter_;
   std::string text_;
+  std::string mark_;  // behind the text
   int64_t n_lines_ = 0;
 };
 
