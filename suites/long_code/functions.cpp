@@ -16,7 +16,6 @@ namespace {
 
 struct CodePhrases {
   std::vector<std::string> questions;
-  std::string instructed_question, instructed_answer;
   std::map<std::string, std::string> sources;
   std::map<std::string, std::vector<std::string>> claims;
 };
@@ -24,8 +23,7 @@ struct CodePhrases {
 const CodePhrases& phrases() {
   static const CodePhrases parsed = [] {
     const auto json = nlohmann::json::parse(long_code_functions_json);
-    return CodePhrases{json.at("questions"), json.at("instructed_question"),
-                       json.at("instructed_answer"), json.at("sources"), json.at("claims")};
+    return CodePhrases{json.at("questions"), json.at("sources"), json.at("claims")};
   }();
   return parsed;
 }
@@ -33,7 +31,8 @@ const CodePhrases& phrases() {
 }  // namespace
 
 const std::vector<std::string>& defect_names() {
-  static const std::vector<std::string> names = {"none", "past_end", "skips_first"};
+  static const std::vector<std::string> names = {"none",        "past_end",  "skips_first",
+                                                 "stops_early", "slice_end", "size_index"};
   return names;
 }
 
@@ -87,16 +86,6 @@ const std::vector<std::string>& code_questions() {
 
 const std::vector<std::string>& claim_phrases(const std::string& kind) {
   return phrases().claims.at(kind);
-}
-
-std::string instructed_question(int64_t functions) {
-  Rng unused(0);
-  return fill_template(phrases().instructed_question, {{"count", std::to_string(functions)}},
-                       unused);
-}
-
-const std::string& instructed_answer() {
-  return phrases().instructed_answer;
 }
 
 }  // namespace ds4::suites

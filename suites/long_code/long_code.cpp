@@ -1,4 +1,4 @@
-// The long-code suite: a file of small functions, at most one of them off by one.
+// The long-code suite: many small functions, at most one line of them off by one.
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -7,8 +7,10 @@
 #include "suites/common/answers.h"
 #include "suites/common/conversation.h"
 #include "suites/common/depth.h"
+#include "suites/common/most_units.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
+#include "suites/long_code/files.h"
 #include "suites/long_code/functions.h"
 #include "suites/long_code/verdict.h"
 #include "suites/registry.h"
@@ -19,7 +21,8 @@ extern const std::string_view long_code_toml;
 
 namespace {
 
-constexpr int kMaxCounts = 8;  // of a whole prompt while its number of functions is sought
+constexpr int64_t kSampleFunctions = 17;  // that tell what one more takes
+constexpr int kBareDefects = 3;           // the first kinds, which single functions can have
 
 struct LongCodeParameters {
   std::vector<int64_t> lengths;
@@ -40,23 +43,67 @@ LongCodeParameters read(const Parameters& parameters) {
   out.samples = reader.integer("samples", {1, kMaxNumberedCases, "cases"});
   out.instructed = reader.choice("style", {"bare", "instructed"}) == "instructed";
   out.common = common_parameters(reader);
+  for (const std::string& kind : out.kinds) {
+    if (out.instructed || static_cast<int>(defect_from_name(kind)) < kBareDefects) continue;
+    throw Error(ErrorCode::kProfile,
+                "suite `long_code`: `kinds` lists \"" + kind +
+                    "\", which the functions of `style` \"bare\" cannot have",
+                "Use style = \"instructed\", or leave it out.");
+  }
   return out;
 }
 
-// One case's file, as a function of the number of functions in it.
-class CodeFile {
+// Where the error was planted; empty for a clean file.
+struct Planted {
+  std::string file, function;
+  int64_t line = 0;
+};
+
+// One case's code, as a function of the number of functions in it.
+class Code {
  public:
-  CodeFile(const LongCodeParameters& parameters, const CaseSpec& spec, double depth)
+  Code(const LongCodeParameters& parameters, const CaseSpec& spec, double depth)
       : parameters_(parameters), spec_(spec), depth_(depth), rng_(spec.seed) {}
 
-  // `count` = 0: one function without a number.
-  Conversation conversation(int64_t count, std::string* planted) const {
+  // `count` = 0: one function alone.
+  Conversation conversation(int64_t count, Planted* planted) const {
     const Defect defect = defect_from_name(spec_.tags.at("kind"));
     const auto place = std::llround(depth_ * static_cast<double>(std::max<int64_t>(count - 1, 0)));
+    std::string text = parameters_.instructed ? files(count, place, defect, planted)
+                                              : functions(count, place, defect, planted);
+    if (defect == Defect::kNone) *planted = {};
+    return ask(std::move(text), parameters_.common.thinking);
+  }
+
+  // The most functions whose prompt stays within `length` tokens.
+  int64_t functions_for(int64_t length, const TokenCounter& counter) const {
+    Planted unused;
+    const auto tokens = [&](int64_t count) { return counter.count(conversation(count, &unused)); };
+    const int64_t one = tokens(1);
+    if (one > length) {
+      throw Error(ErrorCode::kProfile,
+                  "suite `long_code`: `lengths`: one function takes " + std::to_string(one) +
+                      " tokens, " + std::to_string(length) + " are given",
+                  "Use " + std::to_string(one) + " or more, or 0 for one function alone.");
+    }
+    const double each = static_cast<double>(tokens(kSampleFunctions) - one) /
+                        static_cast<double>(kSampleFunctions - 1);
+    return most_units(length, {1, one}, std::max(each, 1.0), tokens).units;
+  }
+
+ private:
+  // Numbered files, and four labelled lines asked for.
+  std::string files(int64_t count, int64_t place, Defect defect, Planted* planted) const {
+    count = std::max<int64_t>(count, 1);
+    SourceFiles made = source_files(rng_, spec_.tags.at("language"), count, place, defect);
+    *planted = {made.file, made.function, made.line};
+    return files_question(made.files, count) + made.text + files_answer();
+  }
+
+  // Functions behind a short question, as the default checkpoint was trained.
+  std::string functions(int64_t count, int64_t place, Defect defect, Planted* planted) const {
     Rng frame = rng_.stream(0);
-    std::string text = parameters_.instructed ? instructed_question(std::max<int64_t>(count, 1))
-                                              : frame.pick(code_questions());
-    text += "\n";
+    std::string text = frame.pick(code_questions()) + "\n";
     for (int64_t i = 0; i < std::max<int64_t>(count, 1); ++i) {
       Rng rng = rng_.stream(static_cast<uint64_t>(i) + 1);
       const Function function =
@@ -64,50 +111,28 @@ class CodeFile {
                           count == 0 ? 0 : i + 1);
       if (i > 0) text += text.ends_with('\n') ? "\n" : "\n\n";
       text += function.source;
-      if (i == place) *planted = function.name;
+      if (i == place) planted->function = function.name;
     }
-    if (parameters_.instructed) text += "\n" + instructed_answer();
-    return ask(std::move(text), parameters_.common.thinking);
+    return text;
   }
 
-  // The most functions whose prompt stays within `length` tokens, found by interpolation.
-  int64_t functions_for(int64_t length, const TokenCounter& counter) const {
-    std::string unused;
-    const auto tokens = [&](int64_t count) { return counter.count(conversation(count, &unused)); };
-    int64_t fits = 1, fits_tokens = tokens(1);
-    if (fits_tokens > length) {
-      throw Error(ErrorCode::kProfile,
-                  "suite `long_code`: `lengths`: one function takes " +
-                      std::to_string(fits_tokens) + " tokens, " + std::to_string(length) +
-                      " are given",
-                  "Use " + std::to_string(fits_tokens) + " or more, or 0 for one function alone.");
-    }
-    int64_t exceeds = -1;
-    double per_function = static_cast<double>(tokens(17) - fits_tokens) / 16;
-    for (int i = 0; i < kMaxCounts && exceeds != fits + 1; ++i) {
-      const auto more = static_cast<int64_t>(static_cast<double>(length - fits_tokens) /
-                                             std::max(per_function, 1.0));
-      int64_t next = fits + std::max<int64_t>(more, 1);
-      if (exceeds > 0) next = std::min(next, exceeds - 1);
-      const int64_t next_tokens = tokens(next);
-      if (next_tokens > length) {
-        exceeds = next;
-        per_function =
-            static_cast<double>(next_tokens - fits_tokens) / static_cast<double>(next - fits);
-      } else {
-        fits = next;
-        fits_tokens = next_tokens;
-      }
-    }
-    return fits;
-  }
-
- private:
   const LongCodeParameters& parameters_;
   const CaseSpec& spec_;
   double depth_;
   Rng rng_;
 };
+
+std::string listed(const std::set<std::string>& names, const char* none) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out.empty() ? none : printable(out);
+}
+
+std::string claimed(const ReviewClaims& review) {
+  if (review.clean) return "that there is no error";
+  if (!review.kinds.empty()) return listed(review.kinds, "");
+  return review.mentions ? "an off-by-one error of no stated kind" : "nothing recognisable";
+}
 
 class LongCode final : public Suite {
  public:
@@ -142,16 +167,17 @@ class LongCode final : public Suite {
              const TokenCounter& counter) const override {
     const LongCodeParameters p = read(parameters);
     const int64_t length = std::stoll(spec.tags.at("length"));
-    const CodeFile file(p, spec, length == 0 ? 0 : depth_value(spec.tags.at("depth")));
-    const int64_t count = length == 0 ? 0 : file.functions_for(length, counter);
+    const Code code(p, spec, length == 0 ? 0 : depth_value(spec.tags.at("depth")));
+    const int64_t count = length == 0 ? 0 : code.functions_for(length, counter);
     Case out;
     out.spec = spec;
-    std::string planted;
-    out.conversation = file.conversation(count, &planted);
+    Planted planted;
+    out.conversation = code.conversation(count, &planted);
     out.limits.max_tokens = p.common.max_tokens;
-    const std::string& kind = spec.tags.at("kind");
-    out.expected = nlohmann::json{{"kind", kind},
-                                  {"function", kind == "none" ? "" : planted},
+    out.expected = nlohmann::json{{"kind", spec.tags.at("kind")},
+                                  {"file", planted.file},
+                                  {"function", planted.function},
+                                  {"line", planted.line},
                                   {"functions", std::max<int64_t>(count, 1)}}
                        .dump();
     return out;
@@ -159,35 +185,24 @@ class LongCode final : public Suite {
 
   Score score(std::string_view expected, const Answer& answer) const override {
     const auto json = nlohmann::json::parse(expected);
-    const std::string function = json.at("function");
-    const Defect defect = defect_from_name(json.at("kind"));
-    const std::string_view text = visible_answer(answer);
-    const ReviewClaims review = read_review(text);
-    if (was_cut(answer) && !review.past_end && !review.skips_first && !review.clean) {
+    const std::string kind = json.at("kind");
+    const ReviewClaims review = read_review(visible_answer(answer));
+    if (was_cut(answer) && review.kinds.empty() && !review.clean) {
       return invalid_score(answer, "the review said what is wrong");
     }
     Score score;
-    std::string named;
-    for (const std::string& name : review.functions) named += (named.empty() ? "" : ", ") + name;
-    score.extracted = printable((named.empty() ? "no function" : named) + "; " + claimed(review));
+    const std::string named = listed(review.functions, "no function");
+    score.extracted = named + "; " + claimed(review);
     bool correct = false;
-    if (defect == Defect::kNone) {
+    if (defect_from_name(kind) == Defect::kNone) {
       correct = review.clean;
       score.values = {{"control", as_value(correct)}};
-      score.explanation = correct ? "The file is clean and the answer says so."
-                                  : "The file is clean; the answer claims " + claimed(review) + ".";
+      score.explanation = correct ? "The code is clean and the answer says so."
+                                  : "The code is clean; the answer claims " + claimed(review) + ".";
     } else {
-      const bool localised = review.functions == std::set<std::string>{function};
-      const bool kind = review.past_end == (defect == Defect::kPastEnd) &&
-                        review.skips_first == (defect == Defect::kSkipsFirst);
-      correct = localised && kind;
-      score.values = {{"localised", as_value(localised)},
-                      {"kind", as_value(kind)},
-                      {"mentions", as_value(review.mentions)}};
-      score.explanation =
-          "Planted: " + json.at("kind").get<std::string>() + " in " + function + "; the answer " +
-          (localised ? "names it" : "names " + (named.empty() ? "no function" : printable(named))) +
-          " and claims " + claimed(review) + ".";
+      correct = grade_planted(json, kind, review, score);
+      score.explanation = "Planted: " + kind + " in " + place_of(json) + "; the answer names " +
+                          named + lines_named(review) + " and claims " + claimed(review) + ".";
     }
     score.values["correct"] = as_value(correct);
     score.grade = correct ? Grade::kCorrect : Grade::kWrong;
@@ -195,12 +210,33 @@ class LongCode final : public Suite {
   }
 
  private:
-  static std::string claimed(const ReviewClaims& review) {
-    if (review.clean) return "that there is no error";
-    if (review.past_end && review.skips_first) return "both kinds of error";
-    if (review.past_end) return "past_end";
-    if (review.skips_first) return "skips_first";
-    return review.mentions ? "an off-by-one error of no stated kind" : "nothing recognisable";
+  // Single functions have neither file nor line; version 1 had none at all.
+  static bool grade_planted(const nlohmann::json& json, const std::string& kind,
+                            const ReviewClaims& review, Score& score) {
+    const std::string file = json.value("file", "");
+    const bool localized = review.functions == std::set<std::string>{json.at("function")} &&
+                           (file.empty() || review.files == std::set<std::string>{file});
+    const bool right_kind = review.kinds == std::set<std::string>{kind};
+    score.values = {{"localized", as_value(localized)},
+                    {"kind", as_value(right_kind)},
+                    {"mentions_off_by_one", as_value(review.mentions)}};
+    if (const int64_t line = json.value("line", int64_t{0}); line > 0) {
+      score.values["line_exact"] = as_value(localized && review.lines == std::set<int64_t>{line});
+    }
+    return localized && right_kind;
+  }
+
+  static std::string place_of(const nlohmann::json& json) {
+    const std::string function = json.at("function");
+    if (json.value("file", "").empty()) return function;
+    return json.at("file").get<std::string>() + ", " + function + ", line " +
+           std::to_string(json.at("line").get<int64_t>());
+  }
+
+  static std::string lines_named(const ReviewClaims& review) {
+    if (review.lines.empty()) return "";
+    return review.lines.size() > 1 ? ", several lines"
+                                   : ", line " + std::to_string(*review.lines.begin());
   }
 };
 

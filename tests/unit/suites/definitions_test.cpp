@@ -29,11 +29,18 @@ TEST(Definitions, ScoresGivenAreScoresDeclared) {
     const Definition& definition = profiles::suite_definition(*suite);
     const std::set<std::string> declared(definition.scores.begin(), definition.scores.end());
     std::set<std::string> given;
-    for (const CaseSpec& spec : suite->plan(definition.defaults)) {
-      const Case made = suite->build(definition.defaults, spec, word_counter());
-      const Score score = suite->score(made.expected, content_answer("no"));
-      for (const auto& [name, value] : score.values) given.insert(name);
-      EXPECT_TRUE(score.values.contains(definition.scores.front())) << spec.id;
+    std::vector<Parameters> forms = {definition.defaults};
+    if (definition.defaults.contains("style")) {
+      forms.push_back(definition.defaults);
+      forms.back()["style"] = std::string("instructed");
+    }
+    for (const Parameters& parameters : forms) {
+      for (const CaseSpec& spec : suite->plan(parameters)) {
+        const Case made = suite->build(parameters, spec, word_counter());
+        const Score score = suite->score(made.expected, content_answer("no"));
+        for (const auto& [name, value] : score.values) given.insert(name);
+        EXPECT_TRUE(score.values.contains(definition.scores.front())) << spec.id;
+      }
     }
     EXPECT_EQ(given, declared) << suite->name();
   }

@@ -46,6 +46,8 @@ std::string listing() {
     if (suite->name() == "long_code") {
       parameters["lengths"] = std::vector<int64_t>{3000};
       add(*suite, parameters, "long");
+      parameters["style"] = std::string("bare");
+      add(*suite, parameters, "long bare");
     }
     if (suite->name() == "needle") {
       parameters["variants"] = std::vector<std::string>{"single", "digits"};
