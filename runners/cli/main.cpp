@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_merge(app, common);
   ds4::cli::add_import(app, common);
   ds4::cli::add_export(app, common);
+  ds4::cli::add_fetch(app, common);
   ds4::cli::add_list(app, common);
   ds4::cli::add_inspect(app, common);
   ds4::cli::add_doctor(app, common);

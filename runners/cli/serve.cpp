@@ -1,14 +1,14 @@
 // `serve`: a target behind the OpenAI protocol, until it is told to stop.
 #include <CLI/CLI.hpp>
-#include <csignal>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "engine/api/checkpoints.h"
 #include "engine/base/error.h"
 #include "engine/base/units.h"
+#include "runners/cli/stop_signals.h"
 #include "runners/cli/verbs.h"
 #include "runners/serve/server.h"
 #include "runners/targets/registry.h"
@@ -21,36 +21,6 @@ struct ServeOptions {
   runners::serve::Settings settings;
   std::string api_key_env, most_body = "32MiB";
   bool thinking = false;
-};
-
-// INT and TERM while it lives: the first calls `on_stop` on a thread of its own, a second ends the
-// process. To be made before any other thread, so that none of them takes the signals.
-class StopSignals {
- public:
-  explicit StopSignals(std::function<void()> on_stop) {
-    sigemptyset(&signals_);
-    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals_, signal);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    watcher_ = std::thread([this, on_stop = std::move(on_stop)] {
-      bool told = false;
-      while (!over_) {
-        const timespec moment{0, 100'000'000};
-        if (sigtimedwait(&signals_, nullptr, &moment) < 0) continue;
-        if (told) std::_Exit(130);
-        told = true;
-        on_stop();
-      }
-    });
-  }
-  ~StopSignals() {
-    over_ = true;
-    watcher_.join();
-  }
-
- private:
-  sigset_t signals_{};
-  std::atomic<bool> over_ = false;
-  std::thread watcher_;
 };
 
 void settle(ServeOptions& options) {

@@ -32,6 +32,7 @@ void add_rescore(CLI::App& app, Common& common);
 void add_merge(CLI::App& app, Common& common);
 void add_import(CLI::App& app, Common& common);
 void add_export(CLI::App& app, Common& common);
+void add_fetch(CLI::App& app, Common& common);
 void add_list(CLI::App& app, Common& common);
 void add_inspect(CLI::App& app, Common& common);
 void add_doctor(CLI::App& app, Common& common);

@@ -62,6 +62,10 @@ std::string say(httplib::Error error, bool head_seen) {
   }
 }
 
+std::string named(std::string_view setting) {
+  return setting.empty() ? "" : ", the limit `" + std::string(setting) + "`";
+}
+
 }  // namespace
 
 Client::Client(const std::string& origin, const std::string& key, const Limits& limits)
@@ -72,6 +76,7 @@ Client::Client(const std::string& origin, const std::string& key, const Limits& 
   connection_->set_tcp_nodelay(true);
   connection_->set_follow_location(false);
   connection_->set_decompress(false);
+  connection_->set_url_encode(false);  // an address is sent as it was given
   const double connect = limits.connect_s > 0 ? limits.connect_s : 1e9;
   connection_->set_connection_timeout(
       std::chrono::duration_cast<std::chrono::milliseconds>(seconds(connect)));
@@ -117,12 +122,14 @@ void Client::try_once(const Call& call, const OnBytes& on_bytes, Reply& reply) {
   request.headers = {{"Accept", "*/*"}, {"Accept-Encoding", "identity"}};
   if (!call.body.empty()) request.headers.emplace("Content-Type", "application/json");
   if (!key_.empty()) request.headers.emplace("Authorization", "Bearer " + key_);
+  for (const auto& [name, value] : call.headers) request.headers.emplace(name, value);
   bool unwanted = false;
   request.response_handler = [&](const httplib::Response& head) {
     reply.head_s = monotonic_seconds();
     reply.status = head.status;
     reply.content_type = media_type(head.get_header_value("Content-Type"));
     reply.location = head.get_header_value("Location");
+    reply.content_range = head.get_header_value("Content-Range");
     {
       const std::lock_guard lock(mutex_);
       head_seen_ = true;
@@ -137,7 +144,7 @@ void Client::try_once(const Call& call, const OnBytes& on_bytes, Reply& reply) {
       const std::lock_guard lock(mutex_);
       last_byte_s_ = now;
     }
-    if (on_bytes && reply.status == 200) {
+    if (on_bytes && (reply.status == 200 || reply.status == 206)) {
       unwanted = !on_bytes(reply, {data, size}, now);
     } else {
       const size_t room = kMostBody - reply.body.size();
@@ -226,9 +233,9 @@ void Client::watch() {
         stopped_why_ = whole ? "not done after " + format_seconds(limits_.whole_s)
                        : head_seen_
                            ? "nothing came for " + format_seconds(limits_.stall_s) +
-                                 ", the limit `server.stall_timeout`"
+                                 named(limits_.stall_setting)
                            : "no reply began within " + format_seconds(limits_.first_byte_s) +
-                                 ", the limit `server.first_byte_timeout`";
+                                 named(limits_.first_byte_setting);
       }
     }
     if (stopped_ != Trouble::kNone) {

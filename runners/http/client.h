@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace httplib {
 class Client;
@@ -23,11 +25,16 @@ struct Limits {
   double first_byte_s = 0;  // from the beginning of a try to the reply's head
   double stall_s = 0;       // between bytes of a reply
   double whole_s = 0;       // of a try
+
+  // The settings they come from, for messages; "" = none that a user could change.
+  const char* first_byte_setting = "";
+  const char* stall_setting = "";
 };
 
 struct Call {
-  std::string path;  // "/v1/chat/completions"
-  std::string body;  // JSON to POST; "" = GET
+  std::string path;                                               // "/v1/chat/completions"
+  std::string body;                                               // JSON to POST; "" = GET
+  std::vector<std::pair<std::string, std::string>> headers = {};  // besides those of every request
 };
 
 /// How a request ended, apart from what the server said.
@@ -40,11 +47,12 @@ enum class Trouble {
 };
 
 struct Reply {
-  int status = 0;            // 0 = no reply began
-  std::string content_type;  // lower case, without parameters
-  std::string location;      // where a redirection points; it is not followed
-  std::string body;          // unless it went to the receiver
-  bool body_cut = false;     // it was longer than kMostBody
+  int status = 0;             // 0 = no reply began
+  std::string content_type;   // lower case, without parameters
+  std::string location;       // where a redirection points; it is not followed
+  std::string content_range;  // which part of a file this is, "bytes 100-199/200"
+  std::string body;           // unless it went to the receiver
+  bool body_cut = false;      // it was longer than kMostBody
   Trouble trouble = Trouble::kNone;
   std::string what;    // of the trouble, one line
   int retries = 0;     // tries before the last one, each without a reply
@@ -63,8 +71,8 @@ class Client {
   Client(const std::string& origin, const std::string& key, const Limits& limits);
   ~Client();
 
-  /// Takes the bytes of a reply with status 200 as they come, with the head and the time on the
-  /// monotonic clock; false: no more are wanted.
+  /// Takes the bytes of a reply with status 200 or 206 as they come, with the head and the time on
+  /// the monotonic clock; false: no more are wanted.
   using OnBytes = std::function<bool(const Reply& head, std::string_view bytes, double time_s)>;
 
   /// Sends and waits for the end. A try that ends without a reply by an error of the transport is

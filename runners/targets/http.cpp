@@ -20,7 +20,11 @@ constexpr double kLook_s = 0.02;  // between looks at what is under way
 
 http::Limits limits_of(const profiles::Profile& profile) {
   const profiles::ServerSection& server = profile.server;
-  return {server.connect_timeout_s, server.first_byte_timeout_s, server.stall_timeout_s, 0};
+  return {.connect_s = server.connect_timeout_s,
+          .first_byte_s = server.first_byte_timeout_s,
+          .stall_s = server.stall_timeout_s,
+          .first_byte_setting = "server.first_byte_timeout",
+          .stall_setting = "server.stall_timeout"};
 }
 
 // The key from the environment. It stays in this process: no message, row or file has it.

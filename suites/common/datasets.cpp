@@ -43,7 +43,7 @@ std::string read_checked(const Dataset& set, const DatasetFile& file) {
     throw Error(ErrorCode::kProfile,
                 path.string() + ": not the published file: its SHA-256 is " + sha256_hex(text) +
                     ", not " + file.sha256,
-                "Remove it and run `ds4-sweep fetch " + set.name + "`.");
+                "`ds4-sweep fetch " + set.name + "` replaces it.");
   }
   return text;
 }

@@ -137,7 +137,8 @@ std::pair<double, Reply> timed(HttpServer& server, const Limits& limits) {
 
 TEST(HttpClient, EachPhaseHasItsLimit) {
   HttpServer mute([](const HttpRequest&, HttpConnection& c) { c.wait(20); });
-  const auto [first_s, first] = timed(mute, {.first_byte_s = 0.3});
+  const auto [first_s, first] =
+      timed(mute, {.first_byte_s = 0.3, .first_byte_setting = "server.first_byte_timeout"});
   EXPECT_EQ(first.trouble, Trouble::kLate);
   EXPECT_THAT(first.what, HasSubstr("server.first_byte_timeout"));
   EXPECT_GT(first_s, 0.25);
@@ -149,7 +150,8 @@ TEST(HttpClient, EachPhaseHasItsLimit) {
     c.chunk("x");
     c.wait(20);
   });
-  const auto [stall_s, stall] = timed(stalls, {.stall_s = 0.3});
+  const auto [stall_s, stall] =
+      timed(stalls, {.stall_s = 0.3, .stall_setting = "server.stall_timeout"});
   EXPECT_EQ(stall.trouble, Trouble::kLate);
   EXPECT_THAT(stall.what, HasSubstr("server.stall_timeout"));
   EXPECT_LT(stall_s, 5);
