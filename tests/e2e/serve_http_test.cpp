@@ -5,6 +5,7 @@
 #include <map>
 
 #include "reports/store/store.h"
+#include "suites/suite.h"
 #include "tests/e2e/served.h"
 
 namespace ds4::test_support {
@@ -12,19 +13,59 @@ namespace {
 
 using nlohmann::json;
 
+// Every suite that needs no file of its own, with as few and short cases as show its form.
 const char* const kSuites = R"(
 [[suite]]
 name = "smoke"
+max_tokens = 24
 [[suite]]
 name = "arithmetic"
-cases = 8
+cases = 6
 [[suite]]
 name = "tool_calls"
-cases = 8
+cases = 6
+[[suite]]
+name = "long_code"
+samples = 1
+max_tokens = 48
 [[suite]]
 name = "needle"
 lengths = [512]
-samples = [5]
+samples = [2]
+streams = [2]
+variants = ["distractors", "niah_multiquery"]
+[[suite]]
+name = "speed"
+lengths = [128]
+samples = [2]
+max_tokens = 8
+[[suite]]
+name = "throughput"
+concurrency = [2]
+requests = 3
+warm_up = 1
+input_tokens = 96
+max_tokens = 8
+[[suite]]
+name = "frontier"
+ctx_start = 128
+ctx_max = 384
+step = 128
+max_tokens = 8
+[[suite]]
+name = "toolcall15"
+scenarios = [1, 6]
+max_tokens = 48
+[[suite]]
+name = "tool_fidelity"
+payloads = ["quotes", "parallel"]
+lengths = [0]
+max_tokens = 64
+[[suite]]
+name = "diagrams"
+kinds = ["ascii"]
+levels = ["easy"]
+max_tokens = 1024
 )";
 
 using Attempts = std::map<std::string, reports::AttemptRow>;
@@ -54,8 +95,14 @@ json calls_of(const reports::AttemptRow& attempt) {
   return calls;
 }
 
-TEST(ServeHttp, SuitesOverTheProtocolAreTheEmbeddedOnes) {
-  const Attempts embedded = measured("target = \"engine\"\n[engine]\ncontext_length = 2048\n");
+TEST(ServeHttp, EverySuiteOverTheProtocolIsTheEmbeddedOne) {
+  const std::string asked = kSuites;
+  for (const suites::Suite* suite : suites::all_suites()) {
+    const std::string line = "name = \"" + std::string(suite->name()) + "\"\n";
+    EXPECT_TRUE(!suite->dataset().empty() || asked.find(line) != std::string::npos)
+        << suite->name() << " is to be asked here too";
+  }
+  const Attempts embedded = measured("target = \"engine\"\n[engine]\ncontext_length = 4096\n");
   const Served server(Served::tiny({"--sequences", "2"}));
   const Attempts over_http =
       measured("target = \"http\"\n[server]\nurl = \"" + server.url() + "/v1\"\nconcurrency = 2\n");
@@ -73,6 +120,11 @@ TEST(ServeHttp, SuitesOverTheProtocolAreTheEmbeddedOnes) {
     EXPECT_EQ(got.prompt_tokens, wanted.prompt_tokens);
     EXPECT_EQ(got.completion_tokens, wanted.completion_tokens);
     EXPECT_EQ(got.outcome, wanted.outcome);
+    ASSERT_EQ(got.exchanges.size(), wanted.exchanges.size());
+    for (size_t i = 0; i < got.exchanges.size(); ++i) {
+      EXPECT_EQ(got.exchanges[i].content, wanted.exchanges[i].content);
+      EXPECT_EQ(got.exchanges[i].prompt_tokens, wanted.exchanges[i].prompt_tokens);
+    }
   }
 }
 
