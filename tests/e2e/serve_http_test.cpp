@@ -68,17 +68,33 @@ levels = ["easy"]
 max_tokens = 1024
 )";
 
+const char* const kPublished = R"(
+[[suite]]
+name = "gsm8k"
+cases = 2
+shots = 1
+max_tokens = 16
+[[suite]]
+name = "bfcl"
+categories = ["simple_python", "parallel"]
+cases = 2
+max_tokens = 32
+)";
+
 using Attempts = std::map<std::string, reports::AttemptRow>;
 
-// Measures a profile with that head; the attempts by suite and case.
-Attempts measured(const std::string& head) {
+// Measures a profile with that head and suites; the attempts by suite and case.
+Attempts measured(const std::string& head, const std::string& suites, const std::string& data) {
   const TemporaryFolder folder;
   const std::string profile = folder / "profile.toml", db = folder / "results.db";
   write_file_atomic(profile, "name = \"e2e\"\ndescription = \"both ends\"\ncheckpoint = \"" +
                                  (source_dir() / "checkpoints/tiny").string() + "\"\n" + head +
-                                 kSuites);
-  const CommandResult run =
-      run_command({DS4_SWEEP_BINARY, "run", profile, "--db", db, "--no-progress"});
+                                 suites);
+  std::vector<std::string> command = {DS4_SWEEP_BINARY, "run", profile,
+                                      "--db",           db,    "--no-progress"};
+  if (!data.empty()) command.insert(command.end(), {"--data", data});
+  const CommandResult run = run_command(command);
+  if (!std::filesystem::exists(db)) throw std::runtime_error(run.err);
   const auto store = reports::Store::open_read_only(db);
   Attempts attempts;
   for (auto& row : store->attempts(store->run("latest").id, true)) {
@@ -95,37 +111,52 @@ json calls_of(const reports::AttemptRow& attempt) {
   return calls;
 }
 
-TEST(ServeHttp, EverySuiteOverTheProtocolIsTheEmbeddedOne) {
-  const std::string asked = kSuites;
-  for (const suites::Suite* suite : suites::all_suites()) {
-    const std::string line = "name = \"" + std::string(suite->name()) + "\"\n";
-    EXPECT_TRUE(!suite->dataset().empty() || asked.find(line) != std::string::npos)
-        << suite->name() << " is to be asked here too";
+void expect_equal(const reports::AttemptRow& got, const reports::AttemptRow& wanted) {
+  EXPECT_EQ(got.error, "");
+  EXPECT_EQ(got.prompt, wanted.prompt);
+  EXPECT_EQ(got.content, wanted.content);
+  EXPECT_EQ(got.reasoning, wanted.reasoning);
+  EXPECT_EQ(calls_of(got), calls_of(wanted));
+  EXPECT_EQ(got.finish_reason, wanted.finish_reason);
+  EXPECT_EQ(got.prompt_tokens, wanted.prompt_tokens);
+  EXPECT_EQ(got.completion_tokens, wanted.completion_tokens);
+  EXPECT_EQ(got.outcome, wanted.outcome);
+  ASSERT_EQ(got.exchanges.size(), wanted.exchanges.size());
+  for (size_t i = 0; i < got.exchanges.size(); ++i) {
+    EXPECT_EQ(got.exchanges[i].content, wanted.exchanges[i].content);
+    EXPECT_EQ(got.exchanges[i].prompt_tokens, wanted.exchanges[i].prompt_tokens);
   }
-  const Attempts embedded = measured("target = \"engine\"\n[engine]\ncontext_length = 4096\n");
+}
+
+// Asks the suites' cases of the embedded target, and of `serve` by the http target.
+void expect_both_equal(const std::string& suites, const std::string& data = {}) {
+  const Attempts embedded =
+      measured("target = \"engine\"\n[engine]\ncontext_length = 4096\n", suites, data);
   const Served server(Served::tiny({"--sequences", "2"}));
   const Attempts over_http =
-      measured("target = \"http\"\n[server]\nurl = \"" + server.url() + "/v1\"\nconcurrency = 2\n");
+      measured("target = \"http\"\n[server]\nurl = \"" + server.url() + "/v1\"\nconcurrency = 2\n",
+               suites, data);
   ASSERT_EQ(over_http.size(), embedded.size());
   for (const auto& [name, wanted] : embedded) {
     SCOPED_TRACE(name);
     ASSERT_TRUE(over_http.contains(name));
-    const reports::AttemptRow& got = over_http.at(name);
-    EXPECT_EQ(got.error, "");
-    EXPECT_EQ(got.prompt, wanted.prompt);
-    EXPECT_EQ(got.content, wanted.content);
-    EXPECT_EQ(got.reasoning, wanted.reasoning);
-    EXPECT_EQ(calls_of(got), calls_of(wanted));
-    EXPECT_EQ(got.finish_reason, wanted.finish_reason);
-    EXPECT_EQ(got.prompt_tokens, wanted.prompt_tokens);
-    EXPECT_EQ(got.completion_tokens, wanted.completion_tokens);
-    EXPECT_EQ(got.outcome, wanted.outcome);
-    ASSERT_EQ(got.exchanges.size(), wanted.exchanges.size());
-    for (size_t i = 0; i < got.exchanges.size(); ++i) {
-      EXPECT_EQ(got.exchanges[i].content, wanted.exchanges[i].content);
-      EXPECT_EQ(got.exchanges[i].prompt_tokens, wanted.exchanges[i].prompt_tokens);
-    }
+    expect_equal(over_http.at(name), wanted);
   }
+}
+
+TEST(ServeHttp, EverySuiteOverTheProtocolIsTheEmbeddedOne) {
+  const std::string asked = std::string(kSuites) + kPublished;
+  for (const suites::Suite* suite : suites::all_suites()) {
+    const std::string line = "name = \"" + std::string(suite->name()) + "\"\n";
+    EXPECT_NE(asked.find(line), std::string::npos) << suite->name() << " is to be asked here too";
+  }
+  expect_both_equal(kSuites);
+}
+
+TEST(ServeHttp, SoArePublishedDataSets) {
+  const auto data = shared_path("data");
+  if (!data) GTEST_SKIP() << "data is not under $DS4_SHARED or ../shared";
+  expect_both_equal(kPublished, data->string());
 }
 
 }  // namespace
