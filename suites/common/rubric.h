@@ -22,6 +22,9 @@ struct Field {
 inline constexpr int64_t kRubricTokens = 1024;
 inline constexpr int64_t kRubricTokensThinking = 4096;
 
+/// What `levels` may list.
+inline const std::vector<std::string> kRubricLevels = {"easy", "medium", "hard"};
+
 /// The common parameters, `max_tokens` held to these bounds. Throws Error(kProfile).
 CommonParameters rubric_parameters(const ParameterReader& reader);
 

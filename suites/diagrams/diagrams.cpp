@@ -7,6 +7,7 @@
 #include "suites/common/conversation.h"
 #include "suites/common/parameters.h"
 #include "suites/common/rng.h"
+#include "suites/common/rubric.h"
 #include "suites/common/text_pools.h"
 #include "suites/diagrams/check.h"
 #include "suites/registry.h"
@@ -19,7 +20,6 @@ extern const std::string_view diagrams_tasks_json;
 namespace {
 
 const std::vector<std::string> kKinds = {"ascii", "unicode", "mermaid"};
-const std::vector<std::string> kLevels = {"easy", "medium", "hard"};
 
 const nlohmann::json& tasks() {
   static const auto all = nlohmann::json::parse(diagrams_tasks_json);
@@ -89,7 +89,7 @@ class Diagrams final : public Suite {
     const ParameterReader reader(name(), parameters);
     const CommonParameters common = rubric_parameters(reader);
     const auto kinds = reader.choices("kinds", kKinds);
-    const auto levels = reader.choices("levels", kLevels);
+    const auto levels = reader.choices("levels", kRubricLevels);
     const auto among = [](const auto& list, const std::string& value) {
       return std::find(list.begin(), list.end(), value) != list.end();
     };
