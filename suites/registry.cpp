@@ -10,7 +10,7 @@ std::span<const Suite* const> all_suites() {
       &smoke_suite(),    &arithmetic_suite(), &tool_calls_suite(),    &long_code_suite(),
       &needle_suite(),   &speed_suite(),      &throughput_suite(),    &gsm8k_suite(),
       &bfcl_suite(),     &toolcall15_suite(), &tool_fidelity_suite(), &diagrams_suite(),
-      &frontier_suite(), &explain_suite(),
+      &frontier_suite(), &explain_suite(),    &philosophy_suite(),
   };
   return list;
 }

@@ -17,6 +17,7 @@ const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
 const Suite& diagrams_suite();
 const Suite& explain_suite();
+const Suite& philosophy_suite();
 const Suite& toolcall15_suite();
 const Suite& tool_fidelity_suite();
 

@@ -36,13 +36,13 @@ constexpr std::array<std::string_view, 12> kClauseWords = {
 // "and" begins a clause of its own before one of these: "does not run and it returns 0".
 constexpr std::array<std::string_view, 9> kSubjects = {"it", "the", "this",    "that",    "they",
                                                        "he", "she", "returns", "returned"};
-constexpr std::array<std::string_view, 40> kAttributions = {
-    "argue",     "argues",     "argued",   "claim",      "claims",    "claimed",   "held",
-    "holds",     "hold",       "believe",  "believes",   "believed",  "according", "maintain",
-    "maintains", "maintained", "assert",   "asserts",    "asserted",  "says",      "said",
-    "insist",    "insists",    "insisted", "teaches",    "taught",    "contends",  "contended",
-    "thinks",    "thought",    "critics",  "proponents", "adherents", "wrote",     "writes",
-    "sees",      "saw",        "answers",  "answered",   "replied"};
+constexpr std::array<std::string_view, 41> kAttributions = {
+    "argue",     "argues",     "argued",  "claim",    "claims",     "claimed",   "held",
+    "holds",     "hold",       "believe", "believes", "believed",   "according", "maintain",
+    "maintains", "maintained", "say",     "assert",   "asserts",    "asserted",  "says",
+    "said",      "insist",     "insists", "insisted", "teaches",    "taught",    "contends",
+    "contended", "thinks",     "thought", "critics",  "proponents", "adherents", "wrote",
+    "writes",    "sees",       "saw",     "answers",  "answered",   "replied"};
 // Words of English that German, French, Spanish, Italian and Dutch do not have in this spelling.
 constexpr std::array<std::string_view, 40> kEnglish = {
     "the",   "of",    "and",  "that", "is",    "to",    "for",  "with",  "are",  "this",
@@ -132,7 +132,8 @@ void FoldedText::mark_negations() {
 void FoldedText::mark_attributions() {
   attributes_.assign(asked_.size(), false);
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    const bool own = i > 0 && tokens_[i - 1].text == "i";
+    const std::string_view before = i > 0 ? tokens_[i - 1].text : std::string_view();
+    const bool own = before == "i" || before == "we" || before == "to";  // "one has to say"
     if (!own && is_one_of(tokens_[i].text, kAttributions)) attributes_[tokens_[i].sentence] = true;
   }
 }
