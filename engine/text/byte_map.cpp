@@ -1,6 +1,6 @@
 #include "engine/text/byte_map.h"
 
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace ds4::text {
 namespace {

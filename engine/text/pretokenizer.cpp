@@ -7,8 +7,8 @@
 
 #include "engine/base/check.h"
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "engine/text/pattern_dialect.h"
-#include "engine/text/utf8.h"
 
 namespace ds4::text {
 namespace {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace ds4::text {
 namespace {

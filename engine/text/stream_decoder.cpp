@@ -1,7 +1,7 @@
 // StreamDecoder of engine/api/text.h: holds back at most the three bytes of an unfinished code
 // point.
 #include "engine/api/text.h"
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace ds4 {
 
@@ -12,13 +12,13 @@ std::string StreamDecoder::push(TokenId id) {
   std::string out;
   while (done < pending_.size()) {
     const std::string_view rest = std::string_view(pending_).substr(done);
-    const size_t valid = text::valid_utf8_prefix(rest);
+    const size_t valid = valid_utf8_prefix(rest);
     out.append(rest.substr(0, valid));
     done += valid;
     if (valid == rest.size()) break;
-    const text::Utf8Step step = text::next_utf8(rest.substr(valid));
-    if (step.kind == text::Utf8Kind::kIncomplete) break;
-    out.append(text::kReplacement);
+    const Utf8Step step = next_utf8(rest.substr(valid));
+    if (step.kind == Utf8Kind::kIncomplete) break;
+    out.append(kReplacement);
     done += step.length;
   }
   pending_.erase(0, done);
@@ -26,7 +26,7 @@ std::string StreamDecoder::push(TokenId id) {
 }
 
 std::string StreamDecoder::finish() {
-  const std::string out = text::sanitize_utf8(pending_);
+  const std::string out = sanitize_utf8(pending_);
   pending_.clear();
   return out;
 }

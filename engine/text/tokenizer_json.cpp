@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "engine/base/error.h"
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace ds4::text {
 namespace {

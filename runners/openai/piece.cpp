@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "runners/openai/cut_text.h"
 #include "runners/openai/json.h"
 
 namespace ds4::runners::openai {
@@ -195,11 +196,25 @@ void take_choice(const json& choice, Piece& piece) {
   take_calls(*message, piece);
 }
 
+// The bytes again where characters were cut.
+void uncarry(Piece& piece) {
+  const auto uncarry_text = [](std::string& text) { text = carried_bytes(text); };
+  uncarry_text(piece.content);
+  uncarry_text(piece.reasoning);
+  for (ToolCallDelta& delta : piece.tool_calls) uncarry_text(delta.arguments);
+  for (TokenLogprob& token : piece.logprobs) {
+    uncarry_text(token.text);
+    for (auto& other : token.top) uncarry_text(other.text);
+  }
+}
+
 }  // namespace
 
 Piece read_piece(std::string_view text) {
   Piece piece;
-  const json object = parse_json(text);
+  json object = parse_json(text);
+  const bool cut = object.is_discarded();
+  if (cut) object = parse_json(carry_bytes(text));
   if (object.is_discarded()) {
     piece.problem = "no JSON: " + one_line(std::string(text.substr(0, 120)));
     return piece;
@@ -224,6 +239,7 @@ Piece read_piece(std::string_view text) {
     piece.problem = std::to_string(choices->size()) + " answers came to a request for one";
   } else if (!choices->empty()) {
     take_choice(choices->front(), piece);
+    if (cut) uncarry(piece);
   }
   return piece;
 }

@@ -10,7 +10,8 @@
 namespace ds4::runners::openai {
 
 /// An event's data or a whole reply. Never throws: what is not as the protocol says becomes
-/// Piece::problem, what the server complains about Piece::error.
+/// Piece::problem, what the server complains about Piece::error. Texts may begin and end within a
+/// character (cut_text.h).
 Piece read_piece(std::string_view json);
 
 /// The server's own words in the body of a failed request ("message", "detail", ...), else the head

@@ -29,13 +29,22 @@ bool AnswerReader::feed(std::string_view bytes, double time_s) {
 }
 
 void AnswerReader::finish(double time_s) {
-  if (over()) return;
-  if (!streamed_) {
+  if (!over() && streamed_) {
+    sse_.finish([&](const SseEvent& event) { take_event(event, time_s); });
+  } else if (!over()) {
     take_piece(read_piece(body_), time_s);
     answer_.end_mark = answer_.problem.empty();
-    return;
   }
-  sse_.finish([&](const SseEvent& event) { take_event(event, time_s); });
+  end_texts();
+}
+
+// What is left of cut characters never becomes one.
+void AnswerReader::end_texts() {
+  answer_.content += content_.end();
+  answer_.reasoning += reasoning_.end();
+  for (size_t i = 0; i < arguments_.size(); ++i) {
+    answer_.tool_calls[i].arguments += arguments_[i].end();
+  }
 }
 
 void AnswerReader::take_event(const SseEvent& event, double time_s) {
@@ -68,8 +77,8 @@ void AnswerReader::take_piece(Piece piece, double time_s) {
   }
   const bool visible = !piece.content.empty() || !piece.tool_calls.empty();
   if (visible && answer_.first_content_s < 0) answer_.first_content_s = time_s;
-  answer_.content += piece.content;
-  answer_.reasoning += piece.reasoning;
+  answer_.content += content_.add(piece.content);
+  answer_.reasoning += reasoning_.add(piece.reasoning);
   answer_.logprobs.insert(answer_.logprobs.end(), piece.logprobs.begin(), piece.logprobs.end());
   const int64_t bytes = static_cast<int64_t>(piece.content.size() + piece.reasoning.size()) +
                         take_calls(piece.tool_calls);
@@ -93,12 +102,15 @@ int64_t AnswerReader::take_calls(const std::vector<ToolCallDelta>& deltas) {
       place->second = answer_.tool_calls.size();
       is_new = true;
     }
-    if (is_new) answer_.tool_calls.emplace_back();
+    if (is_new) {
+      answer_.tool_calls.emplace_back();
+      arguments_.emplace_back();
+    }
     ToolCall& call = answer_.tool_calls[place->second];
     if (call.id.empty()) call.id = delta.id;
     // The name comes whole, once; servers that repeat it with every fragment mean the same one.
     if (call.name.empty()) call.name = delta.name;
-    call.arguments += delta.arguments;
+    call.arguments += arguments_[place->second].add(delta.arguments);
     bytes += delta.name.size() * is_new + delta.arguments.size();
   }
   return static_cast<int64_t>(bytes);

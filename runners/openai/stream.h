@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runners/openai/cut_text.h"
 #include "runners/openai/sse.h"
 #include "runners/openai/types.h"
 
@@ -21,7 +22,7 @@ struct Arrival {
   int64_t tokens = 0;  // as this very piece states or lists them; 0 = it does not
 };
 
-/// What came of one request.
+/// What came of one request. Its texts are UTF-8 whatever the server cut.
 struct Answer {
   std::string content, reasoning;
   std::vector<ToolCall> tool_calls;
@@ -53,6 +54,7 @@ class AnswerReader {
   void take_event(const SseEvent& event, double time_s);
   void take_piece(Piece piece, double time_s);
   int64_t take_calls(const std::vector<ToolCallDelta>& deltas);
+  void end_texts();
   int64_t tokens_of(const Piece& piece);
   bool over() const {
     return answer_.end_mark || !answer_.problem.empty() || !answer_.error.empty();
@@ -62,7 +64,9 @@ class AnswerReader {
   SseParser sse_;
   std::string body_;
   size_t bytes_ = 0;
+  CutText content_, reasoning_;
   std::map<int64_t, size_t> call_places_;  // in answer_.tool_calls, by the server's index
+  std::vector<CutText> arguments_;         // of answer_.tool_calls
   int64_t stated_tokens_ = 0;              // by the last piece with counts of its own
   Answer answer_;
 };

@@ -2,6 +2,7 @@
 // without contradicting itself.
 #include <limits>
 
+#include "engine/base/utf8.h"
 #include "runners/openai/counts.h"
 #include "runners/openai/piece.h"
 #include "runners/openai/stream.h"
@@ -53,6 +54,9 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::require(
       whole.end_mark == cut.end_mark && whole.problem == cut.problem && whole.error == cut.error,
       "what is wrong does not depend on cuts");
+  fuzz::require(sanitize_utf8(whole.content) == whole.content &&
+                    sanitize_utf8(whole.reasoning) == whole.reasoning,
+                "texts are UTF-8 whatever was cut");
   check_counts(whole);
   check_counts(cut);
   check_counts(read(bytes, step, false));

@@ -9,7 +9,7 @@
 
 #include "engine/base/files.h"
 #include "engine/text/byte_map.h"
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 #include "tests/support/source_dir.h"
 
 namespace ds4::text::testing_support {

@@ -7,7 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/text/pattern_dialect.h"
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 #include "tests/unit/text/fixtures.h"
 
 namespace ds4::text {

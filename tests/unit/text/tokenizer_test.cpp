@@ -6,7 +6,7 @@
 
 #include "engine/api/text.h"
 #include "engine/base/error.h"
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 #include "tests/unit/text/fixtures.h"
 
 namespace ds4::text {

@@ -188,7 +188,8 @@ TEST(AnswerReader, WhatIsNoProtocolIsAProblemNotACrash) {
       {R"({"choices":[{"index":1,"delta":{"content":"x"}}]})", "second answer"},
       {R"({"choices":[{"delta":{"tool_calls":3}}]})", "no list"},
       {R"({"choices":[{"delta":{"tool_calls":[{"index":100000}]}}]})", "index 100000"},
-      {"\"\xFF\xFE\"", "no JSON"}};
+      {"\xFF\xFE", "no JSON"},
+      {"\"\xFF\xFE\"", "no object"}};
   for (const auto& [json, problem] : cases) {
     EXPECT_THAT(read(event(json)).problem, HasSubstr(problem)) << json;
   }

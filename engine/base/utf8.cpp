@@ -1,8 +1,8 @@
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 #include <cstring>
 
-namespace ds4::text {
+namespace ds4 {
 
 Utf8Step next_utf8(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
@@ -87,4 +87,4 @@ void append_utf8(std::string& out, uint32_t code_point) {
   }
 }
 
-}  // namespace ds4::text
+}  // namespace ds4

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace ds4::text {
+namespace ds4 {
 
 inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
@@ -34,4 +34,4 @@ std::string sanitize_utf8(std::string_view text);
 /// Appends the UTF-8 form of a code point (a valid one: callers pass constants and table entries).
 void append_utf8(std::string& out, uint32_t code_point);
 
-}  // namespace ds4::text
+}  // namespace ds4
