@@ -190,9 +190,12 @@ Exit ChildProcess::wait_exit(milliseconds grace) {
   bool killed = false;
   while (!exit_) {
     drain_log();
-    int status = 0;
-    const pid_t reaped = ::waitpid(pid_, &status, WNOHANG);
-    if (reaped == pid_) {
+    siginfo_t ended{};
+    ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (ended.si_pid == pid_) {
+      ::kill(-pid_, SIGKILL);  // what it left in its group; before it is reaped, the number is ours
+      int status = 0;
+      ::waitpid(pid_, &status, 0);
       exit_ = WIFSIGNALED(status) ? Exit{0, WTERMSIG(status)} : Exit{WEXITSTATUS(status), 0};
     } else if (!killed && steady_clock::now() > deadline) {
       kill();

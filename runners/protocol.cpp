@@ -163,7 +163,8 @@ std::optional<Message> message_from(const json& j) {
   if (type == "progress") return ProgressMessage{j.at("prompt"), j.at("completion")};
   if (type == "samples") return SamplesMessage{samples_from(j.at("samples"))};
   if (type == "error")
-    return ErrorMessage{j.at("what"), j.at("hint"), j.at("code"), j.at("exit_code")};
+    return ErrorMessage{j.at("what"),        j.at("hint"),          j.at("code"), j.at("exit_code"),
+                        j.at("server_code"), j.at("server_signal"), j.at("phase")};
   if (type == "done") return DoneMessage{};
   if (type == "attempt") {
     AttemptMessage message{attempt_from(j.at("attempt")), std::nullopt};
@@ -207,7 +208,10 @@ std::string encode(const Message& message) {
                         {"what", m.what},
                         {"hint", m.hint},
                         {"code", m.code},
-                        {"exit_code", m.exit_code}};
+                        {"exit_code", m.exit_code},
+                        {"server_code", m.server_code},
+                        {"server_signal", m.server_signal},
+                        {"phase", m.phase}};
           },
           [](const DoneMessage&) {
             return json{{"type", "done"}};

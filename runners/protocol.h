@@ -47,8 +47,11 @@ struct SamplesMessage {  // readings that belong to the launch
 };
 struct ErrorMessage {  // set-up failed; the worker ends
   std::string what, hint;
-  std::string code;  // which ErrorCode, by name; "memory" when an allocation failed
+  std::string code;  // which ErrorCode, by name; "memory" when an allocation failed; of a server
+                     // that was started "server_ended", "server_deaf", "server_not_serving"
   int exit_code = 0;
+  int server_code = 0, server_signal = 0;  // how that server ended
+  std::string phase = {};                  // in which it did; "" = the present one
 };
 struct DoneMessage {};
 

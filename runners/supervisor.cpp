@@ -11,6 +11,8 @@
 #include "engine/base/units.h"
 #include "reports/figures/figure.h"
 #include "runners/guard/client.h"
+#include "runners/guard/strays.h"
+#include "runners/managed/limits.h"
 #include "runners/outcome/classify.h"
 #include "runners/outcome/guard_act.h"
 #include "runners/outcome/kernel_watch.h"
@@ -123,6 +125,7 @@ class Launch {
     // The worker waits for its assignment, which wait_line() feeds: it does nothing unguarded.
     ChildProcess child({"worker"}, encode(assignment_),
                        [this](std::string_view bytes) { fallbacks_.feed(bytes); });
+    const std::string mark = guard::mark_of(child.pid());
     if (guard_) guard_->watch(child.pid());
     std::string line;
     last_turn_ = monotonic_seconds();
@@ -143,6 +146,7 @@ class Launch {
       }
     }
     finish(child);
+    guard::end_marked(mark);
   }
 
   // How long this process was not run: it wakes at least once a second.
@@ -160,7 +164,9 @@ class Launch {
     } else if (state_.elapsed_s > limit(profile.cell_timeout_s)) {
       evidence_.stop = outcome::Stop::kCellDeadline;
       evidence_.deadline = "the cell took longer than `limits.cell_timeout`";
-    } else if (monotonic_seconds() - case_start_ > limit(profile.case_timeout_s + kDeafness_s)) {
+    } else if (monotonic_seconds() - case_start_ >
+               limit(profile.case_timeout_s + kDeafness_s +
+                     managed::extra_silence_s(profile, evidence_.ready))) {
       evidence_.stop = outcome::Stop::kDeaf;
       evidence_.deadline = in_flight_.empty()
                                ? "no case began within `limits.case_timeout`"
@@ -195,6 +201,9 @@ class Launch {
     } else if (const auto* error = std::get_if<ErrorMessage>(&message)) {
       evidence_.error = error->what + (error->hint.empty() ? "" : ". " + error->hint);
       evidence_.error_code = error->code;
+      evidence_.server_code = error->server_code;
+      evidence_.server_signal = error->server_signal;
+      if (!error->phase.empty()) state_.phase = error->phase;
     } else if (std::holds_alternative<DoneMessage>(message)) {
       evidence_.done = true;
     } else if (const auto* attempt = std::get_if<AttemptMessage>(&message)) {

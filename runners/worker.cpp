@@ -18,6 +18,7 @@
 #include "runners/outcome/attempt.h"
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
+#include "runners/targets/server_failure.h"
 #include "runners/turns.h"
 #include "suites/suite.h"
 
@@ -80,7 +81,18 @@ class Worker final : public Work {
     }
     send(SamplesMessage{samples});
     target_->close();
+    send_last_samples();
     send(DoneMessage{});
+  }
+
+  /// A server that failed: its end first, then that of what is left of it.
+  void give_up(const ServerFailure& failure) {
+    const char* codes[] = {"server_ended", "server_deaf", "server_not_serving"};
+    send(ErrorMessage{failure.what(), "", codes[static_cast<int>(failure.kind())],
+                      exit_code(ErrorCode::kMachine), failure.exit_code(), failure.signal(),
+                      failure.phase});
+    target_->close();
+    send_last_samples();
   }
 
   void send(const Message& message) {
@@ -164,6 +176,11 @@ class Worker final : public Work {
   }
 
  private:
+  void send_last_samples() {
+    const std::vector<probes::Sample> samples = target_->last_samples();
+    if (!samples.empty()) send(SamplesMessage{samples});
+  }
+
   using Cases = std::vector<std::pair<const profiles::SuiteSection*, suites::CaseSpec>>;
 
   // A case between its first request and the answer to its last.
@@ -373,6 +390,9 @@ int run_worker(const Assignment& assignment, std::FILE* out) {
   try {
     worker.run();
     return 0;
+  } catch (const ServerFailure& e) {
+    worker.give_up(e);
+    return exit_code(e.code());
   } catch (const Error& e) {
     worker.send(ErrorMessage{e.what(), e.hint(), name_of(e.code()), exit_code(e.code())});
     return exit_code(e.code());

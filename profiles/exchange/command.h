@@ -16,8 +16,20 @@ std::vector<LaunchFlag> server_flags(const Profile& profile);
 /// Throws Error(kProfile) when none is known.
 std::string server_model(const Profile& profile);
 
-/// The whole command as words, without environment: "vllm", "serve", model, flags.
+/// The whole command as words, without environment: launch.command with its placeholders filled in,
+/// else "vllm", "serve", model, flags. Throws Error(kProfile) for a server whose command is not
+/// known.
 std::vector<std::string> server_command(const Profile& profile);
+
+/// Where a server that ds4-sweep starts listens, and which ds4-sweep that is.
+struct CommandPlace {
+  std::string host, port;
+  std::string program;  // {ds4-sweep}
+};
+
+/// The command that starts the server there. For vllm and sglang without launch.command that is
+/// server_command() with host and port.
+std::vector<std::string> managed_command(const Profile& profile, const CommandPlace& place);
 
 /// `text` of --speculative-config with so many tokens; of "" the method that K160 was published
 /// with. "" when the text is no JSON object.

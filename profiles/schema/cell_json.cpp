@@ -5,6 +5,7 @@
 #include "engine/base/error.h"
 #include "profiles/schema/guard_section.h"
 #include "profiles/schema/json_values.h"
+#include "profiles/schema/launch_json.h"
 #include "profiles/schema/plan.h"
 #include "profiles/schema/server_section.h"
 
@@ -180,6 +181,9 @@ json profile_json(const Profile& profile) {
             {"guard", json::parse(guard_to_json(profile.guard))},
             {"overrides", profile.overrides},
             {"sweep", sweep_json(profile.sweep)}};
+  if (!profile.recording.empty()) j["recording"] = profile.recording;
+  // Only the target that starts it reads it.
+  if (profile.target == "managed") j["launch"] = launch_to_json(profile.launch);
   if (profile.memory_floor) j["memory_floor"] = *profile.memory_floor;
   return j;
 }
@@ -201,6 +205,8 @@ Profile profile_from(const json& j) {
   for (const json& suite : j.at("suites")) profile.suites.push_back(suite_from(suite));
   for (const json& axis : j.at("axes")) profile.axes.push_back(axis_from(axis));
   if (j.contains("sweep")) profile.sweep = sweep_from(j.at("sweep"));
+  profile.recording = j.value("recording", profile.recording);
+  if (j.contains("launch")) profile.launch = launch_from_json(j.at("launch"));
   if (j.contains("memory_floor")) profile.memory_floor = j.at("memory_floor").get<int64_t>();
   for (const json& gate : j.at("gates")) profile.gates.push_back(gate_from(gate));
   j.at("cell_timeout_s").get_to(profile.cell_timeout_s);

@@ -35,10 +35,13 @@ class Loader {
     for (const std::string& pair : overrides) apply_override(root_, pair);
     const std::string valid[] = {"name",   "description", "checkpoint", "target", "script",
                                  "engine", "sampling",    "suite",      "gate",   "sweep",
-                                 "limits", "guard",       "server",     "launch"};
+                                 "limits", "guard",       "server",     "launch", "recording"};
     source_.require_known(root_, valid);
     top_level();
     section("server", server_keys());
+    if (const auto* node = root_.get("launch")) {
+      profile_.launch = read_launch(*node, profile_, source_);
+    }
     require_complete(profile_);
     suites();  // before [sweep], whose keys may name suites' parameters
     section("engine", engine_keys());
@@ -46,7 +49,6 @@ class Loader {
     section("limits", limits_keys());
     section("guard", guard_keys());
     profile_.gates = read_gates(source_, root_, profile_definitions_, profile_.memory_floor);
-    if (const auto* node = root_.get("launch")) profile_.launch = read_launch(*node, source_);
     sweep();
     return std::move(profile_);
   }
@@ -58,7 +60,7 @@ class Loader {
     if (const auto* node = root_.get("description")) {
       profile_.description = source_.string(*node, "description");
     }
-    for (const char* key : {"target", "checkpoint", "script"}) {
+    for (const char* key : {"target", "checkpoint", "script", "recording"}) {
       if (const auto* node = root_.get(key)) apply_setting(profile_, key, *node, source_);
     }
   }

@@ -10,6 +10,7 @@
 #include "engine/base/hash.h"
 #include "profiles/schema/conditions.h"
 #include "profiles/schema/json_values.h"
+#include "profiles/schema/launch_json.h"
 #include "profiles/schema/loads.h"
 #include "profiles/schema/server_section.h"
 #include "profiles/schema/settings.h"
@@ -54,6 +55,7 @@ std::string canonical_semantics(const Profile& profile, const std::vector<Axis>&
   if (const nlohmann::json server = server_semantics(profile.server); !server.empty()) {
     semantics["server"] = server;
   }
+  if (profile.target == "managed") semantics["launch"] = launch_semantics(profile.launch);
   for (const Axis& axis : axes) {
     for (const std::string& key : axis.keys) {
       if (names_cells_when_swept(key)) semantics["swept"][key] = setting_text(profile, key);

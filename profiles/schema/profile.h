@@ -29,9 +29,10 @@ struct EngineSection {
   uint64_t seed = 0;
 };
 
-/// `[server]`: a server that speaks the OpenAI protocol, for the target `http` (docs/servers.md).
+/// `[server]`: a server that speaks the OpenAI protocol, for the targets `http` and `managed`
+/// (docs/servers.md).
 struct ServerSection {
-  std::string url;                // "http://127.0.0.1:8000/v1"
+  std::string url;                // "http://127.0.0.1:8000/v1"; managed: "" = a free port
   std::string model;              // "" = the only one that it lists
   std::string api_key_env;        // the variable that holds the key; "" = none is sent
   std::string form = "chat";      // chat | completions
@@ -126,8 +127,9 @@ struct Profile {
   std::string text;  // the file's bytes, stored with the run
   std::filesystem::path
       checkpoint;                 // resolved against the profile's folder; empty for null/scripted
-  std::string target = "engine";  // engine | http | null | scripted
+  std::string target = "engine";  // engine | http | managed | null | replay | scripted
   std::string script;             // scripted target: path of its script
+  std::string recording;          // replay target: path of the database with the answers
   EngineSection engine;
   ServerSection server;
   suites::Sampling sampling;  // `[sampling]`: how every case's answer is drawn
@@ -135,7 +137,7 @@ struct Profile {
   std::vector<Axis> axes;  // `[sweep]`, in the order of the file
   SweepSection sweep;      // and its other keys
   std::vector<Gate> gates;
-  LaunchSection launch;          // `[launch]`: decides nothing that this engine measures
+  LaunchSection launch;          // `[launch]`: another server; read by the target `managed`
   double cell_timeout_s = 3600;  // `[limits] cell_timeout`
   double case_timeout_s = 600;   // `[limits] case_timeout`
   /// `[limits] memory_floor`: what must stay free, in place of the machine's; for `plan` and the

@@ -173,7 +173,7 @@ const std::array<LimitsKey, 3> kLimitsKeys{{
 }};
 
 // Keys outside any section.
-const std::array<Key<Profile>, 3> kTopKeys{{
+const std::array<Key<Profile>, 4> kTopKeys{{
     {"checkpoint",
      [](Profile& profile, const toml::node& node, const TomlSource& source) {
        profile.checkpoint = path_setting(profile, "checkpoint", node, source);
@@ -181,7 +181,8 @@ const std::array<Key<Profile>, 3> kTopKeys{{
      [](const Profile& profile) { return toml_text(profile.checkpoint.string()); }},
     {"target",
      [](Profile& profile, const toml::node& node, const TomlSource& source) {
-       profile.target = choice<4>(node, source, "target", {"engine", "http", "null", "scripted"});
+       profile.target = choice<6>(node, source, "target",
+                                  {"engine", "http", "managed", "null", "replay", "scripted"});
      },
      [](const Profile& profile) { return toml_text(profile.target); }},
     {"script",
@@ -189,6 +190,11 @@ const std::array<Key<Profile>, 3> kTopKeys{{
        profile.script = path_setting(profile, "script", node, source).string();
      },
      [](const Profile& profile) { return toml_text(profile.script); }},
+    {"recording",
+     [](Profile& profile, const toml::node& node, const TomlSource& source) {
+       profile.recording = path_setting(profile, "recording", node, source).string();
+     },
+     [](const Profile& profile) { return toml_text(profile.recording); }},
 }};
 
 constexpr std::string_view kEnginePrefix = "engine.";
@@ -209,7 +215,7 @@ constexpr FixedKey kFixedKeys[] = {
     {"suite", "all cells run the same suites; vary their parameters, such as needle.lengths"},
     {"gate", "gates judge what was measured; write a [[gate]] for each bound"},
     {"sweep", "it says what happens between the cells"},
-    {"launch", "it starts another server, of which this engine measures nothing"},
+    {"launch", "it is one server's; vary what [engine] says of it, or write a profile for each"},
     {"guard.target", "it is one process of this machine, which the whole run is about"},
 };
 
@@ -335,10 +341,37 @@ void require_complete(const Profile& profile) {
   };
   require("engine", "checkpoint", profile.checkpoint.empty());
   require("scripted", "script", profile.script.empty());
+  require("replay", "recording", profile.recording.empty());
   if (profile.target == "http" && profile.server.url.empty()) {
     throw Error(ErrorCode::kProfile,
                 profile.path.string() + ": the target `http` needs the key `server.url`",
                 "Add [server] with url = \"http://HOST:PORT/v1\".");
+  }
+  if (profile.target != "managed") return;
+  const LaunchSection& launch = profile.launch;
+  const auto refuse = [&](const std::string& what, const std::string& hint) {
+    throw Error(ErrorCode::kProfile, profile.path.string() + ": the target `managed` " + what,
+                hint);
+  };
+  if (launch.server.empty()) {
+    refuse("needs the section [launch]",
+           "Add [launch] with server = \"vllm\" and model = \"OWNER/NAME\".");
+  }
+  if (launch.command.empty() && launch.server != "vllm" && launch.server != "sglang") {
+    refuse("needs the key `launch.command` for the server `" + launch.server + "`",
+           "Write its words, such as command = [\"llama-server\", \"--port\", \"{port}\"].");
+  }
+  for (const std::string& word : launch.command) {
+    for (const std::string& name : placeholders_of(word)) {
+      if (name == "served_model" && profile.server.model.empty()) {
+        refuse("needs the key `server.model` for `{served_model}` in launch.command",
+               "Add [server] with model = \"NAME\".");
+      }
+      if (name == "checkpoint" && profile.checkpoint.empty()) {
+        refuse("needs the key `checkpoint` for `{checkpoint}` in launch.command",
+               "Add checkpoint = \"PATH\", relative to the profile's folder.");
+      }
+    }
   }
 }
 

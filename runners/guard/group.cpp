@@ -54,7 +54,7 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
   const std::string_view state = next_field(text);
   if (state.size() != 1) return std::nullopt;
   stat.state = state[0];
-  next_field(text);  // parent
+  if (!parse(next_field(text), stat.parent)) return std::nullopt;
   if (!parse(next_field(text), stat.group)) return std::nullopt;
   for (int skipped = 6; skipped < 22; ++skipped) next_field(text);
   if (!parse(next_field(text), stat.start_ticks)) return std::nullopt;

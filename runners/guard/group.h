@@ -16,6 +16,7 @@ namespace ds4::runners::guard {
 /// Of /proc/PID/stat.
 struct ProcessStat {
   char state = '?';  // 'Z' = ended, not reaped
+  pid_t parent = 0;
   pid_t group = 0;
   uint64_t start_ticks = 0;  // since boot
 };

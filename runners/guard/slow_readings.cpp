@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "probes/nvml.h"
+#include "runners/guard/strays.h"
 
 namespace ds4::runners::guard {
 namespace {
@@ -100,6 +101,9 @@ void SlowReadings::read_gpus() {
     const std::lock_guard lock(mutex_);
     if (group_) {
       for (const pid_t pid : group_->members()) members.insert(pid);
+      // What left the group takes memory all the same.
+      const std::string mark = mark_of(group_->id(), group_->start_ticks());
+      for (const ProcessMark& process : marked_processes(mark)) members.insert(process.pid);
     }
   }
   Sample all;

@@ -7,6 +7,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "runners/guard/protect.h"
+#include "runners/guard/strays.h"
 
 namespace ds4::runners::guard {
 namespace {
@@ -141,6 +142,7 @@ bool Watch::target_ended() {
       group_->signal(SIGKILL);
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
+    end_marked(mark_of(group_->id(), group_->start_ticks()));
     fired_->leftovers = slow_->clean_up();
   }
   return true;

@@ -50,15 +50,21 @@ std::string_view told(const Evidence& e, Tells what) {
   return line_that_tells(e.log_tail, what);
 }
 
+// A server that the worker had started ended, by itself.
+bool server_ended(const Evidence& e) {
+  return e.error_code == "server_ended";
+}
+
 bool killed_for_memory(const Evidence& e) {
   // The kernel counts its kills of the whole machine; only those of our group can be ours.
   const bool one_of_ours = e.oom_kills > 0 && e.group_oom_kills != 0;
-  return by_itself(e) && e.signal == SIGKILL && one_of_ours;
+  return by_itself(e) && (e.signal == SIGKILL || e.server_signal == SIGKILL) && one_of_ours;
 }
 
 bool out_of_memory(const Evidence& e) {
   return e.error_code == "memory" || killed_for_memory(e) ||
-         (by_itself(e) && e.exit_code == kContainerOomExit) ||
+         (by_itself(e) &&
+          (e.exit_code == kContainerOomExit || e.server_code == kContainerOomExit)) ||
          !told(e, Tells::kOutOfMemory).empty();
 }
 
@@ -221,6 +227,15 @@ constexpr Rule kRules[] = {
        return e.error_code == "checkpoint" || log_tells<Tells::kIncompatible>(e);
      },
      say_line<Tells::kIncompatible>},
+    {"KILLED", "",
+     [](const Evidence& e) {
+       return server_ended(e) && (e.server_signal == SIGKILL || e.server_signal == SIGTERM);
+     },
+     say_error},
+    {"KERNEL_CRASH", "", server_ended, say_error},
+    {"HANG", "", [](const Evidence& e) { return e.error_code == "server_deaf"; }, say_error},
+    {"READY_NOT_SERVING", "",
+     [](const Evidence& e) { return e.error_code == "server_not_serving"; }, say_error},
     {"LOAD_INCOMPATIBLE", "start load capture",
      [](const Evidence& e) { return e.error_code == "io"; }, say_error},
     {"PREFLIGHT_REFUSED", "start load capture",

@@ -58,7 +58,8 @@ struct Evidence {
   std::string phase = {};     // "start", "load", "capture", "prefill", "decode", "idle", "teardown"
   std::string in_flight = {};   // "suite/case, ..."
   std::string error = {};       // what the worker said before it ended: message and hint
-  std::string error_code = {};  // ErrorCode by name, or "memory"
+  std::string error_code = {};  // ErrorCode by name, "memory", or "server_..." (protocol.h)
+  int server_code = 0, server_signal = 0;  // of a server that the worker started
   std::string log_tail = {};
 
   // What others saw.

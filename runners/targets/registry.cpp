@@ -13,6 +13,8 @@ constexpr std::array kKinds{
                make_engine_target, /*fills_the_machine=*/true},
     TargetKind{"http", "a server that speaks the OpenAI protocol, at `server.url`",
                make_http_target},
+    TargetKind{"managed", "a server that is started by `[launch]`, and then asked like `http`",
+               make_managed_target, /*fills_the_machine=*/true},
     TargetKind{"null", "answers at once with nothing: measures the harness itself",
                make_null_target},
     TargetKind{"scripted", "plays the behaviour written in the profile's `script` file",

@@ -28,6 +28,7 @@ bool fills_the_machine(const profiles::Profile& profile);
 // One per file of this folder.
 std::unique_ptr<Target> make_engine_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_http_target(const profiles::Profile& profile);
+std::unique_ptr<Target> make_managed_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_null_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_scripted_target(const profiles::Profile& profile);
 

@@ -128,6 +128,8 @@ class Target {
   /// Memory and other readings since the last call.
   virtual std::vector<probes::Sample> observe() = 0;
   virtual void close() = 0;
+  /// What is known besides: asked behind close(), and behind an open() or run() that threw.
+  virtual std::vector<probes::Sample> last_samples() { return {}; }
 };
 
 /// The base of targets that answer one request after the other.
