@@ -102,6 +102,17 @@ class Launch {
            ("telemetry-" + row_.cell_key + "-" + std::to_string(row_.number) + ".jsonl");
   }
 
+  // Where a server that is started prints to, unless the profile says.
+  Assignment with_log() const {
+    Assignment assignment = assignment_;
+    std::string& log = assignment.cell.profile.launch.log;
+    if (log.empty()) {
+      log = telemetry_path().parent_path() /
+            ("server-" + row_.cell_key + "-" + std::to_string(row_.number) + ".log");
+    }
+    return assignment;
+  }
+
   // False when nothing may be started; the evidence says why.
   bool arm() {
     const profiles::Profile& profile = assignment_.cell.profile;
@@ -123,7 +134,7 @@ class Launch {
 
   void watch_worker() {
     // The worker waits for its assignment, which wait_line() feeds: it does nothing unguarded.
-    ChildProcess child({"worker"}, encode(assignment_),
+    ChildProcess child({"worker"}, encode(with_log()),
                        [this](std::string_view bytes) { fallbacks_.feed(bytes); });
     const std::string mark = guard::mark_of(child.pid());
     if (guard_) guard_->watch(child.pid());

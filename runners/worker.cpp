@@ -269,7 +269,8 @@ class Worker final : public Work {
                          {"sent_at", flight.start - due.begin, 0, ""},
                          {"dispatch_lag", flight.start - since, 0, ""}};
     }
-    flight.request = {std::move(c.conversation), std::move(c.raw), std::move(c.limits)};
+    flight.request = {std::move(c.conversation), std::move(c.raw), std::move(c.limits),
+                      section->name + "/" + spec.id};
     return Item{id, flight.request};
   }
 

@@ -53,6 +53,12 @@ std::string cell_to_toml(const Profile& swept, const Cell& cell) {
     root.insert_or_assign("checkpoint", cell.profile.checkpoint.string());
   }
   if (!cell.profile.script.empty()) root.insert_or_assign("script", cell.profile.script);
+  if (!cell.profile.recording.empty()) root.insert_or_assign("recording", cell.profile.recording);
+  if (toml::table* launch = root.get_as<toml::table>("launch")) {
+    const LaunchSection& resolved = cell.profile.launch;
+    if (!resolved.folder.empty()) launch->insert_or_assign("folder", resolved.folder);
+    if (!resolved.log.empty()) launch->insert_or_assign("log", resolved.log);
+  }
   root.insert_or_assign("name", swept.name);  // else it would be that of the new file
   std::ostringstream out;
   // Without flags: the multi-line strings of toml++ lose a line break at their beginning.

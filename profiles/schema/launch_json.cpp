@@ -69,10 +69,19 @@ LaunchSection launch_from_json(const json& j) {
 }
 
 json launch_semantics(const LaunchSection& launch) {
-  return {{"server", launch.server},           {"model", launch.model},
-          {"revision", launch.revision},       {"image", launch.image},
-          {"flags", flags_json(launch.flags)}, {"env", launch.env},
-          {"command", launch.command}};
+  // Objects: the order of flags and variables decides nothing, and TOML does not keep it.
+  json flags = json::object(), env = json::object();
+  for (const LaunchFlag& flag : launch.flags) {
+    flags[flag.name] = flag.bare ? json(true) : json(flag.value);
+  }
+  for (const auto& [name, value] : launch.env) env[name] = value;
+  return {{"server", launch.server},
+          {"model", launch.model},
+          {"revision", launch.revision},
+          {"image", launch.image},
+          {"command", launch.command},
+          {"flags", flags},
+          {"env", env}};
 }
 
 }  // namespace ds4::profiles

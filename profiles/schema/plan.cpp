@@ -52,6 +52,9 @@ std::string canonical_semantics(const Profile& profile, const std::vector<Axis>&
   if (!profile.script.empty()) {
     semantics["script"] = std::filesystem::path(profile.script).filename().string();
   }
+  if (!profile.recording.empty()) {
+    semantics["recording"] = std::filesystem::path(profile.recording).filename().string();
+  }
   if (const nlohmann::json server = server_semantics(profile.server); !server.empty()) {
     semantics["server"] = server;
   }

@@ -26,13 +26,18 @@ std::string last_lines(ServerOutput& output) {
   return tail.empty() ? "; it printed nothing" : "\n" + tail;
 }
 
+// No longer than a rung may take.
+double one_try(const profiles::LaunchLimits& limits) {
+  return std::min({kOneTry_s, limits.health_s, limits.model_s});
+}
+
 class Ladder {
  public:
   Ladder(const Climb& climb, const Target::OnPhase& on_phase, std::vector<probes::Sample>& samples)
       : climb_(climb),
         on_phase_(on_phase),
         samples_(samples),
-        quick_(climb.address.origin, climb.key, {kOneTry_s, kOneTry_s, kOneTry_s, kOneTry_s}),
+        quick_(climb.address.origin, climb.key, {kOneTry_s, 0, 0, one_try(climb.limits)}),
         patient_(climb.address.origin, climb.key, {kOneTry_s, 0, 0, climb.limits.answer_s}) {}
 
   void run() {

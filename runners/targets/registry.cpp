@@ -17,6 +17,8 @@ constexpr std::array kKinds{
                make_managed_target, /*fills_the_machine=*/true},
     TargetKind{"null", "answers at once with nothing: measures the harness itself",
                make_null_target},
+    TargetKind{"replay", "the answers of a recorded run, from the database `recording`",
+               make_replay_target},
     TargetKind{"scripted", "plays the behaviour written in the profile's `script` file",
                make_scripted_target},
 };

@@ -30,6 +30,7 @@ std::unique_ptr<Target> make_engine_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_http_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_managed_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_null_target(const profiles::Profile& profile);
+std::unique_ptr<Target> make_replay_target(const profiles::Profile& profile);
 std::unique_ptr<Target> make_scripted_target(const profiles::Profile& profile);
 
 }  // namespace ds4::runners

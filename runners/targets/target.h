@@ -26,6 +26,7 @@ struct Request {
   Conversation conversation;
   std::optional<suites::RawPrompt> raw = {};  // set: asked instead of the conversation
   suites::GenerationLimits limits = {};
+  std::string name = {};  // of the case, "suite/id"; "" = nobody's
 };
 
 /// A token of a prompt or an answer and what the model thought of it.

@@ -64,12 +64,13 @@ std::string ChatServer::event(const std::string& content) {
   return data(delta_of({{"content", content}}));
 }
 
-ChatServer::ChatServer(ChatPlay play)
+ChatServer::ChatServer(ChatPlay play, int port)
     : play_(std::move(play)),
-      server_([this](const HttpRequest& r, HttpConnection& c) { answer(r, c); }) {}
+      server_([this](const HttpRequest& r, HttpConnection& c) { answer(r, c); }, port) {}
 
 void ChatServer::answer(const HttpRequest& request, HttpConnection& connection) {
   const std::string type = "application/json";
+  if (play_.any && play_.any(request, connection)) return;
   if (!play_.key.empty()) {
     const auto given = request.headers.find("authorization");
     const std::string sent = given == request.headers.end() ? "" : given->second;

@@ -29,11 +29,13 @@ struct ChatPlay {
   /// Answers a chat request in its own way; false: the request is answered as above. The number
   /// counts chat requests from 0.
   std::function<bool(int number, const HttpRequest&, HttpConnection&)> chat = {};
+  /// The same of any request.
+  std::function<bool(const HttpRequest&, HttpConnection&)> any = {};
 };
 
 class ChatServer {
  public:
-  explicit ChatServer(ChatPlay play);
+  explicit ChatServer(ChatPlay play, int port = 0);
 
   HttpServer& http() { return server_; }
   std::string url() const { return server_.url(); }

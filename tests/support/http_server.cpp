@@ -106,12 +106,13 @@ void HttpConnection::end() {
   write("0\r\n\r\n");
 }
 
-HttpServer::HttpServer(Handler handler) : handler_(std::move(handler)) {
+HttpServer::HttpServer(Handler handler, int port) : handler_(std::move(handler)) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   DS4_CHECK(listener_ >= 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
   socklen_t size = sizeof address;
   DS4_CHECK(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0);
   DS4_CHECK(::listen(listener_, 64) == 0);

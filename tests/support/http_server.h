@@ -46,8 +46,9 @@ class HttpServer {
  public:
   using Handler = std::function<void(const HttpRequest&, HttpConnection&)>;
 
-  /// Serves at once, each connection on a thread of its own; one request a connection.
-  explicit HttpServer(Handler handler);
+  /// Serves at once, each connection on a thread of its own; one request a connection. Port 0 is
+  /// any that is free.
+  explicit HttpServer(Handler handler, int port = 0);
   ~HttpServer();
 
   std::string origin() const { return "http://127.0.0.1:" + std::to_string(port_); }

@@ -1,8 +1,13 @@
 // What every target promises (runners/targets/target.h), checked on each of them.
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "engine/base/clock.h"
 #include "engine/base/files.h"
+#include "reports/store/store.h"
 #include "runners/targets/registry.h"
+#include "tests/e2e/served.h"
 #include "tests/support/chat_server.h"
 #include "tests/support/command.h"
 #include "tests/support/source_dir.h"
@@ -10,6 +15,36 @@
 
 namespace ds4::runners {
 namespace {
+
+// A run that answered every question below, as a store has it.
+std::string recorded(const std::string& file) {
+  const auto store = reports::Store::open(file);
+  reports::RunRow run;
+  run.id = "recorded-run";
+  run.started_at = utc_now();
+  reports::CellRow cell;
+  cell.key = "k";
+  store->add_run(run, {cell});
+  for (const char* prompt :
+       {"[user]\nSay OK.", "[user]\nWhat is 12 + 30?", "[user]\nWhat is the capital of France?",
+        "[text]\nThe capital of France is"}) {
+    reports::AttemptRow attempt;
+    attempt.cell_key = "k";
+    attempt.suite = "smoke";
+    attempt.case_id = prompt;
+    attempt.status = "ok";
+    attempt.prompt = prompt;
+    attempt.text = attempt.content = "one “two” three";
+    attempt.finish_reason = "stop";
+    attempt.prompt_tokens = 11;
+    attempt.completion_tokens = 9;
+    for (int i = 0; i < 9; ++i) attempt.events.push_back({0.1 * (i + 1), 1});
+    attempt.first_token_s = 0.1;
+    attempt.end_s = 1;
+    store->add_attempt(run.id, attempt, std::nullopt);
+  }
+  return file;
+}
 
 class TargetConformance : public testing::TestWithParam<const char*> {
  protected:
@@ -22,7 +57,17 @@ class TargetConformance : public testing::TestWithParam<const char*> {
       write_file_atomic(profile_.script,
                         R"({"rules": [{"text": "one “two” three", "tokens": 9, "delay_ms": 30}]})");
     }
-    if (profile_.target == "http") {
+    if (profile_.target == "replay") profile_.recording = recorded(folder_ / "results.db");
+    if (profile_.target == "serve") {
+      served_.emplace(test_support::Served::tiny({"--quiet"}));
+      profile_.target = "http";
+      profile_.server.url = served_->url() + "/v1";
+    } else if (profile_.target == "managed") {
+      profile_.launch.server = "other";
+      profile_.launch.command = {DS4_SWEEP_BINARY,   "serve",     "--quiet", "--checkpoint",
+                                 "{checkpoint}",     "--port",    "{port}",  "--context",
+                                 "{context_length}", "--threads", "1"};
+    } else if (profile_.target == "http") {
       server_.emplace(ds4::test_support::ChatPlay{.piece_ms = 30});
       profile_.server.url = server_->url();
       profile_.checkpoint.clear();  // it counts with the server's tokenizer
@@ -47,6 +92,7 @@ class TargetConformance : public testing::TestWithParam<const char*> {
   ds4::test_support::TemporaryFolder folder_;
   profiles::Profile profile_;
   std::optional<ds4::test_support::ChatServer> server_;
+  std::optional<ds4::test_support::Served> served_;
   std::unique_ptr<Target> target_;
   Capabilities capabilities_;
   std::vector<std::string> phases_;
@@ -182,14 +228,81 @@ TEST_P(TargetConformance, LogprobsOfThePromptAndNoAnswer) {
   }
 }
 
+TEST_P(TargetConformance, EveryRequestIsAnsweredOnceAndAsIfAlone) {
+  std::vector<Request> requests;
+  for (const char* text : {"Say OK.", "What is 12 + 30?", "What is the capital of France?"}) {
+    requests.push_back(request(text));
+  }
+  struct Counted final : Work {
+    const std::vector<Request>& requests;
+    size_t begun = 0;
+    std::map<int64_t, std::vector<Response>> answers;
+
+    explicit Counted(const std::vector<Request>& all) : requests(all) {}
+    std::optional<Item> next(bool) override {
+      if (begun == requests.size()) return std::nullopt;
+      ++begun;
+      return Item{static_cast<int64_t>(begun) + 100, requests[begun - 1]};
+    }
+    bool progress(int64_t id, int64_t, int64_t) override {
+      EXPECT_TRUE(answers[id].empty()) << "told of a request that was answered";
+      return true;
+    }
+    void done(int64_t id, Response response) override {
+      answers[id].push_back(std::move(response));
+    }
+  } work(requests);
+  target_->run(work);
+  ASSERT_EQ(work.answers.size(), requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto& answers = work.answers.at(static_cast<int64_t>(i) + 101);
+    ASSERT_EQ(answers.size(), 1u);
+    EXPECT_EQ(answers[0].error, "");
+    EXPECT_EQ(answers[0].answer.content, submit(*target_, requests[i], go_on).answer.content);
+  }
+}
+
+// What was said before is part of the question; a replay has only what was recorded.
+TEST_P(TargetConformance, AConversationOfSeveralTurnsIsAnswered) {
+  Request r = request("What is the capital of France?");
+  const Response first = submit(*target_, r, go_on);
+  Message answer, more;
+  answer.role = "assistant";
+  answer.content = first.answer.content;
+  more.role = "user";
+  more.content = "And of Italy?";
+  r.conversation.messages.push_back(answer);
+  r.conversation.messages.push_back(more);
+  const Response second = submit(*target_, r, go_on);
+  if (profile_.target == "replay") {
+    EXPECT_NE(second.error.find("nothing is recorded for this prompt"), std::string::npos);
+    EXPECT_EQ(second.failure, Failure::kRefused);
+    return;
+  }
+  EXPECT_EQ(second.error, "");
+  EXPECT_GT(second.prompt_tokens, first.prompt_tokens);
+}
+
+// A case that is late is cancelled; its answer so far comes, and the target goes on.
+TEST_P(TargetConformance, ADeadlineEndsAnAnswerSoon) {
+  const double begun = monotonic_seconds();
+  const Response late = submit(*target_, request("What is the capital of France?"),
+                               [&](int64_t, int64_t done) { return done < 1; });
+  EXPECT_LT(monotonic_seconds() - begun, 5);
+  EXPECT_EQ(late.error, "");
+  EXPECT_EQ(submit(*target_, request("Say OK."), go_on).error, "");
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, TargetConformance,
-                         testing::Values("engine", "http", "null", "scripted"),
+                         testing::Values("engine", "http", "managed", "null", "replay", "scripted",
+                                         "serve"),
                          [](const auto& tested) { return std::string(tested.param); });
 
 TEST(TargetRegistry, EveryTargetIsUnderTheConformanceTest) {
   std::vector<std::string_view> names;
   for (const TargetKind& kind : target_kinds()) names.push_back(kind.name);
-  EXPECT_EQ(names, (std::vector<std::string_view>{"engine", "http", "null", "scripted"}));
+  EXPECT_EQ(names, (std::vector<std::string_view>{"engine", "http", "managed", "null", "replay",
+                                                  "scripted"}));
 }
 
 }  // namespace
