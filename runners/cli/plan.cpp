@@ -15,6 +15,9 @@
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/units.h"
 #include "probes/host_memory.h"
+#include "profiles/exchange/command.h"
+#include "profiles/exchange/shell.h"
+#include "profiles/schema/server_address.h"
 #include "runners/cli/console.h"
 #include "runners/cli/data_flag.h"
 #include "runners/cli/plan_fit.h"
@@ -22,6 +25,7 @@
 #include "runners/cli/verbs.h"
 #include "runners/engine_settings.h"
 #include "runners/fit/this_machine.h"
+#include "runners/managed/port.h"
 #include "runners/run.h"
 
 namespace ds4::cli {
@@ -46,6 +50,41 @@ int64_t mapped_bytes(const MemoryEstimate& memory) {
   int64_t bytes = 0;
   for (const MemoryEstimate::Part& part : memory.mapped) bytes += part.bytes;
   return bytes;
+}
+
+// What a cell of the target `managed` would start. A port that is chosen at the start is "PORT".
+std::vector<std::string> command_of(const profiles::Profile& profile) {
+  runners::managed::HostPort at{"127.0.0.1", "PORT"};
+  if (!profile.server.url.empty()) {
+    at = runners::managed::host_port_of(profiles::parse_server_address(profile.server.url).origin);
+  }
+  return profiles::managed_command(profile, {at.host, at.port, "ds4-sweep"});
+}
+
+// The command of each cell that starts a server; of cells that start the same one once.
+void print_commands(const profiles::Plan& plan) {
+  std::vector<std::string> shown;
+  for (const profiles::Cell& cell : plan.cells) {
+    if (cell.profile.target != "managed") continue;
+    std::string text;
+    for (const auto& [name, value] : cell.profile.launch.env) {
+      text += "  " + name + "=" + profiles::shell_word(value) + "\n";
+    }
+    std::string line = " ";
+    for (const std::string& word : command_of(cell.profile)) {
+      // An option begins a line of its own.
+      if (word.starts_with("-") && line.size() > 2) {
+        text += line + "\n";
+        line = "   ";
+      }
+      line += " " + profiles::shell_word(word);
+    }
+    text += line + "\n";
+    const auto same = std::find(shown.begin(), shown.end(), text);
+    if (same != shown.end()) continue;
+    shown.push_back(text);
+    std::printf("\nstarts (%s), without a shell:\n%s", cell.key.c_str(), text.c_str());
+  }
 }
 
 nlohmann::json sweep_json(const profiles::Plan& plan) {
@@ -120,6 +159,13 @@ nlohmann::json plan_json(const profiles::Plan& plan, const std::vector<int>& cas
                      {"planned_memory_bytes", memory.total_bytes()},
                      {"planned_memory", parts}});
     if (!memory.mapped.empty()) cells.back()["mapped_bytes"] = mapped_bytes(memory);
+    if (profile.target == "managed") {
+      cells.back()["command"] = command_of(profile);
+      cells.back()["environment"] = nlohmann::json::object();
+      for (const auto& [name, value] : profile.launch.env) {
+        cells.back()["environment"][name] = value;
+      }
+    }
   }
   return {{"format", "ds4-sweep plan 1"},
           {"profile", plan.profile.name},
@@ -215,6 +261,7 @@ void add_plan(CLI::App& app, Common& common) {
       return;
     }
     print_plan(plan, cases);
+    print_commands(plan);
     print_sweep(plan);
     print_findings(plan, findings);
     if (machine) {

@@ -175,6 +175,8 @@ class HttpTarget final : public Target {
       return;
     }
     lane.thread.join();
+    // It came whole before the cancelling was heard.
+    if (!go_on && lane.response.error.empty()) lane.response.answer.finish_reason = "cancelled";
     const int64_t id = lane.id;
     lane.id = -1;
     work.done(id, std::move(lane.response));

@@ -36,7 +36,15 @@ std::string raw_text(const suites::Answer& answer) {
 }
 
 // An echo puts the prompt in front of the answer, its text and its tokens.
+// Servers list the token that came beside the likeliest, where it is none of them.
+void cut_tops(std::vector<TokenLogprob>& tokens, int64_t wanted) {
+  for (TokenLogprob& token : tokens) {
+    if (std::ssize(token.top) > wanted) token.top.resize(static_cast<size_t>(wanted));
+  }
+}
+
 void take_echo(openai::Answer& came, const Request& request, Response& response) {
+  cut_tops(came.logprobs, request.limits.logprobs.top);
   if (request.limits.logprobs.prompt) {
     const std::string& prompt = request.raw ? request.raw->text : "";
     if (came.content.starts_with(prompt)) came.content.erase(0, prompt.size());

@@ -33,6 +33,7 @@ const std::map<std::string, std::string>& two_values() {
       {"checkpoint", R"(["c1", "synthetic:k20"])"},
       {"target", R"(["scripted", "null"])"},
       {"script", R"(["a.json", "b.json"])"},
+      {"recording", R"(["a.db", "b.db"])"},
       {"engine.device", R"(["cpu", "cuda"])"},
       {"engine.kv_dtype", R"(["fp8", "bf16"])"},
       {"engine.index_dtype", R"(["fp4", "bf16"])"},

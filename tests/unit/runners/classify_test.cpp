@@ -197,6 +197,32 @@ TEST(Classify, TheGuardsPhaseWinsAndItsKillIsNoMemoryFailureOfItsOwn) {
   EXPECT_EQ(classify(e).outcome, "WATCHDOG_KILL{prefill}");
 }
 
+// A server that the worker started, by what it was last doing and how it ended.
+TEST(Classify, AServerThatWasStartedEndsForItsOwnReasons) {
+  const auto name = [](const std::string& code, const std::string& phase, int exit_code, int signal,
+                       const std::string& words = "", int64_t oom_kills = 0) {
+    Evidence e = exited(3, "");
+    e.phase = phase;
+    e.error_code = code;
+    e.error = "the server ended\n" + words;
+    e.server_code = exit_code;
+    e.server_signal = signal;
+    e.oom_kills = oom_kills;
+    return classify(e).outcome;
+  };
+  EXPECT_EQ(name("server_ended", "load", 1, 0), "KERNEL_CRASH");
+  EXPECT_EQ(name("server_ended", "prefill", 0, SIGSEGV), "KERNEL_CRASH");
+  EXPECT_EQ(name("server_ended", "idle", 0, SIGTERM), "KILLED");
+  EXPECT_EQ(name("server_ended", "decode", 0, SIGKILL), "KILLED");
+  EXPECT_EQ(name("server_ended", "decode", 0, SIGKILL, "", 1), "DECODE_OOM");
+  EXPECT_EQ(name("server_ended", "load", 137, 0), "LOAD_OOM");
+  EXPECT_EQ(name("server_ended", "capture", 1, 0, "CUDA out of memory"), "CAPTURE_OOM");
+  EXPECT_EQ(name("server_ended", "prefill", 1, 0, "CUDA out of memory"), "PREFILL_OOM");
+  EXPECT_EQ(name("server_ended", "load", 1, 0, "KeyError: 'x'"), "LOAD_INCOMPATIBLE");
+  EXPECT_EQ(name("server_deaf", "load", 0, 0), "HANG");
+  EXPECT_EQ(name("server_not_serving", "load", 0, 0), "READY_NOT_SERVING");
+}
+
 TEST(Classify, EveryVerdictOfTheGuardHasAName) {
   const auto name_of = [](guard::Action action, guard::Phase phase) {
     Evidence e = died(SIGKILL, "decode");
