@@ -56,6 +56,7 @@ void ServerOutput::work() {
   }
   read_all();
   if (!line_.empty()) end_line(monotonic_seconds());
+  if (file_.is_open()) file_.flush();
 }
 
 void ServerOutput::read_all() {

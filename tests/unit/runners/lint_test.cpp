@@ -170,6 +170,7 @@ TEST_F(Lint, OfTheShippedProfiles) {
   const std::map<std::string, Names> expected = {
       {"tiny", {}},
       {"tiny-family", {}},
+      {"tiny-frontier", {}},
       {"tiny-needle", {}},
       {"needle-ladder", {}},
       {"server", {}},
