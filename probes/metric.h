@@ -14,6 +14,7 @@ struct Metric {
   Direction direction;
   std::string_view description;  // one sentence; docs/glossary.md has the definition
   bool of_attempt = false;       // of one answer; else of a process or a machine
+  bool is_share = false;         // a yes or no of each answer: a share of them, not a median
 };
 
 /// Every metric the harness can store, in the order reports show them.

@@ -13,6 +13,8 @@ const Suite& needle_suite();
 const Suite& speed_suite();
 const Suite& throughput_suite();
 const Suite& frontier_suite();
+const Suite& speculation_suite();
+const Suite& prefix_cache_suite();
 const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
 const Suite& diagrams_suite();

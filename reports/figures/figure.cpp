@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "probes/metric.h"
+#include "reports/figures/twins.h"
 #include "reports/stats/bootstrap.h"
 
 namespace ds4::reports {
@@ -84,6 +85,10 @@ bool is_launch_metric(const std::string& metric) {
 std::optional<double> attempt_metric(const AttemptRow& attempt, const std::string& metric) {
   if (attempt.first_token_s < 0) return std::nullopt;  // no token came
   if (metric == "ttft") return attempt.first_token_s;
+  if (metric == "cached_share") {
+    if (attempt.prompt_tokens <= 0) return std::nullopt;
+    return static_cast<double>(attempt.cached_tokens) / static_cast<double>(attempt.prompt_tokens);
+  }
   if (metric == "prefill_rate") {
     // Tokens taken from a cache were not computed; counting them would fake the rate.
     const int64_t computed = attempt.prompt_tokens - attempt.cached_tokens;
@@ -141,6 +146,7 @@ std::optional<Figure> score_figure(const RunData& run, const Selection& selectio
 
 std::optional<Figure> metric_figure(const RunData& run, const Selection& selection,
                                     const std::string& metric) {
+  if (is_twin_metric(metric)) return twin_figure(run, selection, metric);
   FigureData data;
   data.about = selection;
   data.name = metric;

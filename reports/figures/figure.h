@@ -50,8 +50,8 @@ std::optional<Figure> score_figure(const RunData& run, const Selection& selectio
                                    const std::string& score);
 
 /// A metric of probes/metric.h: medians over attempts (ttft, prefill_rate, decode_rate), or over
-/// the launches of the cell (load_time, ...), or the largest (peak_memory). Nothing without
-/// samples.
+/// the launches of the cell (load_time, ...), or the largest (peak_memory), or of pairs of answers
+/// (twins.h). Nothing without samples.
 std::optional<Figure> metric_figure(const RunData& run, const Selection& selection,
                                     const std::string& metric);
 

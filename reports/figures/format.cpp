@@ -18,6 +18,7 @@ std::string format_value(const std::string& unit, double value) {
   }
   if (unit == "B") return format_bytes(std::llround(value));
   if (unit == "B/s") return format_number(value * 1e-9) + " GB/s";
+  if (unit == "1") return format_number(value);
   if (!unit.empty()) return format_number(value) + " " + unit;
   // Scores: fixed decimals keep a column comparable.
   char text[32];

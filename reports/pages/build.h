@@ -35,6 +35,7 @@ Section memory_section(PageContext& context);
 Section long_context_section(PageContext& context);
 Section quality_section(PageContext& context);
 Section changes_section(PageContext& context);
+Section twins_section(PageContext& context);
 Section published_figures_section(PageContext& context);
 Section outcomes_section(PageContext& context);
 Section method_section(PageContext& context);

@@ -1,49 +1,13 @@
 // The section that says what each setting of a sweep changes: every cell against the one that has
 // the setting's first value and is otherwise the same, case by case.
-#include <algorithm>
-#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "reports/figures/cell_choices.h"
 #include "reports/figures/format.h"
 #include "reports/pages/build.h"
 
 namespace ds4::reports {
 namespace {
-
-using Choice = std::vector<size_t>;  // which value of each axis a cell has
-
-// Of every cell, as its settings say; nothing when they do not. Before zips and conditions existed
-// they said nothing, and cells were all combinations, the last axis fastest.
-std::vector<Choice> choices_of(const std::vector<CellRow>& cells, const std::vector<Axis>& axes) {
-  std::vector<Choice> choices;
-  for (const CellRow& cell : cells) {
-    const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
-    Choice choice;
-    if (settings.is_object() && settings.contains("choice")) {
-      settings.at("choice").get_to(choice);
-    } else {
-      size_t rest = choices.size();
-      for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
-        if (axis->n_values == 0) return {};
-        choice.insert(choice.begin(), rest % axis->n_values);
-        rest /= axis->n_values;
-      }
-      if (rest > 0) return {};
-    }
-    if (choice.size() != axes.size()) return {};
-    choices.push_back(std::move(choice));
-  }
-  return choices;
-}
-
-// The cell with the first value of axis `index` and else the values of cell `at`, if there is one.
-std::optional<size_t> reference_of(const std::vector<Choice>& choices, size_t index, size_t at) {
-  Choice wanted = choices[at];
-  wanted[index] = 0;
-  const auto found = std::find(choices.begin(), choices.end(), wanted);
-  if (found == choices.end()) return std::nullopt;
-  return static_cast<size_t>(found - choices.begin());
-}
 
 std::string with_sign(double value) {
   return (value > 0 ? "+" : "") + format_value("", value);
@@ -88,8 +52,10 @@ Section changes_section(PageContext& context) {
   Section section{"changes", "What each setting changes", {}, {}, {}};
   const std::vector<CellRow>& cells = context.run.cells;
   const std::vector<Axis>& axes = context.judging.axes;
-  const std::vector<Choice> choices = choices_of(cells, axes);
-  if (axes.empty() || choices.empty()) return section;
+  std::vector<size_t> n_values;
+  for (const Axis& axis : axes) n_values.push_back(axis.n_values);
+  const std::vector<Choice> choices = choices_of(cells, n_values);
+  if (choices.empty() || choices.front().size() != axes.size()) return section;
   for (size_t index = 0; index < axes.size(); ++index) {
     Table table{"Setting " + axes[index].key +
                     ": each cell against the one with its first value and all else the same, over "

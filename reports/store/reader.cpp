@@ -205,11 +205,12 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
   const Snapshot snapshot(database_);
   std::vector<StoredAttempt> result;
   {
-    Statement rows(database_,
-                   "SELECT id, cell_key, suite, suite_version, case_id, number, status, tags, "
-                   "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
-                   "first_token_s, end_s, started_at, launch, outcome, note FROM attempts "
-                   "WHERE run_id = ? ORDER BY id");
+    Statement rows(
+        database_,
+        "SELECT id, cell_key, suite, suite_version, case_id, number, status, tags, "
+        "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
+        "first_token_s, end_s, started_at, launch, outcome, note, prompt, text FROM attempts "
+        "WHERE run_id = ? ORDER BY id");
     rows.bind(run_id);
     while (rows.step()) {
       StoredAttempt attempt;
@@ -232,6 +233,8 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
       attempt.launch = static_cast<int>(rows.integer(16));
       attempt.outcome = rows.text(17);
       attempt.note = rows.text(18);
+      attempt.prompt_id = rows.integer(19);
+      attempt.text_id = rows.integer(20);
       result.push_back(std::move(attempt));
     }
   }

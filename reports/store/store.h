@@ -152,6 +152,8 @@ struct ScoreRow {
 struct StoredAttempt : AttemptRow {
   int64_t id = 0;
   std::optional<ScoreRow> score;  // the newest
+  /// Rows of the texts `prompt` and `text`: equal exactly when the texts are. 0 = not stored.
+  int64_t prompt_id = 0, text_id = 0;
 };
 
 /// Readings of a worker outside any attempt (load time, peak memory, ...).

@@ -5,6 +5,7 @@
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "probes/metric.h"
+#include "reports/figures/twins.h"
 #include "reports/verdict/gate_judge.h"
 #include "reports/verdict/relative_gates.h"
 
@@ -16,6 +17,8 @@ namespace {
 std::vector<std::string> judged_suites(const Gate& gate, const RunData& run, const CellRow& cell,
                                        const Judging& judging) {
   if (!gate.outcome.empty()) return {""};
+  // A cell that all others are held against is held against none.
+  if (is_across_cells(gate.figure) && reference_cells(run, cell.key).empty()) return {};
   std::vector<std::string> candidates;
   const probes::Metric* metric = probes::find_metric(gate.figure);
   if (!gate.suite.empty()) {

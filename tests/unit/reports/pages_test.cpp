@@ -52,7 +52,7 @@ TEST_F(PagesTest, HasTheSectionsInOrder) {
   std::vector<std::string> ids;
   for (const Section& section : page.sections) ids.push_back(section.id);
   EXPECT_EQ(ids, (std::vector<std::string>{"verdict", "run", "speed", "memory", "long-context",
-                                           "quality", "outcomes", "method"}));
+                                           "quality", "twins", "outcomes", "method"}));
   EXPECT_EQ(page.verdict.decision, Decision::kPass);
 }
 
