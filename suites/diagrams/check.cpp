@@ -97,11 +97,11 @@ std::string wrong_glyph(const Canvas& canvas, bool unicode) {
       if (unicode && cell.line() && cell.head < 0 && c < 0x80 && c != U'-' && c != U'+') {
         return "an ASCII line" + where;
       }
-      any = any || (cell.line() && cell.head < 0 && (c >= 0x80) == unicode);
+      any = any || (unicode ? cell.line() && c >= 0x2500 && c < 0x2580 : c == U'+');
     }
   }
   if (canvas.cut()) return "more than 256 lines or columns";
-  return any ? "" : unicode ? "no box-drawing character" : "no line";
+  return any ? "" : unicode ? "no box-drawing character" : "no corner";
 }
 
 std::string uneven_width(const Canvas& canvas) {

@@ -66,6 +66,10 @@ name = "diagrams"
 kinds = ["ascii"]
 levels = ["easy"]
 max_tokens = 1024
+[[suite]]
+name = "explain"
+levels = ["easy"]
+max_tokens = 1024
 )";
 
 const char* const kPublished = R"(

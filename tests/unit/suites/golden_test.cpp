@@ -37,6 +37,9 @@ std::string listing() {
     add(*suite, parameters, "defaults");
     if (parameters.contains("style")) {
       parameters["style"] = std::string("instructed");
+      if (suite->name() == "smoke") {
+        parameters["kinds"] = std::vector<std::string>{"quick", "quality", "coding"};
+      }
       add(*suite, parameters, "instructed");
     }
     if (suite->name() == "tool_calls") {
