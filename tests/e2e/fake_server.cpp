@@ -7,8 +7,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/chat_server.h"
 
@@ -32,6 +34,20 @@ void say(const char* line) {
   std::fflush(stdout);
 }
 
+// 1.5 GiB in five seconds, and keeps it.
+void take_memory() {
+  constexpr size_t kPiece = size_t{30} << 20;
+  std::vector<std::unique_ptr<char[]>> pieces;
+  for (int i = 0; i < 50; ++i) {
+    pieces.push_back(std::make_unique<char[]>(kPiece));
+    for (size_t at = 0; at < kPiece; at += 4096) {
+      static_cast<volatile char*>(pieces.back().get())[at] = 1;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  sleep_long();
+}
+
 // Two processes that outlive the server: one in its group, one in a session of its own.
 void leave(const char* pids) {
   for (const bool away : {false, true}) {
@@ -50,6 +66,10 @@ bool of_a_suite(const HttpRequest& request) {
 
 ChatPlay play_of(const std::string& behaviour) {
   ChatPlay play;
+  if (const char* key = std::getenv("FAKE_SERVER_KEY")) {
+    play.key = key;
+    say(("my key is " + play.key).c_str());
+  }
   play.any = [behaviour](const HttpRequest& request, HttpConnection& connection) {
     const bool models = request.path == "/v1/models", health = request.path == "/health";
     const bool chat = request.path == "/v1/chat/completions";
@@ -104,6 +124,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (behaviour == "never-listens") sleep_long();
+  if (behaviour == "takes-memory") take_memory();
   if (behaviour == "falls-back") say("packed KV refused: falling back to dense rows");
   if (behaviour == "is-deaf") std::signal(SIGTERM, SIG_IGN);
   if (behaviour == "leaves") leave(argv[3]);

@@ -5,53 +5,17 @@
 
 #include <map>
 
+#include "probes/host_memory.h"
 #include "tests/e2e/fake_server.h"
+#include "tests/e2e/measured.h"
 #include "tests/e2e/outcomes.h"
+#include "tests/support/chat_server.h"
 #include "tests/support/source_dir.h"
 
 namespace ds4::test_support {
 namespace {
 
 using testing::HasSubstr;
-
-using Attempts = std::map<std::string, reports::AttemptRow>;
-
-const char* const kSmall = R"(
-[[suite]]
-name = "smoke"
-[[suite]]
-name = "arithmetic"
-cases = 4
-)";
-
-// A run of that profile text, checkpoint included.
-struct Measured {
-  explicit Measured(const std::string& head, const std::string& suites = kSmall) {
-    const std::string profile = folder / "profile.toml", db = folder / "results.db";
-    write_file_atomic(profile, "name = \"e2e\"\ndescription = \"started\"\ncheckpoint = \"" +
-                                   (source_dir() / "checkpoints/tiny").string() + "\"\n" + head +
-                                   suites);
-    run = run_command({DS4_SWEEP_BINARY, "run", profile, "--db", db, "--no-progress"});
-    if (!std::filesystem::exists(db)) return;
-    store = reports::Store::open_read_only(db);
-    const std::string id = store->run("latest").id;
-    for (auto& row : store->attempts(id, true)) {
-      attempts[row.suite + "/" + row.case_id] = std::move(row);
-    }
-    const auto launches = store->launches(id);
-    if (!launches.empty()) launch = launches.front();
-    for (const auto& [cell, number, sample] : store->launch_samples(id)) {
-      samples[sample.metric] = sample.value;
-    }
-  }
-
-  TemporaryFolder folder;
-  CommandResult run;
-  std::unique_ptr<reports::Store> store;
-  Attempts attempts;
-  reports::LaunchRow launch;
-  std::map<std::string, double> samples;  // of the launch: the last of each metric
-};
 
 const std::string kServe = R"(target = "managed"
 [server]
@@ -191,6 +155,64 @@ TEST(Managed, AFallbackInItsLogSpoilsTheMeasurement) {
   const Measured measured(fake(server));
   EXPECT_EQ(measured.launch.outcome, "SILENT_FALLBACK") << measured.launch.message;
   EXPECT_THAT(measured.launch.message, HasSubstr("packed KV refused"));
+}
+
+TEST(Managed, ADeathBeforeTheFirstTokenIsOneOfPrefill) {
+  const FakeServer server("dies-reading");
+  const Measured measured(fake(server));
+  EXPECT_EQ(measured.launch.outcome, "KERNEL_CRASH") << measured.launch.message;
+  EXPECT_THAT(measured.launch.phase, testing::StartsWith("prefill"));
+  EXPECT_EQ(server.left(), std::vector<pid_t>());
+}
+
+TEST(Managed, AServerThatNeverAnswersACaseIsLateAndStopped) {
+  const FakeServer server("never-answers");
+  const Measured measured(fake(server, "[server]\nconcurrency = 8\n"));
+  EXPECT_EQ(measured.attempts.at("smoke/france").outcome, "TIMEOUT");
+  EXPECT_EQ(measured.launch.outcome, "ok") << measured.launch.message;
+  EXPECT_EQ(server.left(), std::vector<pid_t>());
+}
+
+TEST(Managed, WhoeverListensThereAlreadyIsNotMeasured) {
+  const ChatServer other({});
+  const FakeServer server("serves");
+  const Measured measured(fake(server, "[server]\nurl = \"" + other.url() + "\"\n"));
+  EXPECT_EQ(measured.launch.outcome, "PREFLIGHT_REFUSED");
+  EXPECT_THAT(measured.launch.message, HasSubstr("somebody listens at " + other.http().origin()));
+  EXPECT_EQ(server.started(), 0u);
+}
+
+// The key comes from the environment, for the server and for us, and stands nowhere.
+TEST(Managed, AKeyIsUsedAndNeverWritten) {
+  ::setenv("FAKE_SERVER_KEY", "sk-very-secret", 1);
+  const FakeServer server("serves");
+  const Measured measured(fake(server, "[server]\napi_key_env = \"FAKE_SERVER_KEY\"\n"));
+  ::unsetenv("FAKE_SERVER_KEY");
+  EXPECT_EQ(measured.launch.outcome, "ok") << measured.launch.message;
+  EXPECT_THAT(measured.launch.log_tail, HasSubstr("my key is ***"));
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(measured.folder.path())) {
+    if (!entry.is_regular_file()) continue;
+    ++files;
+    EXPECT_EQ(read_file(entry.path()).find("sk-very-secret"), std::string::npos) << entry.path();
+  }
+  EXPECT_GE(files, 4u) << "profile, database, telemetry and the server's log";
+}
+
+// The guard counts what the server takes, and ends both.
+TEST(Managed, TheGuardEndsAServerThatTakesTheMemory) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const int64_t floor = probes::read_machine_memory().available_bytes - (int64_t{250} << 20);
+    const FakeServer server("takes-memory");
+    const Measured measured(
+        fake(server, "[guard]\ngrace = \"1s\"\nfloor = " + std::to_string(floor) + "\n"));
+    if (measured.launch.outcome == "PREFLIGHT_REFUSED") continue;  // others took it first
+    EXPECT_EQ(measured.launch.outcome, "WATCHDOG_KILL{load}") << measured.launch.message;
+    EXPECT_EQ(server.started(), 1u);
+    EXPECT_EQ(server.left(), std::vector<pid_t>());
+    return;
+  }
+  FAIL() << "the machine has too little memory to spare";
 }
 
 TEST(Managed, AKilledSupervisorTakesTheServerWithIt) {
