@@ -174,7 +174,7 @@ TEST(Managed, AServerThatNeverAnswersACaseIsLateAndStopped) {
 }
 
 TEST(Managed, WhoeverListensThereAlreadyIsNotMeasured) {
-  const ChatServer other({});
+  ChatServer other({});
   const FakeServer server("serves");
   const Measured measured(fake(server, "[server]\nurl = \"" + other.url() + "\"\n"));
   EXPECT_EQ(measured.launch.outcome, "PREFLIGHT_REFUSED");
