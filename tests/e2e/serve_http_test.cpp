@@ -70,6 +70,22 @@ max_tokens = 1024
 name = "explain"
 levels = ["easy"]
 max_tokens = 1024
+[[suite]]
+name = "philosophy"
+levels = ["easy"]
+max_tokens = 1024
+[[suite]]
+name = "prefix_cache"
+lengths = [512]
+samples = [1]
+evict = 1
+prefixes = [257]
+[[suite]]
+name = "speculation"
+families = ["code", "copy"]
+lengths = [256]
+samples = [1]
+max_tokens = 24
 )";
 
 const char* const kPublished = R"(
