@@ -102,7 +102,8 @@ json attempt_json(const reports::AttemptRow& a) {
           {"started_at", a.started_at},
           {"events", events_json(a.events)},
           {"samples", samples_json(a.samples)},
-          {"exchanges", exchanges}};
+          {"exchanges", exchanges},
+          {"trace", a.trace}};
 }
 
 reports::AttemptRow attempt_from(const json& j) {
@@ -130,6 +131,7 @@ reports::AttemptRow attempt_from(const json& j) {
   a.started_at = j.at("started_at");
   a.events = events_from(j.at("events"));
   a.samples = samples_from(j.at("samples"));
+  a.trace = j.at("trace");
   for (const json& x : j.at("exchanges")) a.exchanges.push_back(exchange_from(x));
   return a;
 }

@@ -19,6 +19,7 @@
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
 #include "runners/targets/server_failure.h"
+#include "runners/trace_of.h"
 #include "runners/turns.h"
 #include "suites/suite.h"
 
@@ -155,6 +156,7 @@ class Worker final : public Work {
     attempt.error = response.error;
     if (!flight.exchange) {
       record(attempt, response);
+      record_trace(attempt, response);
     } else {
       if (!response.error.empty()) {
         const size_t turn = attempt.exchanges.size() + 2;

@@ -15,6 +15,7 @@ const Suite& throughput_suite();
 const Suite& frontier_suite();
 const Suite& speculation_suite();
 const Suite& prefix_cache_suite();
+const Suite& logits_suite();
 const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
 const Suite& diagrams_suite();

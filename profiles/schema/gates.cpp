@@ -9,6 +9,7 @@
 #include "engine/base/files.h"
 #include "engine/base/units.h"
 #include "probes/metric.h"
+#include "probes/trace_metrics.h"
 #include "profiles/schema/nearest.h"
 
 namespace ds4::profiles {
@@ -126,6 +127,14 @@ void read_outcome(const TomlSource& source, const toml::table& table, Gate& gate
   gate.outcome = source.one_of(*table.get("no"), "no", names);
 }
 
+void read_baseline(const TomlSource& source, const toml::node& node, Gate& gate) {
+  gate.baseline = source.string(node, "baseline");
+  if (gate.baseline.empty() || gate.baseline.find(':') != std::string::npos) {
+    source.fail(node, "`baseline` is a name that `ds4-sweep baseline set` gave to a run",
+                "A published figure has no spread to judge by: write its value as `min` or `max`.");
+  }
+}
+
 // `not_worse_by` and `baseline`: a bound that another run's figure sets.
 void read_relative(const TomlSource& source, const toml::table& table, bool is_score, Gate& gate) {
   const toml::node* loss = table.get("not_worse_by");
@@ -141,11 +150,7 @@ void read_relative(const TomlSource& source, const toml::table& table, bool is_s
     }
   }
   gate.not_worse_by = share(source, *loss);
-  gate.baseline = source.string(*baseline, "baseline");
-  if (gate.baseline.empty() || gate.baseline.find(':') != std::string::npos) {
-    source.fail(*baseline, "`baseline` is a name that `ds4-sweep baseline set` gave to a run",
-                "A published figure has no spread to judge by: write its value as `min` or `max`.");
-  }
+  read_baseline(source, *baseline, gate);
   if (!is_score && probes::find_metric(gate.figure)->direction == probes::Direction::kNeither) {
     source.fail(table, "`" + gate.figure + "` is neither better higher nor lower",
                 "Bound it with `min` and `max`.");
@@ -186,6 +191,24 @@ void read_bounds(const TomlSource& source, const toml::table& table,
   }
 }
 
+// A figure of two runs' traces: its bounds hold against a baseline.
+void read_of_traces(const TomlSource& source, const toml::table& table, Gate& gate) {
+  const toml::node* baseline = table.get("baseline");
+  if (!baseline) {
+    source.fail(table,
+                "`" + gate.figure + "` is a figure of two runs: name the other as `baseline`",
+                "Write for example baseline = \"green\" and min = 0.99 (docs/traces.md).");
+  }
+  for (const char* key : {"not_worse_by", "tags"}) {
+    if (const toml::node* node = table.get(key)) {
+      source.fail(*node, std::string("`") + key + "` does not go with `" + gate.figure + "`",
+                  "Bound it with `min` or `max`.");
+    }
+  }
+  read_baseline(source, *baseline, gate);
+  read_bounds(source, table, std::nullopt, /*is_score=*/false, gate);
+}
+
 }  // namespace
 
 std::span<const std::string_view> gate_outcomes() {
@@ -216,7 +239,9 @@ Gate read_gate(const TomlSource& source, const toml::table& table, Definitions d
   gate.figure =
       score ? score_name(source, *score, gate.suite, definitions) : metric_name(source, *metric);
   if (const toml::node* node = table.get("tags")) gate.tags = read_tags(source, *node);
-  if (table.contains("not_worse_by") || table.contains("baseline")) {
+  if (probes::is_trace_metric(gate.figure)) {
+    read_of_traces(source, table, gate);
+  } else if (table.contains("not_worse_by") || table.contains("baseline")) {
     read_relative(source, table, score != nullptr, gate);
   } else {
     read_bounds(source, table, memory_floor, score != nullptr, gate);

@@ -162,6 +162,7 @@ Comparison compare_runs(Store& base_store, const std::string& base_id, Store& no
   result.environment = environment_differences(base, now, pairs);
   for (const CellPair& pair : pairs) add_ending(result, base, now, pair);
   keep_comparable(base_store, base, now_store, now, pairs, result.not_compared);
+  result.traces = compare_stored_traces(base_store, base, now_store, now, pairs);
   if (add_tests(result, base, now, pairs) == 0 && result.endings.empty()) {
     throw Error(ErrorCode::kUsage,
                 "runs " + base.run.id + " and " + now.run.id + " share no case that both answered",

@@ -8,6 +8,7 @@
 
 #include "reports/compare/environment.h"
 #include "reports/compare/pairs.h"
+#include "reports/compare/traces.h"
 #include "reports/figures/difference.h"
 #include "reports/stats/launches.h"
 #include "reports/store/store.h"
@@ -86,6 +87,7 @@ struct Comparison {
   std::vector<Ending> endings;
   std::vector<ScoreChange> scores;
   std::vector<SampleChange> samples;
+  std::vector<TraceChange> traces;  // described and left to gates: no test
   int n_tests = 0;  // counted ones
 
   int count(Change change) const;

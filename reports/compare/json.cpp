@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/compare/comparison.h"
+#include "reports/compare/traces_text.h"
 
 namespace ds4::reports {
 namespace {
@@ -103,6 +104,7 @@ std::string comparison_json(const Comparison& comparison) {
   }
   json["samples"] = ordered_json::array();
   for (const SampleChange& line : comparison.samples) json["samples"].push_back(sample_json(line));
+  json["traces"] = ordered_json::parse(traces_json(comparison.traces));
   json["not_compared"] = comparison.not_compared;
   return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }

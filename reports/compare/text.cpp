@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "reports/compare/comparison.h"
+#include "reports/compare/traces_text.h"
 #include "reports/figures/format.h"
 #include "reports/pages/build.h"
 #include "reports/pages/escape.h"
@@ -202,6 +203,7 @@ std::vector<Section> sections_of(const Comparison& comparison) {
     if (std::string note = noise_note(comparison); !note.empty()) samples.paragraphs = {note};
     sections.push_back(std::move(samples));
   }
+  if (!comparison.traces.empty()) sections.push_back(traces_section(comparison.traces));
   const auto& missing = comparison.not_compared;
   if (missing.empty()) return sections;
   const auto n_named = static_cast<std::ptrdiff_t>(std::min(missing.size(), kMaxNamed));
@@ -245,7 +247,10 @@ std::string comparison_text(const Comparison& comparison, bool colour) {
   std::string out;
   for (const Section& section : sections_of(comparison)) {
     out += section.title + "\n";
-    for (const Table& table : section.tables) out += terminal_table(table, colour);
+    for (const Table& table : section.tables) {
+      if (!table.caption.empty()) out += "  " + clean_line(table.caption) + "\n";
+      out += terminal_table(table, colour);
+    }
     for (const std::string& paragraph : section.paragraphs) {
       out += "  " + clean_line(paragraph) + "\n";
     }

@@ -33,6 +33,7 @@ Section load_section(PageContext& context);
 Section frontier_section(PageContext& context);
 Section memory_section(PageContext& context);
 Section long_context_section(PageContext& context);
+Section trace_section(PageContext& context);
 Section quality_section(PageContext& context);
 Section changes_section(PageContext& context);
 Section twins_section(PageContext& context);

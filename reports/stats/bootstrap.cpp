@@ -47,4 +47,21 @@ std::optional<Interval> bootstrap_median_interval(std::span<const double> values
   return percentiles(alpha, [&](Generator& g) { return resampler.median(g); });
 }
 
+std::optional<Interval> bootstrap_mean_interval(std::span<const SumAndCount> cases, double alpha) {
+  if (cases.size() < 2) return std::nullopt;
+  std::vector<SumAndCount> sorted(cases.begin(), cases.end());
+  std::sort(sorted.begin(), sorted.end(), [](const SumAndCount& a, const SumAndCount& b) {
+    return a.sum != b.sum ? a.sum < b.sum : a.count < b.count;
+  });
+  return percentiles(alpha, [&](Generator& generator) {
+    SumAndCount drawn;
+    for (size_t i = 0; i < sorted.size(); ++i) {
+      const SumAndCount& one = sorted[generator.below(sorted.size())];
+      drawn.sum += one.sum;
+      drawn.count += one.count;
+    }
+    return drawn.sum / drawn.count;
+  });
+}
+
 }  // namespace ds4::reports

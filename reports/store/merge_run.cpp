@@ -224,6 +224,7 @@ void RunCopy::copy_attempts() {
       table.copy({"attempt_id = ?", {rows.integer(0)}}, {{"attempt_id", id}});
     }
     copy_exchanges(rows.integer(0), id);
+    copy_trace(rows.integer(0), id);
     copy_scores(rows.integer(0), id);
     ++attempts_added_;
   }
@@ -240,6 +241,15 @@ void RunCopy::copy_exchanges(int64_t from_attempt, int64_t out_attempt) {
     for (int i = 0; i < 5; ++i) replaced[kTextsOfExchange[i]] = copy_text(rows.integer(1 + i));
     exchanges.copy({"attempt_id = ? AND seq = ?", {from_attempt, rows.integer(0)}}, replaced);
   }
+}
+
+void RunCopy::copy_trace(int64_t from_attempt, int64_t out_attempt) {
+  Statement row(*origin_.from, "SELECT trace FROM traces WHERE attempt_id = ?");
+  row.bind(from_attempt);
+  if (!row.step()) return;
+  RowCopy(*origin_.from, out_, "traces")
+      .copy({"attempt_id = ?", {from_attempt}},
+            {{"attempt_id", out_attempt}, {"trace", copy_text(row.integer(0))}});
 }
 
 // Gradings come in the order they were made. Where one list continues the other the longer counts;
@@ -345,6 +355,7 @@ void delete_run(Database& database, const std::string& run_id) {
     remove(std::string(table) + " WHERE attempt_id IN " + attempts);
   }
   remove("exchanges WHERE attempt_id IN " + attempts);
+  remove("traces WHERE attempt_id IN " + attempts);
   for (const char* table : kOfLaunch) {
     remove(std::string(table) + " WHERE launch_id IN (SELECT id FROM launches WHERE run_id = ?)");
   }
@@ -356,9 +367,9 @@ void delete_run(Database& database, const std::string& run_id) {
 
 std::span<const char* const> merged_tables() {
   static constexpr const char* kTables[] = {
-      "runs",   "parts",    "baselines",      "cells",  "planned_cases",
-      "queue",  "launches", "launch_samples", "texts",  "attempts",
-      "events", "samples",  "exchanges",      "scores", "score_values"};
+      "runs",      "parts",          "baselines", "cells",       "planned_cases", "queue",
+      "launches",  "launch_samples", "texts",     "attempts",    "events",        "samples",
+      "exchanges", "traces",         "scores",    "score_values"};
   return kTables;
 }
 

@@ -52,6 +52,7 @@ class RunCopy {
   void copy_launches();
   void copy_attempts();
   void copy_exchanges(int64_t from_attempt, int64_t out_attempt);
+  void copy_trace(int64_t from_attempt, int64_t out_attempt);
   void copy_scores(int64_t from_attempt, int64_t out_attempt);
   int64_t copy_text(int64_t id);
   void require_room(const std::string& cell);

@@ -17,13 +17,14 @@ extern const std::string_view schema_6_sql;
 extern const std::string_view schema_7_sql;
 extern const std::string_view schema_8_sql;
 extern const std::string_view schema_9_sql;
+extern const std::string_view schema_10_sql;
 
 std::span<const Migration> all_migrations() {
   static const std::array migrations{Migration{1, schema_sql},   Migration{2, schema_2_sql},
                                      Migration{3, schema_3_sql}, Migration{4, schema_4_sql},
                                      Migration{5, schema_5_sql}, Migration{6, schema_6_sql},
                                      Migration{7, schema_7_sql}, Migration{8, schema_8_sql},
-                                     Migration{9, schema_9_sql}};
+                                     Migration{9, schema_9_sql}, Migration{10, schema_10_sql}};
   return migrations;
 }
 

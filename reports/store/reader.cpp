@@ -287,6 +287,18 @@ void SqliteStore::load_scores(const std::string& run_id, std::vector<StoredAttem
   }
 }
 
+std::string SqliteStore::trace(int64_t attempt_id) {
+  Statement row(database_, "SELECT trace FROM traces WHERE attempt_id = ?");
+  row.bind(attempt_id);
+  return row.step() ? load_text(database_, row.integer(0)) : "";
+}
+
+bool SqliteStore::has_trace(int64_t attempt_id) {
+  Statement row(database_, "SELECT 1 FROM traces WHERE attempt_id = ?");
+  row.bind(attempt_id);
+  return row.step();
+}
+
 void SqliteStore::load_texts(StoredAttempt& attempt) {
   Statement row(database_,
                 "SELECT prompt, expected, text, reasoning, content, tool_calls FROM attempts "

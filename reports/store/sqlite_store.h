@@ -38,6 +38,8 @@ class SqliteStore final : public Store {
   std::vector<LaunchSample> launch_samples(const std::string& run_id) override;
   std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;
   void load_texts(StoredAttempt& attempt) override;
+  std::string trace(int64_t attempt_id) override;
+  bool has_trace(int64_t attempt_id) override;
 
   void set_baseline(const BaselineRow& baseline) override;
   void remove_baseline(const std::string& name) override;

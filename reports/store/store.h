@@ -139,6 +139,7 @@ struct AttemptRow {
   std::vector<EventRow> events;
   std::vector<probes::Sample> samples;
   std::vector<ExchangeRow> exchanges;  // the turns after the first; read with the texts
+  std::string trace;  // what was told of the first turn's tokens (docs/traces.md); written only
 };
 
 struct ScoreRow {
@@ -216,6 +217,9 @@ class Store {
   virtual std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) = 0;
   /// Fills in the texts of an attempt that was read without them.
   virtual void load_texts(StoredAttempt& attempt) = 0;
+  /// What an attempt's target told of its tokens, JSON (docs/traces.md); "" when nothing.
+  virtual std::string trace(int64_t attempt_id) = 0;
+  virtual bool has_trace(int64_t attempt_id) = 0;
 
   /// Names a run; a name that was taken now means this one. Throws Error(kUsage) for a name of
   /// anything but letters, digits, `-`, `_` and `.`.

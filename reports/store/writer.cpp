@@ -218,6 +218,11 @@ int64_t SqliteStore::add_attempt(const std::string& run_id, const AttemptRow& at
                           "store the attempt");
   insert_samples(sample_insert, id, attempt.samples);
   insert_exchanges(database_, id, attempt.exchanges);
+  if (!attempt.trace.empty()) {
+    Statement trace_insert(database_, "INSERT INTO traces (attempt_id, trace) VALUES (?, ?)",
+                           "store the attempt");
+    trace_insert.bind(id).bind(text(attempt.trace)).run();
+  }
   if (score) insert_score(*score, id);
   transaction.commit();
   return id;

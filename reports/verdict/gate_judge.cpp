@@ -8,6 +8,7 @@
 
 #include "engine/base/checkpoint_name.h"
 #include "probes/metric.h"
+#include "probes/trace_metrics.h"
 #include "reports/compare/endings.h"
 #include "reports/figures/format.h"
 #include "reports/verdict/floor_gate.h"
@@ -23,7 +24,8 @@ bool keeps(const Gate& gate, double value) {
 }
 
 std::string bound_text(const Gate& gate, const std::string& unit) {
-  if (!gate.baseline.empty()) {
+  const bool of_traces = probes::is_trace_metric(gate.figure);
+  if (!gate.baseline.empty() && !of_traces) {
     char share[32];
     std::snprintf(share, sizeof share, "%g %%", 100 * gate.not_worse_by);
     return "≤ " + std::string(share) + " worse than " + gate.baseline;
@@ -31,6 +33,7 @@ std::string bound_text(const Gate& gate, const std::string& unit) {
   std::string text;
   if (gate.min) text = "≥ " + format_value(unit, *gate.min);
   if (gate.max) text += (text.empty() ? "≤ " : " and ≤ ") + format_value(unit, *gate.max);
+  if (of_traces) text += " against " + gate.baseline;
   return text;
 }
 
@@ -104,7 +107,7 @@ class GateJudge {
     const Missing missing =
         is_launch_metric(gate.figure) ? Missing{} : missing_cases(run_, cell_, selection);
     if (missing.n_missing > 0 && !decide_missing(missing, result)) return result;
-    if (!result.figure) {
+    if (!result.figure && !probes::is_trace_metric(gate.figure)) {
       result.unmeasured = true;
       result.decision = status_.failed() ? Decision::kFail : Decision::kInconclusive;
       result.reason = "no measurement: " + (status_.outcome != "ok" ? ended(status_)

@@ -7,8 +7,10 @@
 #include "engine/base/check.h"
 #include "engine/base/checkpoint_name.h"
 #include "probes/metric.h"
+#include "probes/trace_metrics.h"
 #include "reports/figures/format.h"
 #include "reports/stats/holm.h"
+#include "reports/verdict/trace_gates.h"
 
 namespace ds4::reports {
 namespace {
@@ -153,6 +155,10 @@ void judge_against_baselines(std::vector<GateResult>& results, const Baselines& 
     if (!result.relative) continue;
     const auto baseline = baselines.find(result.gate.baseline);
     DS4_CHECK(baseline != baselines.end(), result.gate.baseline);
+    if (probes::is_trace_metric(result.gate.figure)) {
+      judge_traces(result, baseline->second);
+      continue;
+    }
     if (auto line = find_line(result, baseline->second)) found.push_back(std::move(*line));
   }
   std::vector<double> p;

@@ -21,7 +21,7 @@ struct CompareOptions {
   CiFiles ci;
 };
 
-constexpr std::string_view kPublished = "published:";
+constexpr std::string_view kPublished = "published:", kTrace = "trace:";
 
 // One value each, without a spread: shown, so that nothing of it can fail.
 void show_published(reports::Store& store, const CompareOptions& options, const Common& common) {
@@ -37,6 +37,16 @@ void show_published(reports::Store& store, const CompareOptions& options, const 
   write_ci_files(options.ci, no_checks, reports::published_markdown(comparison));
 }
 
+// Figures of two sets of traces; a file has nothing else to compare.
+void show_traces(reports::Store& store, const CompareOptions& options, const Common& common) {
+  const reports::TraceFileComparison comparison = reports::compare_with_trace_file(
+      options.base.substr(kTrace.size()), store, store.run(options.now).id);
+  const std::string text =
+      common.json ? reports::trace_file_json(comparison)
+                  : reports::trace_file_text(comparison, use_colour(STDOUT_FILENO, common));
+  std::fputs(text.c_str(), stdout);
+}
+
 }  // namespace
 
 void add_compare(CLI::App& app, Common& common) {
@@ -49,12 +59,12 @@ void add_compare(CLI::App& app, Common& common) {
       "  ds4-sweep compare latest latest --base-db old.db   the newest runs of two databases\n"
       "  ds4-sweep compare baseline:green latest --junit junit.xml\n"
       "  ds4-sweep compare published:k160-mtp2-200k latest  others' figures beside it, not judged\n"
+      "  ds4-sweep compare trace:official.jsonl latest  log-probabilities, token by token\n"
       "  ds4-sweep compare 3f2a 8b1c --json                 every test with its numbers\n"
       "Exit code: 1 if something regressed, else 0. docs/method.md explains the statistics.");
-  verb->add_option(
-          "BASE", options->base,
-          "Run to compare with: id, a unique beginning of it, `latest`, `baseline:NAME` or "
-          "`published:NAME`")
+  verb->add_option("BASE", options->base,
+                   "Run to compare with: id, a unique beginning of it, `latest`, `baseline:NAME`, "
+                   "`published:NAME` or `trace:FILE`")
       ->required();
   verb->add_option("NEW", options->now, "Run to judge")->required();
   verb->add_option("--db", common.db, "Database file")
@@ -81,6 +91,10 @@ void add_compare(CLI::App& app, Common& common) {
     const auto store = reports::Store::open_read_only(common.db);
     if (options->base.starts_with(kPublished)) {
       show_published(*store, *options, common);
+      return;
+    }
+    if (options->base.starts_with(kTrace)) {
+      show_traces(*store, *options, common);
       return;
     }
     const auto base_store =

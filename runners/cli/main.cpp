@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   ds4::cli::add_report(app, common);
   ds4::cli::add_show(app, common);
   ds4::cli::add_compare(app, common);
+  ds4::cli::add_traces(app, common);
   ds4::cli::add_pick(app, common);
   ds4::cli::add_baseline(app, common);
   ds4::cli::add_prune_runs(app, common);

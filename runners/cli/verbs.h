@@ -25,6 +25,7 @@ void add_resume(CLI::App& app, Common& common);
 void add_report(CLI::App& app, Common& common);
 void add_show(CLI::App& app, Common& common);
 void add_compare(CLI::App& app, Common& common);
+void add_traces(CLI::App& app, Common& common);
 void add_pick(CLI::App& app, Common& common);
 void add_baseline(CLI::App& app, Common& common);
 void add_prune_runs(CLI::App& app, Common& common);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "reports/store/store.h"
+#include "reports/trace/agreement.h"
 #include "suites/suite.h"
 #include "tests/e2e/served.h"
 
@@ -51,6 +52,12 @@ name = "frontier"
 ctx_start = 128
 ctx_max = 384
 step = 128
+max_tokens = 8
+[[suite]]
+name = "logits"
+questions = 3
+texts = 1
+lengths = [256]
 max_tokens = 8
 [[suite]]
 name = "toolcall15"
@@ -118,6 +125,7 @@ Attempts measured(const std::string& head, const std::string& suites, const std:
   const auto store = reports::Store::open_read_only(db);
   Attempts attempts;
   for (auto& row : store->attempts(store->run("latest").id, true)) {
+    row.trace = store->trace(row.id);
     attempts[row.suite + "/" + row.case_id] = std::move(row);
   }
   EXPECT_FALSE(attempts.empty()) << run.out << run.err;
@@ -129,6 +137,18 @@ json calls_of(const reports::AttemptRow& attempt) {
   json calls = json::parse(attempt.tool_calls.empty() ? "[]" : attempt.tool_calls);
   for (json& call : calls) call.erase("id");
   return calls;
+}
+
+// Over the protocol tokens have no ids, and a list names each text once.
+void expect_same_trace(const std::string& got, const std::string& wanted) {
+  const reports::Trace base = reports::trace_from_json(wanted, "embedded");
+  const reports::Trace now = reports::trace_from_json(got, "over http");
+  const reports::CaseAgreement found = reports::compare_traces(base, now);
+  EXPECT_EQ(found.remark, "");
+  EXPECT_EQ(found.forks, 0);
+  EXPECT_EQ(found.common_answer, std::ssize(base.answer));
+  EXPECT_GE(std::ssize(found.positions), std::ssize(base.prompt) - 1 + std::ssize(base.answer));
+  EXPECT_LT(found.max_delta, 2e-6) << "as printed and kept";
 }
 
 void expect_equal(const reports::AttemptRow& got, const reports::AttemptRow& wanted) {
@@ -145,6 +165,11 @@ void expect_equal(const reports::AttemptRow& got, const reports::AttemptRow& wan
   for (size_t i = 0; i < got.exchanges.size(); ++i) {
     EXPECT_EQ(got.exchanges[i].content, wanted.exchanges[i].content);
     EXPECT_EQ(got.exchanges[i].prompt_tokens, wanted.exchanges[i].prompt_tokens);
+  }
+  ASSERT_EQ(got.trace.empty(), wanted.trace.empty());
+  if (!wanted.trace.empty()) expect_same_trace(got.trace, wanted.trace);
+  if (wanted.suite == "frontier") {
+    EXPECT_EQ(got.cached_tokens, wanted.cached_tokens);
   }
 }
 

@@ -37,6 +37,24 @@ TEST(Gates, OfEveryKindAreRead) {
   EXPECT_FALSE(floor.has_max);
 }
 
+TEST(Gates, OnTracesBoundThemAgainstABaseline) {
+  const ProfileLoader loader;
+  const Gate gate =
+      loader.load(with_gate("metric = \"kl_divergence\"\nbaseline = \"green\"\nmax = 0.01"))
+          .gates.at(0);
+  EXPECT_EQ(gate.baseline, "green");
+  EXPECT_TRUE(gate.has_max);
+  EXPECT_DOUBLE_EQ(gate.max, 0.01);
+  const auto refuses = [&](const std::string& rest, const char* what) {
+    const std::string text = with_gate("metric = \"top1_agreement\"\n" + rest);
+    EXPECT_THAT(loader.error(text).what(), HasSubstr(what)) << rest;
+  };
+  refuses("min = 0.99", "name the other as `baseline`");
+  refuses("baseline = \"green\"", "needs `min` or `max`");
+  refuses("baseline = \"green\"\nnot_worse_by = 0.1", "`not_worse_by` does not go with");
+  refuses("baseline = \"trace:x\"\nmin = 0.9", "is a name that");
+}
+
 TEST(Gates, ThatCannotBeMeantAreRefused) {
   const ProfileLoader loader;
   const auto refuses = [&](const std::string& gate, const char* what) {

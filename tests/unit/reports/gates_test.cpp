@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "reports/compare/endings.h"
+#include "reports/trace/trace.h"
 #include "reports/verdict/verdict.h"
 #include "tests/unit/reports/example_data.h"
 
@@ -197,6 +198,45 @@ TEST_F(GatesTest, ManyGatesAreAdjustedTogether) {
   EXPECT_EQ(judge_now(one).gates[0].decision, Decision::kFail);
   const Verdict four = judge_now(one + "," + one + "," + one + "," + one);
   EXPECT_EQ(four.gates[0].decision, Decision::kInconclusive);
+}
+
+// A text of 50 tokens in which token 20 is likelier than the one that stands there by `lead` nats.
+std::string example_trace(double lead) {
+  TraceBuilder builder;
+  std::vector<Trace::Position> prompt = {{builder.entry(0, "t0"), {}, {}}};
+  for (int i = 1; i < 50; ++i) {
+    const int here = builder.entry(i, "t" + std::to_string(i)), other = builder.entry(99, "t99");
+    const double p = i == 20 ? -1 - lead : -1;
+    prompt.push_back({here, p, {{here, p}, {other, -1.5}}});
+  }
+  Trace trace = builder.take();
+  trace.prompt = std::move(prompt);
+  return trace_to_json(trace_from_json(trace_to_json(trace), "sorted"));
+}
+
+TEST_F(GatesTest, TracesAreHeldAgainstTheBaselineTokenByToken) {
+  const std::string gates =
+      gate("top1_agreement", R"("baseline":"green","not_worse_by":0,"min":0.995)") + "," +
+      gate("kl_divergence", R"("baseline":"green","not_worse_by":0,"max":0.001)") + "," +
+      gate("perplexity_ratio", R"("baseline":"green","not_worse_by":0,"max":1.01)");
+  answer(base_, 0);
+  answer(now_, 0);
+  for (StoredAttempt& attempt : base_.data.attempts) attempt.trace = example_trace(0);
+  EXPECT_EQ(judge_now(gates).decision, Decision::kInconclusive) << "nothing to compare";
+  for (StoredAttempt& attempt : now_.data.attempts) attempt.trace = example_trace(0);
+  const Verdict same = judge_now(gates);
+  ASSERT_EQ(same.gates.size(), 3u);
+  for (const GateResult& result : same.gates) {
+    EXPECT_EQ(result.decision, Decision::kPass) << result.reason;
+    EXPECT_THAT(result.bound, HasSubstr("against green"));
+  }
+  for (StoredAttempt& attempt : now_.data.attempts) attempt.trace = example_trace(1);
+  const Verdict other = judge_now(gates);
+  for (const GateResult& result : other.gates) {
+    EXPECT_EQ(result.decision, Decision::kFail) << result.reason;
+    EXPECT_THAT(result.reason, HasSubstr("breaks"));
+  }
+  EXPECT_THAT(other.gates[0].reason, HasSubstr("0.9796"));  // 48 of 49
 }
 
 TEST_F(GatesTest, WithoutTheBaselineTheGateSaysHowToSetOne) {

@@ -90,6 +90,7 @@ class MergeTest : public testing::Test {
                              const std::string& case_id, int number) {
     AttemptRow attempt = example_attempt(cell, "needle", case_id);
     attempt.exchanges = {example_exchange(cell + case_id)};
+    if (case_id == "c1") attempt.trace = "trace of " + cell + std::string(500, 't');
     attempt.number = attempt.launch = number;
     attempt.text = "answer of " + run + " to " + cell + case_id + std::string(2000, 'x');
     attempt.samples = {{"ttft", 0.25, 0.5, "prefill"}};
@@ -133,6 +134,20 @@ TEST_F(MergeTest, KnowsEveryTable) {
         << "merge_run.cpp does not say how rows of `" << tables.text(0) << "` are joined";
   }
   EXPECT_THAT(known, IsEmpty());
+}
+
+TEST_F(MergeTest, TracesGoWithTheirAttempts) {
+  merge(write_shards());
+  const auto store = Store::open_read_only(db("out"));
+  int traces = 0;
+  for (const StoredAttempt& attempt : store->attempts(store->run("latest").id, false)) {
+    const std::string trace = store->trace(attempt.id);
+    EXPECT_EQ(trace.empty(), attempt.case_id != "c1");
+    if (trace.empty()) continue;
+    ++traces;
+    EXPECT_TRUE(trace.starts_with("trace of " + attempt.cell_key + "t")) << trace;
+  }
+  EXPECT_EQ(traces, 3);
 }
 
 TEST_F(MergeTest, KeepsUnrelatedRunsOnce) {
