@@ -162,15 +162,6 @@ __global__ void plain_scores_kernel(const __grid_constant__ Selection s) {
   static_cast<float*>(s.scores)[int64_t{row - s.places.row[0]} * s.stride + key] = sum;
 }
 
-// Larger scores are larger keys; both zeros are one.
-__device__ __forceinline__ uint32_t order_of(float v) {
-  const uint32_t bits = __float_as_uint(v + 0.0f);
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-// Of a 16-bit score: 16 bits.
-__device__ __forceinline__ uint32_t order_of(Bf16 v) {
-  return order_of(get(v)) >> 16;
-}
 template <class V>
 inline constexpr int kOrderBits = 8 * sizeof(V);
 
@@ -382,6 +373,7 @@ void select_rows(Launch at, const Selection& s) {
       scores<128>(at, s, most);
     }
   }
+  if (at.strict && rows <= kFewSelections && selects_held(s)) return select_held(at, s);
   at.strict ? select<Bf16>(at, s) : select<float>(at, s);
 }
 

@@ -53,6 +53,21 @@ __device__ __forceinline__ void add_heads(float low, float high, __nv_bfloat162 
   sum += __uint_as_float(bits & 0xffff0000u);
 }
 
+// Larger scores are larger keys; both zeros are one.
+__device__ __forceinline__ uint32_t order_of(float v) {
+  const uint32_t bits = __float_as_uint(v + 0.0f);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+// Of a 16-bit score: 16 bits.
+__device__ __forceinline__ uint32_t order_of(Bf16 v) {
+  return order_of(get(v)) >> 16;
+}
+
+/// The selection of few queries in the reference precision (select_held.cu), and whether it can
+/// hold the scores.
+bool selects_held(const Selection& selection);
+void select_held(const Launch& at, const Selection& selection);
+
 /// Scores of all keys by warp groups; see select_rows().
 void group_scores(const Launch& at, const Selection& selection, int most_rows);
 

@@ -27,7 +27,9 @@ TEST_F(Float64Attention, Selection) {
   for (const Shape& s : {Shape{64, 128, 512, 20'011, RowFormat::kFp4},
                          {64, 128, 512, 8'000, RowFormat::kBf16},
                          {64, 128, 512, 1'000, RowFormat::kFp4},
-                         {3, 16, 10, 333, RowFormat::kFp4}}) {
+                         {3, 16, 10, 333, RowFormat::kFp4},
+                         {2, 32, 512, 80'003, RowFormat::kFp4},
+                         {1, 16, 300, 200'007, RowFormat::kFp4}}) {
     constexpr int kRatio = 4;
     constexpr int kQueries = 5;
     const std::string shape =
