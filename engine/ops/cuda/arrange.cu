@@ -22,21 +22,14 @@ __global__ void arrange_kernel(int64_t groups, int64_t cols, const __grid_consta
   input_values(in, cols, group / per_row, group % per_row * kGroup + lane * 4, v);
   uint2 elements;
   const float scale = arrange_four<kind>(lane, v, elements);
-  const FragmentPlace place = place_in_group<kind>(lane);
-  constexpr int kBytes = kArrangedBytes<kind>;
   if constexpr (order == Order::kChunks) {
-    static_assert(kBytes == 2);
+    static_assert(kArrangedBytes<kind> == 2);
+    const FragmentPlace place = place_in_group<kind>(lane);
     auto* to = static_cast<uint32_t*>(out) + group * (kGroup / 2) + place.p / 2 * 4 + place.t;
     to[0] = elements.x;
     to[4] = elements.y;
   } else {
-    auto* to =
-        static_cast<unsigned char*>(out) + (group * kGroup + place.t * 32 + place.p) * kBytes;
-    if constexpr (kind == Arrange::kE4m3) {
-      *reinterpret_cast<uint32_t*>(to) = elements.x;
-    } else {
-      *reinterpret_cast<uint2*>(to) = elements;
-    }
+    store_arranged<kind>(lane, elements, group, out);
   }
   if (scales != nullptr && lane == 0) scales[group] = scale;
 }

@@ -108,4 +108,35 @@ __device__ __forceinline__ float arrange_four(int lane, const float (&v)[4], uin
   }
 }
 
+/// Stores them in group `group` of arranged rows whose lanes lie one behind the other.
+template <Arrange kind>
+__device__ __forceinline__ void store_arranged(int lane, const uint2& elements, int64_t group,
+                                               void* out) {
+  const FragmentPlace place = place_in_group<kind>(lane);
+  auto* to = static_cast<unsigned char*>(out) +
+             (group * 128 + place.t * 32 + place.p) * kArrangedBytes<kind>;
+  if constexpr (kind == Arrange::kE4m3) {
+    *reinterpret_cast<uint32_t*>(to) = elements.x;
+  } else {
+    *reinterpret_cast<uint2*>(to) = elements;
+  }
+}
+
+/// Group `group` of rows in all orders that are wanted, from a warp's values 4 * lane .. + 3.
+inline __device__ void arrange_inputs(const ArrangedInputs& to, int lane, const float (&v)[4],
+                                      int64_t group) {
+  uint2 elements;
+  float scale = 0;
+  if (to.fp8 == Arrange::kE4m3) {
+    scale = arrange_four<Arrange::kE4m3>(lane, v, elements);
+    store_arranged<Arrange::kE4m3>(lane, elements, group, to.codes);
+  } else {
+    scale = arrange_four<Arrange::kF16>(lane, v, elements);
+    store_arranged<Arrange::kF16>(lane, elements, group, to.codes);
+  }
+  arrange_four<Arrange::kF16Words>(lane, v, elements);
+  store_arranged<Arrange::kF16Words>(lane, elements, group, to.words);
+  if (lane == 0) to.scales[group] = scale;
+}
+
 }  // namespace ds4::ops::cuda

@@ -2,6 +2,7 @@
 // where its scores lie, how its results leave.
 #pragma once
 
+#include "engine/ops/cuda/arrange.cuh"
 #include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/mma.cuh"
 #include "engine/ops/cuda/rows.cuh"
@@ -161,6 +162,15 @@ __device__ void store_pair(const Attention& a, int row, int head, int d, float s
   V* out = static_cast<V*>(a.o) + (int64_t{row} * a.heads + head) * a.dim + d;
   if constexpr (kStrict<V>) {
     *reinterpret_cast<__nv_bfloat162*>(out) = {put<V>(x), put<V>(y)};
+    if (a.arranged != nullptr) {
+      // Two of the four values that a lane arranges; they lie 0, 2, 1, 3.
+      const int64_t at = (int64_t{row} * a.heads + head) * a.dim + d;
+      const FragmentPlace place =
+          place_in_group<Arrange::kBf16Wide>(static_cast<int>(at % 128) / 4);
+      V* wide = static_cast<V*>(a.arranged) + at / 128 * 128 + place.t * 32 + place.p + at % 4 / 2;
+      wide[0] = put<V>(x * 0x1p60f);
+      wide[2] = put<V>(y * 0x1p60f);
+    }
   } else {
     out[0] = x;
     out[1] = y;

@@ -91,15 +91,48 @@ CudaBackend::CudaBackend(Precision precision, Residency residency)
       weights_(stream_, at_.strict, multiplies_e4m3(capability()), residency,
                [this](int64_t bytes) { return allocate(bytes); }),
       recordings_(stream_, arena_),
-      drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {}
+      drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {
+  const device::Memory& arrived = finishing_.arrived;
+  DS4_CUDA(cudaMemsetAsync(arrived.data(), 0, static_cast<size_t>(arrived.bytes()), stream_));
+}
+
+void CudaBackend::wait_with(Task task, const Finish& finish) {
+  products_.tasks.push_back(task);
+  products_.finishes.push_back(finish);
+}
+
+bool CudaBackend::finish_products(const void* out, Finish finish) {
+  const auto found = std::ranges::find(products_.tasks, out, &Task::out);
+  const bool taken = std::ranges::any_of(
+      products_.finishes, [](const Finish& other) { return other.kind != Finish::kNone; });
+  if (found == products_.tasks.end() || taken || !can_finish(*found, finish)) return false;
+  finish.arrived = reinterpret_cast<unsigned*>(finishing_.arrived.data());
+  products_.finishes[static_cast<size_t>(found - products_.tasks.begin())] = finish;
+  return true;
+}
+
+void CudaBackend::launch_products() {
+  const Products products = std::exchange(products_, {});
+  if (products.tasks.empty()) return;
+  if (products.tasks.size() == 1 && products.sides.blocks() == 0) {
+    few_columns_product(at_, products.tasks[0], products.finishes[0]);
+  } else {
+    few_columns_set(at_, products.tasks, products.finishes, products.sides);
+  }
+  check_launches();
+}
 
 void CudaBackend::launch_sides() {
+  if (sides_.blocks() == 0) return;
+  launch_products();  // which make what the sides read
   run_sides(at_, sides_);
   sides_ = {};
   check_launches();
 }
 
 void CudaBackend::launch_leaving() {
+  if (!waiting_.parts.routed && !waiting_.h.data) return;
+  launch_products();
   const Waiting waiting = std::exchange(waiting_, {});
   if (const Leaving& parts = waiting.parts; parts.routed) {
     combine(at_, waiting.n, parts.per_token, waiting.d, parts.routed, parts.place, parts.shared,
@@ -119,10 +152,16 @@ CudaBackend::Operation CudaBackend::begin(const char* name) {
 }
 
 CudaBackend::Operation CudaBackend::begin_beside(Sides& sides, const char* name) {
+  launch_products();
+  return begin_with_products(sides, name);
+}
+
+CudaBackend::Operation CudaBackend::begin_with_products(Sides& sides, const char* name) {
   if (waiting_.parts.routed || waiting_.h.data) settle();
   sides = std::exchange(sides_, {});
   arena_.clear();
   listed_.ids = nullptr;
+  ready_.values = nullptr;
   return {at_, device::Range(name)};
 }
 
@@ -240,7 +279,7 @@ void CudaBackend::multiply(const Product& product, const Columns& columns, int64
   if (arranges(product, columns)) arrange_input(product.tiles, columns, x_rows, x);
   const Task task{product.tiles, columns, x, out, out_stride, values};
   if (columns.columns <= kStepRows) {
-    few_columns_product(at_, task);
+    few_columns_product(at_, task, {});
   } else if (at_.warp_groups) {
     group_columns_product(at_, task);
   } else {
@@ -285,6 +324,53 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
   project_all("project_each", products, n, x, norm);
 }
 
+Input CudaBackend::hand_over(const Product& product, int n, Values x, const RmsNorm* norm) {
+  Input input{.values = x.data};
+  if (norm) {
+    input.gain = weights_.vector(norm->gain);
+    input.eps = norm->eps;
+  }
+  Finish finish;
+  finish.kind = norm ? Finish::kNorm : Finish::kArrange;
+  finish.part = norm ? static_cast<int>(x.cols) : 128;
+  finish.next = input;
+  finish.arrange = arrange_of(product.tiles.feed);
+  finish.arranged = finishing_.handed.data();
+  finish.scales = reinterpret_cast<float*>(finishing_.handed_scales.data());
+  const bool quantises =
+      product.tiled && finish.arrange != Arrange::kBf16 && finish.arrange != Arrange::kBf16Wide;
+  // Worth it where else every block of the product would do it.
+  Columns columns;
+  columns.columns = n;
+  if (quantises && arranges_here(product.tiles, columns) && hands_over(n, x.cols) &&
+      finish_products(x.data, finish)) {
+    input.arranged = finish.arranged;
+    input.scales = finish.scales;
+  }
+  return input;
+}
+
+ArrangedInputs CudaBackend::arranged_x(int n, Values x) {
+  ArrangedInputs arranged;
+  if (!hands_over(n, x.cols)) return arranged;
+  arranged.fp8 = weights_.fp8_arrange();
+  arranged.codes = finishing_.codes.data();
+  arranged.words = finishing_.words.data();
+  arranged.scales = reinterpret_cast<float*>(finishing_.mixed_scales.data());
+  return arranged;
+}
+
+void CudaBackend::ready_x(const ArrangedInputs& arranged, int n, Values x) {
+  if (!arranged.codes) return;
+  ready_ = {x.data, n, {}};
+  const auto add = [&](Arrange kind, const void* rows) {
+    ready_.inputs[static_cast<size_t>(kind)] = {
+        .values = x.data, .arranged = rows, .scales = arranged.scales};
+  };
+  add(arranged.fp8, arranged.codes);
+  add(Arrange::kF16Words, arranged.words);
+}
+
 void CudaBackend::project_all(const char* name, std::span<const Projection> products, int n,
                               Values x, const RmsNorm* norm) {
   // What waits to be read must not be written: draft blocks project into the same rows in turn.
@@ -292,18 +378,28 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
     if (sides_.read(std::visit([](const auto& y) -> const void* { return y.data; }, projection.y)))
       launch_sides();
   }
-  Sides sides;
-  const Operation at = begin_beside(sides, name);
-  Columns columns;
-  columns.columns = n;
   const auto product_of = [&](const Projection& projection) -> const Product& {
     const bool values = std::holds_alternative<Values>(projection.y);
     return weights_.product(*projection.w, 1, values && projection.w->quantised());
   };
   // Matrices of a kind share what arrange() makes of x.
   std::array<Input, kArranges> inputs;
-  inputs.fill({.values = x.data});
-  if (norm) {
+  for (int kind = 0; kind < kArranges; ++kind) {
+    inputs[static_cast<size_t>(kind)] = ready_.input(static_cast<Arrange>(kind), x.data, n);
+  }
+  const bool alike = std::ranges::all_of(products, [&](const Projection& projection) {
+    const Product& product = product_of(projection);
+    return product.tiled && product.tiles.feed == product_of(products[0]).tiles.feed;
+  });
+  const Input handed = alike ? hand_over(product_of(products[0]), n, x, norm) : Input{};
+  if (handed.arranged) inputs.fill(handed);
+  const Ready ready = ready_;
+  Sides sides;
+  const Operation at = begin_beside(sides, name);
+  if (!norm) ready_ = ready;  // nothing writes x
+  Columns columns;
+  columns.columns = n;
+  if (norm && !handed.arranged) {
     const bool here = std::ranges::all_of(products, [&](const Projection& projection) {
       const Product& product = product_of(projection);
       return product.tiled && product.tiles.feed != Feed::kBf16 &&
@@ -315,7 +411,7 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
       cuda::rms_norm(at, weights_.vector(norm->gain), norm->eps, n, x.cols, x.data, x.data);
     }
   }
-  std::vector<Task> together;
+  Products together;
   for (const Projection& projection : products) {
     const weights::Matrix& w = *projection.w;
     const bool values = std::holds_alternative<Values>(projection.y);
@@ -327,34 +423,42 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
     if (arranges(product, columns)) arrange_input(product.tiles, columns, n, input);
     const bool fp8 = feed == Feed::kFp8E4m3 || feed == Feed::kFp8F16;
     if (n <= kFewColumns && product.tiled && (fp8 || feed == Feed::kBf16) &&
-        together.size() < kMostTasks) {
-      together.push_back({product.tiles, columns, input, y, w.rows, values});
+        together.tasks.size() < kMostTasks) {
+      together.tasks.push_back({product.tiles, columns, input, y, w.rows, values});
     } else {
       multiply(product, columns, n, input, values, y, w.rows);
     }
   }
   // Coefficients take longer than a small product.
   int64_t bytes = 0;
-  for (const Task& task : together) bytes += task.tiles.stride;
+  for (const Task& task : together.tasks) bytes += task.tiles.stride;
   if (bytes < kLargeBytes && sides.only(Sides::kCoefficients)) sides_ = std::exchange(sides, {});
-  if (together.empty()) {
+  if (together.tasks.empty()) {
     run_sides(at, sides);
-  } else if (together.size() == 1 && sides.blocks() == 0) {
-    few_columns_product(at, together[0]);
   } else {
-    few_columns_set(at, together, sides);
+    together.finishes.resize(together.tasks.size());
+    together.sides = sides;
+    products_ = std::move(together);
   }
   check_launches();
 }
 
 void CudaBackend::project_groups(const weights::Matrix& w, int groups, int n, Values o, Values u) {
   DS4_CHECK(o.cols == groups * w.cols && u.cols == w.rows && w.rows % groups == 0);
+  const Input attended = ready_.input(Arrange::kBf16Wide, o.data, n);
   const Operation at = begin();
   Columns columns;
   columns.groups = groups;
   columns.columns = n;
-  multiply(weights_.product(w, groups, false), columns, int64_t{n} * groups, {.values = o.data},
-           true, u.data, w.rows / groups);
+  const Product& product = weights_.product(w, groups, false);
+  Input x = attended;
+  const int64_t rows = w.rows / groups;
+  if (!product.tiled || n > kFewColumns) {
+    x = {.values = o.data};
+    return multiply(product, columns, int64_t{n} * groups, x, true, u.data, rows);
+  }
+  if (arranges(product, columns)) arrange_input(product.tiles, columns, int64_t{n} * groups, x);
+  wait_with({product.tiles, columns, x, u.data, rows, true}, {});
 }
 
 void CudaBackend::embed(const weights::Matrix& table, int n, Ids tokens, Values h) {
@@ -400,19 +504,25 @@ void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& 
       leaving.y = w.y.data;
       leaving.mix = floats(w.mix);
       waiting_ = {};
+      launch_products();
       launch_sides();
     } else {
       settle();
     }
     const device::Range range("mix_in");
     listed_.ids = nullptr;
-    mix_few(at_, leaving, fn, mixing, n, x.cols, h.data, floats(mix), x.data);
+    const ArrangedInputs arranged = arranged_x(n, x);
+    mix_few(at_, leaving, fn, mixing, n, x.cols, h.data, floats(mix), x.data, arranged);
+    ready_x(arranged, n, x);
     add(sides_, Coefficients{mixing, n, floats(mix)});
     return check_launches();
   }
   const Operation at = begin();
   float* scratch = arena_.take<float>(mixing_scratch(hc.fn.rows, hc.fn.cols, n));
-  cuda::mix_in(at, weights_.plain(hc.fn), mixing, n, x.cols, h.data, scratch, floats(mix), x.data);
+  const ArrangedInputs arranged = arranged_x(n, x);
+  cuda::mix_in(at, weights_.plain(hc.fn), mixing, n, x.cols, h.data, scratch, floats(mix), x.data,
+               arranged);
+  ready_x(arranged, n, x);
   check_launches();
 }
 
@@ -431,6 +541,7 @@ void CudaBackend::mix_out(int streams, int n, Values y, Floats mix, Values h) {
   const bool of_parts =
       waiting_.parts.routed && waiting_.parts.y == y.data && waiting_.n == n && !waiting_.h.data;
   const device::Range range("mix_out");
+  launch_products();
   if (!of_parts) settle();
   waiting_.y = y;
   waiting_.h = h;

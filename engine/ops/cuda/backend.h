@@ -91,6 +91,8 @@ class CudaBackend final : public Backend {
   [[nodiscard]] Operation begin(const char* name = __builtin_FUNCTION());
   /// The same beside the sides, which the caller has to launch or give back.
   [[nodiscard]] Operation begin_beside(Sides& sides, const char* name);
+  /// The same for an operation whose first products join those that wait.
+  [[nodiscard]] Operation begin_with_products(Sides& sides, const char* name);
   /// Small work of `rows` rows: that of a step waits for what can be launched with it. Parts that
   /// wait are independent; a second one of a kind may not be.
   template <class Work>
@@ -100,11 +102,19 @@ class CudaBackend final : public Backend {
     add(sides_, work);
     if (rows > kStepRows) launch_sides();
   }
+  /// Products of few columns, which wait for what is done with their results.
+  void wait_with(Task task, const Finish& finish);
+  /// Lets the product that waits with results at `out` finish them; false: there is none, or it
+  /// cannot.
+  bool finish_products(const void* out, Finish finish);
+  void launch_products();
   void launch_sides();
   void launch_leaving();
   /// Launches what waits for company.
   void settle() {
+    launch_products();
     launch_sides();
+    ready_.values = nullptr;
     launch_leaving();
   }
   std::byte* take_values(int64_t count) { return arena_.take<std::byte>(count * value_bytes()); }
@@ -115,6 +125,9 @@ class CudaBackend final : public Backend {
   bool arranges(const Product& product, const Columns& columns) const;
   /// Puts x into the order of the tiles' feed, if nobody has yet.
   void arrange_input(const Tiles& tiles, const Columns& columns, int64_t x_rows, Input& x);
+  /// x or its norm in the order of `product`, made by the products that wait and whose results it
+  /// is; not arranged where they cannot.
+  Input hand_over(const Product& product, int n, Values x, const RmsNorm* norm);
   /// project_each() for the operation of that name.
   void project_all(const char* name, std::span<const Projection> products, int n, Values x,
                    const RmsNorm* norm);
@@ -123,6 +136,18 @@ class CudaBackend final : public Backend {
   Mixing mixing_of(const MixSettings& settings, std::span<const float> base,
                    std::span<const float> scale, std::span<const float> gain);
 
+  /// Rows that are there in other orders as well; forgotten by every operation that may write them.
+  struct Ready {
+    const void* values = nullptr;
+    int n = 0;
+    std::array<Input, kArranges> inputs;
+
+    /// The rows in that order, or as they are.
+    Input input(Arrange arrange, const void* x, int rows) const {
+      const Input& input = inputs[static_cast<size_t>(arrange)];
+      return values == x && n == rows && input.arranged ? input : Input{.values = x};
+    }
+  };
   /// A stack of experts at work: rows follow the places of its columns.
   struct StackRun {
     const ExpertStack* stack = nullptr;
@@ -139,10 +164,7 @@ class CudaBackend final : public Backend {
   StackRun prepare(const ExpertStack& stack, int64_t x_rows, int64_t rows, const void* x);
   void run(const StackRun& run);
   /// Both at once where they are few columns of tiles; else one after the other.
-  void run(const StackRun& routed, const StackRun& shared, const Sides& sides);
-  void run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows,
-                const Sides& sides);
-
+  void run(const StackRun& routed, const StackRun& shared, const Sides& sides, const Ready& ready);
   /// Copies to scratch memory of the operation under way; null for none.
   template <class T>
   const T* upload(const std::vector<T>& values);
@@ -159,6 +181,35 @@ class CudaBackend final : public Backend {
     const void* weights = nullptr;
     int n = 0;
   };
+
+  /// Products that wait; every other operation launches them first.
+  struct Products {
+    std::vector<Task> tasks;
+    std::vector<Finish> finishes;  // of each task
+    Sides sides;                   // beside them
+  };
+
+  /// Places where blocks arrive that finish results, and room for x that an operation arranges for
+  /// the next: of a hyper-connection in two orders, of attention, of a product.
+  static constexpr int64_t kHandedValues = int64_t{kFewColumns} * 32768;
+  struct Finishing {
+    static constexpr int64_t kScaleBytes = kHandedValues / 128 * int64_t{sizeof(float)};
+    device::Memory arrived{kMostArrived * int64_t{sizeof(unsigned)}};
+    device::Memory codes{kHandedValues * 2};
+    device::Memory words{kHandedValues * 2};
+    device::Memory mixed_scales{kScaleBytes};
+    device::Memory attended{kHandedValues * 2};
+    device::Memory handed{kHandedValues * 2};
+    device::Memory handed_scales{kScaleBytes};
+  };
+  /// Whether there is room for x of n rows.
+  bool hands_over(int n, int64_t cols) const {
+    return strict() && n <= kFewColumns && cols % 128 == 0 && n * cols <= kHandedValues;
+  }
+
+  /// What a hyper-connection is to leave besides x; ready_x() says that it has.
+  ArrangedInputs arranged_x(int n, Values x);
+  void ready_x(const ArrangedInputs& arranged, int n, Values x);
 
   /// The end of a sublayer of few tokens, which waits for the next one to be entered: experts()
   /// whose results are yet to be added, mix_out(), or both.
@@ -183,6 +234,9 @@ class CudaBackend final : public Backend {
   device::Stamps stamps_;
   Recordings recordings_;
   Listed listed_;
+  Finishing finishing_;
+  Products products_;
+  Ready ready_;
   Sides sides_;
   Waiting waiting_;
   struct {

@@ -271,10 +271,10 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
     longest = std::max<int64_t>(longest, chunk.n);
   }
   // Rows are staged in shared memory, and values leave in pairs.
-  if (dim % 2 || dim > 576) {
+  if (dim % 2 || dim > kMostHeadDim) {
     throw Error(ErrorCode::kCheckpoint,
-                "the CUDA back end takes an even head_dim of at most 576; this model has " +
-                    std::to_string(dim),
+                "the CUDA back end takes an even head_dim of at most " +
+                    std::to_string(kMostHeadDim) + "; this model has " + std::to_string(dim),
                 "Use the device cpu.");
   }
   const Operation at = begin();
@@ -292,6 +292,13 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   a.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
   a.q = q.data;
   a.o = o.data;
+  const int n = rows_of(segments);
+  if (hands_over(n, q.cols)) {
+    a.arranged = finishing_.attended.data();
+    ready_ = {o.data, n, {}};
+    ready_.inputs[static_cast<size_t>(Arrange::kBf16Wide)] = {.values = o.data,
+                                                              .arranged = a.arranged};
+  }
   // A recorded step must be ready for all rows that there may ever be.
   const int64_t end = origins() ? INT64_MAX : last_end(segments);
   int64_t most = std::min<int64_t>(keys.window + (keys.whole_segment ? longest : 0), end);

@@ -1,5 +1,6 @@
 // Routing and the mixture of experts of the CUDA back end (model.md 3.7).
 #include <algorithm>
+#include <array>
 
 #include "engine/base/check.h"
 #include "engine/ops/cuda/backend.h"
@@ -34,33 +35,49 @@ void CudaBackend::route(const weights::Moe& moe, const RouteSettings& settings, 
   } else {
     routing.bias = weights_.vector(std::span(moe.bias));
   }
-  Sides sides;
-  const Operation at = begin_beside(sides, "route");
-  if (sides.only(Sides::kCoefficients)) {
-    sides_ = sides;
-  } else {
-    run_sides(at, sides);
+  FewRouting few;
+  few.routing = routing;
+  few.most_columns = most_columns(n);
+  few.logits = floats(logits);
+  few.ids = ints(ids);
+  few.weights = floats(route_weights);
+  if (n > kStepRows || n * settings.per_token > kFewPairs) {
+    cuda::route(begin(), routing, few.logits, few.ids, few.weights);
+    return check_launches();
   }
-  if (n <= kStepRows && n * settings.per_token <= kFewPairs) {
-    auto* bytes = listed_.memory.data();
-    const auto next = [&]<class T>(T*& piece) {
-      piece = reinterpret_cast<T*>(bytes);
-      bytes += kFewPairs * sizeof(T);
-    };
-    next(listed_.lists.jobs);
-    next(listed_.lists.n_jobs);
-    next(listed_.lists.token_at);
-    next(listed_.lists.weights);
-    next(listed_.lists.place);
-    route_few(at, routing, most_columns(n), floats(logits), ints(ids), floats(route_weights),
-              listed_.lists);
-    listed_.ids = ids.data;
-    listed_.weights = route_weights.data;
-    listed_.n = n;
+  auto* bytes = listed_.memory.data();
+  const auto next = [&]<class T>(T*& piece) {
+    piece = reinterpret_cast<T*>(bytes);
+    bytes += kFewPairs * sizeof(T);
+  };
+  next(few.lists.jobs);
+  next(few.lists.n_jobs);
+  next(few.lists.token_at);
+  next(few.lists.weights);
+  next(few.lists.place);
+  Finish finish;
+  finish.kind = Finish::kRoute;
+  finish.part = experts;
+  finish.routing = few;
+  if (finish_products(logits.data, finish)) {
+    const device::Range range("route");
   } else {
-    cuda::route(at, routing, floats(logits), ints(ids), floats(route_weights));
+    const Ready ready = ready_;
+    Sides sides;
+    const Operation at = begin_beside(sides, "route");
+    ready_ = ready;  // nothing writes x
+    if (sides.only(Sides::kCoefficients)) {
+      sides_ = sides;
+    } else {
+      run_sides(at, sides);
+    }
+    route_few(at, few);
+    check_launches();
   }
-  check_launches();
+  listed_.lists = few.lists;
+  listed_.ids = ids.data;
+  listed_.weights = route_weights.data;
+  listed_.n = n;
 }
 
 CudaBackend::StackRun CudaBackend::prepare(const ExpertStack& stack, int64_t x_rows, int64_t rows,
@@ -115,7 +132,8 @@ void CudaBackend::run(const StackRun& run) {
   multiply(run.stack->down, run.down, run.rows, run.hidden, true, run.out, run.stack->down.rows);
 }
 
-void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Sides& sides) {
+void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Sides& sides,
+                      const Ready& ready) {
   const auto pairs = [](const Product& a, const Columns& of_a, const Product& b,
                         const Columns& of_b) {
     return a.tiled && b.tiled && a.tiles.feed == Feed::kFp4Planes &&
@@ -126,6 +144,7 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   const ExpertStack& b = *shared.stack;
   if (!pairs(a.up[0], routed.up, b.up[0], shared.up) ||
       !pairs(a.down, routed.down, b.down, shared.down)) {
+    launch_products();
     run_sides(at_, sides);
     run(routed);
     run(shared);
@@ -137,19 +156,25 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   const auto down = [](const StackRun& run) {
     return Task{run.stack->down.tiles, run.down, run.hidden, run.out, run.stack->down.rows, true};
   };
-  run_pair(up(routed), routed.x_rows, up(shared), shared.x_rows, sides);
-  run_pair(down(routed), routed.rows, down(shared), shared.rows, {});
-}
-
-void CudaBackend::run_pair(Task routed, int64_t routed_rows, Task shared, int64_t shared_rows,
-                           const Sides& sides) {
-  Task both[] = {routed, shared};
-  // Gated values cost too much to be made again by every block.
-  if (!arranges_here(both) || routed.x.gated) {
-    arrange_input(routed.tiles, routed.columns, routed_rows, both[0].x);
-    arrange_input(shared.tiles, shared.columns, shared_rows, both[1].x);
+  // The shared expert's beside the routing, which takes longer than the bytes of its weights.
+  Task first = up(shared);
+  Task second = up(routed);
+  const auto n = static_cast<int>(shared.x_rows);
+  for (Task* task : {&first, &second}) {
+    task->x = ready.input(arrange_of(task->tiles.feed), task->x.values, n);
+    if (!arranges_here(task->tiles, task->columns)) {
+      arrange_input(task->tiles, task->columns, n, task->x);
+    }
   }
-  few_columns_set(at_, both, sides);
+  wait_with(first, {});
+  products_.sides = sides;
+  launch_products();
+  few_columns_product(at_, second, {});
+  Task last[] = {down(routed), down(shared)};
+  // Gated values cost too much to be made again by every block.
+  arrange_input(last[0].tiles, last[0].columns, routed.rows, last[0].x);
+  arrange_input(last[1].tiles, last[1].columns, shared.rows, last[1].x);
+  few_columns_set(at_, last, std::array<Finish, 2>{}, {});
   check_launches();
 }
 
@@ -158,15 +183,20 @@ void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_t
   ExpertLists lists;
   if (listed_.ids == ids.data && listed_.weights == route_weights.data && listed_.n == n)
     lists = listed_.lists;
+  const Ready ready = ready_;
+  const bool beside_routing = products_.tasks.size() == 1 && products_.sides.blocks() == 0 &&
+                              products_.finishes[0].kind == Finish::kRoute &&
+                              products_.finishes[0].routing.ids == ints(ids);
   Sides sides;
-  const Operation at = begin_beside(sides, "experts");
+  const Operation at =
+      beside_routing ? begin_with_products(sides, "experts") : begin_beside(sides, "experts");
   const StackRun routed = prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids),
                                          floats(route_weights), lists);
   StackRun shared = prepare(weights_.shared(moe.shared), n, n, x.data);
   shared.up.columns = n;
   shared.down.columns = n;
   shared.hidden.limit = swiglu_limit;
-  run(routed, shared, sides);
+  run(routed, shared, sides, ready);
   waiting_.parts = {y.data, nullptr, routed.out, lists.place, shared.out, per_token};
   waiting_.n = n;
   waiting_.d = x.cols;

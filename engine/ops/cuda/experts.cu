@@ -3,76 +3,13 @@
 #include <algorithm>
 
 #include "engine/ops/cuda/launch.cuh"
-#include "engine/ops/cuda/numeric.cuh"
+#include "engine/ops/cuda/routing.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int kListWarps = 32;
-
-__device__ float sqrt_softplus(float x) {
-  return sqrtf(x > 20 ? x : log1pf(expf(x)));
-}
-
-// Larger scores have larger keys, both zeros the same; 0 for what is never chosen: NaN, -inf.
-__device__ uint32_t key_of(float score) {
-  const uint32_t bits = __float_as_uint(score + 0.0f);
-  if (!(score > -INFINITY)) return 0;
-  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-__host__ __device__ constexpr int route_floats(int experts, int per_token) {
-  return 2 * experts + per_token;
-}
-
-// A token by one warp. Scores replace the logits; `score` [route_floats] is shared memory.
-__device__ void route_token(const Routing& r, int64_t token, float* score, float* logits,
-                            int32_t* ids, float* weights) {
-  auto* keys = reinterpret_cast<uint32_t*>(score + r.experts);  // [experts]
-  auto* chosen = reinterpret_cast<int32_t*>(keys + r.experts);
-  const int lane = threadIdx.x % 32;
-  for (int e = lane; e < r.experts; e += 32) {
-    const float s = sqrt_softplus(logits[token * r.experts + e]);
-    score[e] = s;
-    logits[token * r.experts + e] = s;
-    // The bias selects but never weighs.
-    if (r.bias) keys[e] = key_of(s + r.bias[e]);
-  }
-  __syncwarp();
-  if (r.tid2eid) {
-    const int32_t* row = r.tid2eid + int64_t{r.tokens[token]} * r.per_token;
-    for (int j = lane; j < r.per_token; j += 32) chosen[j] = row[j];
-  } else {
-    for (int j = 0; j < r.per_token; ++j) {
-      uint32_t best = 0;
-      int at = r.experts;
-#pragma unroll 8
-      for (int e = lane; e < r.experts; e += 32) {
-        if (keys[e] > best) {
-          best = keys[e];
-          at = e;
-        }
-      }
-      const uint32_t top = __reduce_max_sync(0xffffffffu, best);
-      at = __reduce_min_sync(0xffffffffu, best == top ? at : r.experts);
-      if (lane == 0) {
-        // Only NaN scores leave nobody; any legal id will do then.
-        chosen[j] = at < r.experts ? at : j;
-        if (at < r.experts) keys[at] = 0;
-      }
-      __syncwarp();
-    }
-  }
-  __syncwarp();
-  float sum = 0;
-  for (int j = 0; j < r.per_token; ++j) sum += score[chosen[j]];
-  for (int j = lane; j < r.per_token; j += 32) {
-    const float s = score[chosen[j]];
-    ids[token * r.per_token + j] = chosen[j];
-    weights[token * r.per_token + j] = r.factor * (r.normalise ? s / sum : s);
-  }
-}
 
 __global__ void route_kernel(Routing r, float* logits, int32_t* ids, float* weights) {
   wait_for_inputs();
@@ -145,49 +82,6 @@ __global__ void __launch_bounds__(kListWarps * 32)
   });
 }
 
-// The same for at most kFewPairs pairs: a thread each, which looks at all others. All threads of a
-// block.
-__device__ void list_few(int pairs, int per_token, int most_columns, const int32_t* ids,
-                         const float* route_weights, const ExpertLists& lists) {
-  __shared__ int32_t expert[kFewPairs];  // of a pair
-  __shared__ int32_t sorted[kFewPairs];  // of a place
-  __shared__ int32_t token[kFewPairs];   // of a place
-  __shared__ bool begins[kFewPairs];     // a job
-  const int own = threadIdx.x;
-  if (own < pairs) expert[own] = ids[own];
-  __syncthreads();
-  if (own < pairs) {
-    int place = 0;
-    for (int p = 0; p < pairs; ++p) {
-      place += expert[p] < expert[own] || (expert[p] == expert[own] && p < own);
-    }
-    sorted[place] = expert[own];
-    token[place] = own / per_token;
-    if (lists.weights) lists.weights[place] = route_weights[own];
-    lists.token_at[place] = own / per_token;
-    lists.place[own] = place;
-  }
-  __syncthreads();
-  int before = 0;  // places of the same expert
-  int count = 0;
-  if (own < pairs) {
-    for (int p = 0; p < pairs; ++p) {
-      if (sorted[p] != sorted[own]) continue;
-      before += p < own;
-      ++count;
-    }
-    begins[own] = before % most_columns == 0;
-  }
-  __syncthreads();
-  if (own >= pairs) return;
-  int job = 0;
-  for (int p = 0; p < own; ++p) job += begins[p];
-  if (begins[own]) {
-    lists.jobs[job] = {sorted[own], own, min(most_columns, count - before), token[own]};
-  }
-  if (own == pairs - 1) *lists.n_jobs = job + begins[own];
-}
-
 __global__ void list_few_kernel(int pairs, int per_token, int most_columns, const int32_t* ids,
                                 const float* route_weights, ExpertLists lists) {
   wait_for_inputs();
@@ -196,17 +90,10 @@ __global__ void list_few_kernel(int pairs, int per_token, int most_columns, cons
 
 // Routing and lists of a step in one block.
 __global__ void __launch_bounds__(kFewPairs)
-    route_few_kernel(Routing r, int most_columns, float* logits, int32_t* ids, float* weights,
-                     ExpertLists lists) {
+    route_few_kernel(const __grid_constant__ FewRouting routing) {
   wait_for_inputs();
   extern __shared__ float score[];
-  const int warp = threadIdx.x / 32;
-  for (int token = warp; token < r.n; token += kFewPairs / 32) {
-    route_token(r, token, score + warp * route_floats(r.experts, r.per_token), logits, ids,
-                weights);
-  }
-  __syncthreads();
-  list_few(r.n * r.per_token, r.per_token, most_columns, ids, weights, lists);
+  route_and_list(routing, score);
 }
 
 template <class V>
@@ -249,12 +136,15 @@ void route(Launch at, const Routing& r, float* logits, int32_t* ids, float* weig
         logits, ids, weights);
 }
 
-void route_few(Launch at, const Routing& r, int most_columns, float* logits, int32_t* ids,
-               float* weights, const ExpertLists& lists) {
-  const int warps = std::min(r.n, kFewPairs / 32);
-  const auto shared = static_cast<size_t>(warps * route_floats(r.experts, r.per_token)) * 4;
+size_t route_few_shared(const FewRouting& r) {
+  const int warps = std::min(r.routing.n, kFewPairs / 32);
+  return static_cast<size_t>(warps * route_floats(r.routing.experts, r.routing.per_token)) * 4;
+}
+
+void route_few(Launch at, const FewRouting& routing) {
+  const size_t shared = route_few_shared(routing);
   allow_shared(route_few_kernel, shared);
-  start(at, route_few_kernel, 1, kFewPairs, shared, r, most_columns, logits, ids, weights, lists);
+  start(at, route_few_kernel, 1, kFewPairs, shared, routing);
 }
 
 void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,

@@ -5,15 +5,13 @@
 // whatever company.
 #include <algorithm>
 
-#include "engine/ops/cuda/arrange.cuh"
-#include "engine/ops/cuda/sides.cuh"
-#include "engine/ops/cuda/tiles.cuh"
+#include "engine/ops/cuda/finish.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
 
-constexpr int kFewWarps = 8;
-constexpr int kStep = 4;  // groups that a warp loads before it arranges them
+constexpr int kFewWarps = 8;  // of a block, but for experts (warps_of)
+constexpr int kStep = 4;      // groups that a warp loads before it arranges them
 constexpr int kStepTiles = kStepRows / kFewColumns;
 
 template <class Feed>
@@ -70,16 +68,6 @@ struct Activations {
   }
 };
 
-// What the norm multiplies a row with besides its gain, as rms_norm() computes it.
-__device__ float norm_scale(const Input& in, int64_t cols, int64_t row) {
-  const Bf16* x = static_cast<const Bf16*>(in.values) + row * cols;
-  float sum = 0;
-  for (int64_t k = threadIdx.x; k < cols; k += kFewWarps * 32) {
-    sum = fmaf(get(x[k]), get(x[k]), sum);
-  }
-  return inverse_root(block_sum(sum) / static_cast<float>(cols) + in.eps);
-}
-
 // The columns of a block into shared memory: a warp per group of 128.
 template <class Feed, class RowOf>
 __device__ void arrange_columns(const Input& in, int groups, int columns, const RowOf& row_of,
@@ -110,15 +98,7 @@ __device__ void arrange_columns(const Input& in, int groups, int columns, const 
     for (int i = 0; i < kStep; ++i) {
       const int at = begin + i * kFewWarps;
       if (at >= count) break;
-      if (in.gain) {
-        float gain[4];
-        *reinterpret_cast<float4*>(gain) =
-            *reinterpret_cast<const float4*>(in.gain + at % groups * kGroup + lane * 4);
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          v[i][e] = rounded<Bf16>(gain[e] * (v[i][e] * norms[at / groups]));
-        }
-      }
+      if (in.gain) apply_gain(in, at % groups * kGroup + lane * 4, norms[at / groups], v[i]);
       uint2 elements;
       const float scale = arrange_four<kKind>(lane, v[i], elements);
       uint4* to =
@@ -151,14 +131,15 @@ using Partial = float[kFewWarps][kTileRows][kFewColumns + 1];
 // The work of one block: tiles from `block` on of one matrix or job, by kTiles times kFewColumns
 // columns.
 template <class Feed, bool here, int kTiles = 1>
-__device__ void few_columns(const Task& task, int block, int job, Partial& partial) {
+__device__ void few_columns(const Task& task, const Finish& finish, bool finishes, int block,
+                            int job, Partial& partial) {
   extern __shared__ uint4 memory[];  // `here`: columns, then their scales
   const Tiles& m = task.tiles;
   const Columns& c = task.columns;
   const Input& in = task.x;
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
-  const int tiles_per_block = kFewWarps / m.slices;
+  const int tiles_per_block = static_cast<int>(blockDim.x) / 32 / m.slices;
   const int tile = block * tiles_per_block + warp / m.slices;
   const bool inside = tile * kTileRows < m.rows;
   if (c.jobs != nullptr) wait_for_inputs();
@@ -255,21 +236,25 @@ __device__ void few_columns(const Task& task, int block, int job, Partial& parti
       }
     }
   }
+  if (kTiles > 1 || !finishes) return;
+  finish_results(finish, task, work, block, tiles_per_block * kTileRows,
+                 reinterpret_cast<float*>(memory));
 }
 
 template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
-    few_columns_kernel(const __grid_constant__ Task task) {
+    few_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
   __shared__ Partial partial;
-  few_columns<Feed, here>(task, blockIdx.x, blockIdx.y, partial);
+  few_columns<Feed, here>(task, finish, finish.kind != Finish::kNone, blockIdx.x, blockIdx.y,
+                          partial);
 }
 
 // More columns than one tile has, of which weights are read once.
 template <class Feed>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
-    step_columns_kernel(const __grid_constant__ Task task) {
+    step_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
   __shared__ Partial partial;
-  few_columns<Feed, false, kStepTiles>(task, blockIdx.x, blockIdx.y, partial);
+  few_columns<Feed, false, kStepTiles>(task, finish, false, blockIdx.x, blockIdx.y, partial);
 }
 
 // Several products side by side: the blocks in front of end[i] belong to task i. Blocks of `sides`
@@ -279,6 +264,8 @@ struct TaskSet {
   Task tasks[kMostTasks];
   int end[kMostTasks] = {};
   int per_job[kMostTasks] = {};  // blocks of a matrix
+  int finished = -1;             // the task with a finish
+  Finish finish;
 };
 
 template <class Quantised, bool here>
@@ -299,35 +286,52 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
   block %= set.per_job[i];
   switch (task.tiles.feed) {
     case Feed::kBf16:
-      return few_columns<Bf16Feed, here>(task, block, job, partial);
+      return few_columns<Bf16Feed, here>(task, set.finish, set.finished == i, block, job, partial);
     case Feed::kFp4Planes:
-      return few_columns<Fp4PlanesFeed, here>(task, block, job, partial);
+      return few_columns<Fp4PlanesFeed, here>(task, set.finish, false, block, job, partial);
     default:
-      return few_columns<Quantised, here>(task, block, job, partial);
+      return few_columns<Quantised, here>(task, set.finish, set.finished == i, block, job, partial);
   }
 }
 
-unsigned blocks_of(const Tiles& m) {
-  return blocks_for(m.rows / kTileRows, kFewWarps / m.slices);
+unsigned blocks_of(const Tiles& m, int warps = kFewWarps) {
+  return blocks_for(m.rows / kTileRows, warps / m.slices);
 }
 unsigned jobs_of(const Columns& c) {
   return static_cast<unsigned>(c.jobs ? c.most_jobs : c.groups);
 }
 
+// Dynamic shared memory of a block that finishes results.
+size_t finish_shared(const Finish& finish) {
+  return finish.kind == Finish::kRoute ? route_few_shared(finish.routing) : 0;
+}
+
+// The experts of a few tokens are some hundred large blocks, of which multiprocessors have one more
+// or less; half as large they come out more even.
+int warps_of(const Task& task, bool here) {
+  const bool halves = task.columns.jobs && !here && task.tiles.slices <= kFewWarps / 2;
+  return halves ? kFewWarps / 2 : kFewWarps;
+}
+
 template <class Feed>
-void launch(const Launch& at, const Task& task) {
+void launch(const Launch& at, const Task& task, const Finish& finish) {
   const Columns& c = task.columns;
   const bool here = arranges_here(task);
+  const int warps = warps_of(task, here);
   const auto kernel = !c.jobs && c.columns > kFewColumns ? step_columns_kernel<Feed>
                       : here                             ? few_columns_kernel<Feed, true>
                                                          : few_columns_kernel<Feed, false>;
-  const size_t bytes = here ? shared_bytes<Feed, true>(task) : shared_bytes<Feed, false>(task);
+  const size_t bytes =
+      std::max(here ? shared_bytes<Feed, true>(task) : shared_bytes<Feed, false>(task),
+               finish_shared(finish));
   allow_shared(kernel, bytes);
-  start(at, kernel, dim3(blocks_of(task.tiles), jobs_of(c)), kFewWarps * 32, bytes, task);
+  start(at, kernel, dim3(blocks_of(task.tiles, warps), jobs_of(c)),
+        static_cast<unsigned>(warps) * 32, bytes, task, finish);
 }
 
 template <class Quantised, bool here>
-void launch_set(const Launch& at, std::span<const Task> tasks, const Sides& sides) {
+void launch_set(const Launch& at, std::span<const Task> tasks, std::span<const Finish> finishes,
+                const Sides& sides) {
   TaskSet set;
   set.sides = sides;
   size_t bytes = sides.shared;
@@ -337,10 +341,14 @@ void launch_set(const Launch& at, std::span<const Task> tasks, const Sides& side
     set.tasks[i] = task;
     set.per_job[i] = static_cast<int>(blocks_of(task.tiles));
     set.end[i] = end += set.per_job[i] * static_cast<int>(jobs_of(task.columns));
-    bytes = std::max(bytes, task.tiles.feed == Feed::kBf16 ? shared_bytes<Bf16Feed, here>(task)
-                            : task.tiles.feed == Feed::kFp4Planes
-                                ? shared_bytes<Fp4PlanesFeed, here>(task)
-                                : shared_bytes<Quantised, here>(task));
+    bytes =
+        std::max({bytes, finish_shared(finishes[i]),
+                  task.tiles.feed == Feed::kBf16        ? shared_bytes<Bf16Feed, here>(task)
+                  : task.tiles.feed == Feed::kFp4Planes ? shared_bytes<Fp4PlanesFeed, here>(task)
+                                                        : shared_bytes<Quantised, here>(task)});
+    if (finishes[i].kind == Finish::kNone) continue;
+    set.finished = static_cast<int>(i);
+    set.finish = finishes[i];
   }
   const auto kernel = few_columns_set_kernel<Quantised, here>;
   allow_shared(kernel, bytes);
@@ -348,31 +356,41 @@ void launch_set(const Launch& at, std::span<const Task> tasks, const Sides& side
 }
 
 template <class Quantised>
-void launch_set(const Launch& at, std::span<const Task> tasks, const Sides& sides) {
+void launch_set(const Launch& at, std::span<const Task> tasks, std::span<const Finish> finishes,
+                const Sides& sides) {
   if (arranges_here(tasks)) {
-    launch_set<Quantised, true>(at, tasks, sides);
+    launch_set<Quantised, true>(at, tasks, finishes, sides);
   } else {
-    launch_set<Quantised, false>(at, tasks, sides);
+    launch_set<Quantised, false>(at, tasks, finishes, sides);
   }
 }
 
 }  // namespace
 
-void few_columns_product(Launch at, const Task& task) {
-  with_feed(task.tiles.feed, [&](auto feed) { launch<decltype(feed)>(at, task); });
+bool can_finish(const Task& task, const Finish& finish) {
+  const Tiles& m = task.tiles;
+  const int64_t block = int64_t{kFewWarps} / m.slices * kTileRows;  // results
+  return !task.columns.jobs && task.columns.columns <= kFewColumns && finish.part > 0 &&
+         finish.part % block == 0 && m.rows % finish.part == 0 &&
+         task.columns.groups * (m.rows / finish.part) <= kMostArrived;
+}
+
+void few_columns_product(Launch at, const Task& task, const Finish& finish) {
+  with_feed(task.tiles.feed, [&](auto feed) { launch<decltype(feed)>(at, task, finish); });
 }
 
 bool arranges_here(std::span<const Task> tasks) {
   return std::ranges::all_of(tasks, [](const Task& task) { return arranges_here(task); });
 }
 
-void few_columns_set(Launch at, std::span<const Task> tasks, const Sides& sides) {
+void few_columns_set(Launch at, std::span<const Task> tasks, std::span<const Finish> finishes,
+                     const Sides& sides) {
   const bool e4m3 = std::ranges::any_of(
       tasks, [](const Task& task) { return task.tiles.feed == Feed::kFp8E4m3; });
   if (e4m3) {
-    launch_set<Fp8Feed<Feed::kFp8E4m3>>(at, tasks, sides);
+    launch_set<Fp8Feed<Feed::kFp8E4m3>>(at, tasks, finishes, sides);
   } else {
-    launch_set<Fp8Feed<Feed::kFp8F16>>(at, tasks, sides);
+    launch_set<Fp8Feed<Feed::kFp8F16>>(at, tasks, finishes, sides);
   }
 }
 

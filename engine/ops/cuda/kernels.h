@@ -90,8 +90,10 @@ struct Mixing {
 };
 /// f32 numbers that mix_in and mix_head need as scratch.
 int64_t mixing_scratch(int64_t rows, int64_t cols, int n);
+/// `arranged`: x once more, where wanted; d a multiple of 128 then.
+struct ArrangedInputs;
 void mix_in(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d, const void* h,
-            float* scratch, float* mix, void* x);
+            float* scratch, float* mix, void* x, const ArrangedInputs& arranged);
 void mix_head(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d,
               const void* h, float* scratch, void* x);
 void mix_out(Launch at, int streams, int n, int64_t d, const void* y, const float* mix, void* h);
@@ -115,7 +117,7 @@ inline constexpr int kMixedTokens = 4;
 bool can_mix_few(Launch at, int streams, int64_t d);
 /// mix_out() and mix_in(), fn of f32, without the coefficients: `mix` gets their dots.
 void mix_few(Launch at, const Leaving& from, const PlainMatrix& fn, const Mixing& mixing, int n,
-             int64_t d, void* h, float* mix, void* x);
+             int64_t d, void* h, float* mix, void* x, const ArrangedInputs& arranged);
 
 /// mean[i * stride + c] = bf(mean over the streams of h[i][., c]).
 void mean_streams(Launch at, int streams, int n, int64_t d, const void* h, int64_t stride,
@@ -157,6 +159,13 @@ enum class Order { kLanes, kChunks };
 constexpr int arranged_bytes(Arrange arrange) {
   return arrange == Arrange::kE4m3 ? 1 : 2;
 }
+/// x of a sublayer in the orders in which its products read it, from those that make it.
+struct ArrangedInputs {
+  Arrange fp8 = Arrange::kF16;  // kF16 or kE4m3: what products of FP8 weights take
+  void* codes = nullptr;        // in that order; null: nothing is wanted
+  void* words = nullptr;        // as kF16Words
+  float* scales = nullptr;      // of both
+};
 /// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for BF16.
 void arrange(Launch at, Arrange kind, Order order, int64_t rows, int64_t cols, const Input& x,
              void* out, float* scales);
@@ -233,15 +242,17 @@ struct Task {
 inline bool arranges_here(const Task& task) {
   return !task.x.arranged && arranges_here(task.tiles, task.columns);
 }
-/// At most kFewColumns columns a job, without jobs kStepRows.
-void few_columns_product(Launch at, const Task& task);
+/// At most kFewColumns columns a job, without jobs kStepRows; with a finish kFewColumns.
+struct Finish;
+void few_columns_product(Launch at, const Task& task, const Finish& finish);
 /// At most kMostTasks of them in one launch, of any feeds but kFp8Wide; x of all must be arranged
-/// unless arranges_here() for all.
+/// unless arranges_here() for all. `finishes`: of each task, at most one that does anything.
+/// `sides`: what to do beside them.
 inline constexpr int kMostTasks = 8;
 bool arranges_here(std::span<const Task> tasks);
-/// `sides`: what to do beside them.
 struct Sides;
-void few_columns_set(Launch at, std::span<const Task> tasks, const Sides& sides);
+void few_columns_set(Launch at, std::span<const Task> tasks, std::span<const Finish> finishes,
+                     const Sides& sides);
 /// Any number of columns.
 void many_columns_product(Launch at, const Task& task);
 /// Whether the GPU and the machine code that it runs multiply by warp groups.
@@ -281,9 +292,19 @@ struct ExpertLists {
 };
 /// Up to so many pairs are listed by a block that looks at all of them.
 inline constexpr int kFewPairs = 256;
-/// route() and list_experts() in one launch, for at most kFewPairs pairs.
-void route_few(Launch at, const Routing& routing, int most_columns, float* logits, int32_t* ids,
-               float* weights, const ExpertLists& lists);
+/// route() and list_experts() of at most kFewPairs pairs.
+struct FewRouting {
+  Routing routing;
+  int most_columns = 0;
+  float* logits = nullptr;
+  int32_t* ids = nullptr;
+  float* weights = nullptr;
+  ExpertLists lists;
+};
+/// Both in one launch.
+void route_few(Launch at, const FewRouting& routing);
+/// Shared memory that a block needs for them, in bytes.
+size_t route_few_shared(const FewRouting& routing);
 void list_experts(Launch at, int pairs, int per_token, int experts, int most_columns,
                   const int32_t* ids, const float* route_weights, const ExpertLists& lists);
 /// norms[pair] = L2 norm of row place[pair] of routed [pairs, d].
@@ -295,6 +316,9 @@ void combine(Launch at, int n, int per_token, int64_t d, const void* routed, con
 
 // --- rows.cu: query heads and cache rows --------------------------------------------------------
 
+/// Values of a query head at most; of an indexer's head kMaxIndexDim.
+inline constexpr int kMostHeadDim = 576;
+inline constexpr int kMaxIndexDim = 128;
 /// Heads of queries or, with `index`, of the indexer's, finished in place.
 struct QueryHeads {
   bool index = false;
@@ -375,6 +399,28 @@ void add(Sides& sides, const RawRows& work);
 void add(Sides& sides, const Pooling& work);
 void run_sides(Launch at, const Sides& sides);
 
+// --- finish.cuh: results of products of few columns, finished by them ---------------------------
+
+/// What the block that completes a part of the results does with it: `part` results of each column.
+struct Finish {
+  enum Kind : int { kNone, kArrange, kNorm, kRoute };
+  Kind kind = kNone;
+  int part = 0;
+  unsigned* arrived =
+      nullptr;  // blocks of the parts of all jobs or groups; zero in front and behind
+  // kArrange: the results as x of the next product, rows of out_stride values. kNorm: their norm
+  // with next.gain, of a part that is a row.
+  Input next;
+  Arrange arrange = Arrange::kF16;
+  void* arranged = nullptr;
+  float* scales = nullptr;
+  FewRouting routing;  // its logits are the results
+};
+/// Places of `arrived`.
+inline constexpr int kMostArrived = 1024;
+/// Whether parts and blocks of the product fit each other.
+bool can_finish(const Task& task, const Finish& finish);
+
 // --- select.cu: the indexer ---------------------------------------------------------------------
 
 struct Selection {
@@ -389,7 +435,6 @@ struct Selection {
   void* scores = nullptr;  // values [rows of the places, stride]
   int64_t stride = 0;      // a multiple of 8, at least the most visible rows
 };
-inline constexpr int kMaxIndexDim = 128;
 void select_rows(Launch at, const Selection& selection);
 /// Whether many queries are scored by warp groups, from arranged ones (select_groups.cu).
 bool selects_by_groups(Launch at, const Selection& selection);
@@ -415,9 +460,10 @@ struct Attention {
   float scale = 0;
   const void* q = nullptr;
   void* o = nullptr;
-  float* scores = nullptr;  // [rows of the places, heads, stride]
-  float* sums = nullptr;    // [rows of the places, heads]
-  int64_t stride = 0;       // a multiple of kScoreStep, at least the most keys of a query
+  float* scores = nullptr;   // [rows of the places, heads, stride]
+  float* sums = nullptr;     // [rows of the places, heads]
+  int64_t stride = 0;        // a multiple of kScoreStep, at least the most keys of a query
+  void* arranged = nullptr;  // not null, few queries: o once more, as kBf16Wide
 };
 void attend(Launch at, const Attention& attention);
 /// The same for a chunk of one sequence (attend_chunk.cu), with the same bits; without scores and

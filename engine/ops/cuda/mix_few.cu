@@ -4,6 +4,7 @@
 // mixing.cu, so that results are the same bits.
 #include <cooperative_groups.h>
 
+#include "engine/ops/cuda/arrange.cuh"
 #include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/mixing.cuh"
 
@@ -42,7 +43,8 @@ constexpr int kMostBlocks = 16;  // of a cluster: as many as Hopper takes
 
 __global__ void __launch_bounds__(kThreads, 1)
     mix_few_kernel(const __grid_constant__ Leaving from, const float* fn,
-                   const __grid_constant__ Mixing mixing, int64_t d, Bf16* h, float* mix, Bf16* x) {
+                   const __grid_constant__ Mixing mixing, int64_t d, Bf16* h, float* mix, Bf16* x,
+                   const __grid_constant__ ArrangedInputs arranged) {
 #if __CUDA_ARCH__ >= 900  // never launched below
   __shared__ __align__(16) float streams[kStreams][kDims];
   __shared__ float partial[kStreams * kMostBlocks][kDots];
@@ -175,8 +177,9 @@ __global__ void __launch_bounds__(kThreads, 1)
   const float scale =
       inverse_root(warp_sum(squares[lane]) / static_cast<float>(d) + mixing.norm_eps);
 #pragma unroll
-  for (int e = 0; e < 4; ++e) mixed[e] = gain[e] * (mixed[e] * scale);
+  for (int e = 0; e < 4; ++e) mixed[e] = rounded<Bf16>(gain[e] * (mixed[e] * scale));
   store_four(mixed, x + token * d + k);
+  if (arranged.codes != nullptr) arrange_inputs(arranged, lane, mixed, (token * d + k) / 128);
 #endif
 }
 
@@ -214,13 +217,13 @@ bool can_mix_few(Launch at, int streams, int64_t d) {
 }
 
 void mix_few(Launch at, const Leaving& from, const PlainMatrix& fn, const Mixing& mixing, int n,
-             int64_t d, void* h, float* mix, void* x) {
+             int64_t d, void* h, float* mix, void* x, const ArrangedInputs& arranged) {
   LaunchAttributes attributes(at);
   const cudaLaunchConfig_t config = config_of(at, d, n, attributes);
   kernel_launches.fetch_add(1, std::memory_order_relaxed);
-  static_cast<void>(cudaLaunchKernelEx(&config, mix_few_kernel, from,
-                                       reinterpret_cast<const float*>(fn.data), mixing, d,
-                                       static_cast<Bf16*>(h), mix, static_cast<Bf16*>(x)));
+  static_cast<void>(
+      cudaLaunchKernelEx(&config, mix_few_kernel, from, reinterpret_cast<const float*>(fn.data),
+                         mixing, d, static_cast<Bf16*>(h), mix, static_cast<Bf16*>(x), arranged));
 }
 
 }  // namespace ds4::ops::cuda

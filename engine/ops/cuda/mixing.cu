@@ -1,6 +1,7 @@
 // Hyper-connections (model.md 3.2, 3.8): the coefficients of a token come from dots over all its
 // streams, cut into slices so that one token feeds the whole chip; a second kernel adds the slices
 // in order, makes the coefficients and mixes.
+#include "engine/ops/cuda/arrange.cuh"
 #include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/mixing.cuh"
 
@@ -90,7 +91,7 @@ __global__ void dots_kernel(PlainMatrix fn, int n, const V* h, float* partial) {
 template <class V, bool head>
 __global__ void __launch_bounds__(kMixThreads, 1)
     mix_kernel(Mixing mixing, int rows, int64_t slices, int64_t d, const V* h, const float* partial,
-               float* mix, V* x) {
+               float* mix, V* x, const __grid_constant__ ArrangedInputs arranged) {
   wait_for_inputs();
   __shared__ float m[kMaxRows + 1];
   const int64_t token = blockIdx.x;
@@ -144,8 +145,13 @@ __global__ void __launch_bounds__(kMixThreads, 1)
     float gain[4];
     load_some(mixing.gain + k, d - k, d % 4 == 0, gain);
 #pragma unroll
-    for (int e = 0; e < 4; ++e) mixed[i][e] = gain[e] * (mixed[i][e] * scale);
+    for (int e = 0; e < 4; ++e) mixed[i][e] = rounded<V>(gain[e] * (mixed[i][e] * scale));
     store_some(mixed[i], d - k, d % 4 == 0, x + token * d + k);
+    if constexpr (kStrict<V>) {
+      if (arranged.codes != nullptr) {
+        arrange_inputs(arranged, threadIdx.x % 32, mixed[i], (token * d + k) / 128);
+      }
+    }
   }
 }
 
@@ -206,7 +212,7 @@ __global__ void join_kernel(int streams, int64_t d, const V* left, const V* righ
 
 template <bool head>
 void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d, const void* h,
-         float* scratch, float* mix_out, void* x) {
+         float* scratch, float* mix_out, void* x, const ArrangedInputs& arranged) {
   if (n > kFewTokens && mixes_many(fn, mixing, d)) {
     return mix_many(at, fn, mixing, n, d, h, scratch, mix_out, x);
   }
@@ -226,7 +232,7 @@ void mix(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t 
       n <= kFewTokens ? run(dots_kernel<V, 1, false>, 1) : run(dots_kernel<V, 4, false>, 4);
     }
     start(at, mix_kernel<V, head>, dim3(n, head ? 1 : 2), kMixThreads, 0, mixing, rows, slices, d,
-          from, scratch, mix_out, static_cast<V*>(x));
+          from, scratch, mix_out, static_cast<V*>(x), arranged);
   });
 }
 
@@ -237,13 +243,13 @@ int64_t mixing_scratch(int64_t rows, int64_t cols, int n) {
 }
 
 void mix_in(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d, const void* h,
-            float* scratch, float* coefficients, void* x) {
-  mix<false>(at, fn, mixing, n, d, h, scratch, coefficients, x);
+            float* scratch, float* coefficients, void* x, const ArrangedInputs& arranged) {
+  mix<false>(at, fn, mixing, n, d, h, scratch, coefficients, x, arranged);
 }
 
 void mix_head(Launch at, const PlainMatrix& fn, const Mixing& mixing, int n, int64_t d,
               const void* h, float* scratch, void* x) {
-  mix<true>(at, fn, mixing, n, d, h, scratch, nullptr, x);
+  mix<true>(at, fn, mixing, n, d, h, scratch, nullptr, x, {});
 }
 
 void mix_out(Launch at, int streams, int n, int64_t d, const void* y, const float* mix, void* h) {

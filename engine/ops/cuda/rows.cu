@@ -19,11 +19,7 @@ __global__ void __launch_bounds__(kSideThreads)
                    const __grid_constant__ QueryHeads index) {
   wait_for_inputs();
   const auto block = static_cast<int>(blockIdx.x);
-  if (block < blocks) {
-    finish_head<V>(queries, block);
-  } else {
-    finish_index_head<V>(index, block - blocks);
-  }
+  finish_heads<V>(block < blocks ? queries : index, block < blocks ? block : block - blocks);
 }
 
 void add_blocks(Sides& sides, int part, int64_t blocks, int64_t shared_floats) {
@@ -58,7 +54,7 @@ void add(Sides& sides, const Coefficients& work) {
 void add(Sides& sides, const QueryHeads& work) {
   sides.queries[work.index] = work;
   add_blocks(sides, work.index ? Sides::kIndexQueries : Sides::kQueries,
-             blocks_for(work.n_heads, kSideWarps), int64_t{kSideWarps} * work.dim);
+             blocks_for(work.n_heads, kSideWarps), 0);
 }
 
 void add(Sides& sides, const RawRows& work) {

@@ -31,47 +31,100 @@ __device__ inline void finish_coefficients(const Coefficients& w, int token) {
   for (int row = threadIdx.x; row < rows; row += 32) mix[row] = m[row];
 }
 
-// A warp per head, the head in shared memory.
+// Value lane + 32 * i of a head with its neighbour turned by the head's angles, where it belongs to
+// the tail that is; the whole warp.
 template <class V>
-__device__ void finish_head(const QueryHeads& w, int block) {
+__device__ __forceinline__ void rotate_lane(const QueryHeads& w, const float* table, int i,
+                                            float& v) {
   const int lane = threadIdx.x % 32;
-  float* x = side_memory() + threadIdx.x / 32 * w.dim;
-  const int64_t index = int64_t{block} * kSideWarps + threadIdx.x / 32;
-  if (index >= w.n_heads) return;
+  const int tail = w.dim - w.rope;
+  if (32 * i + 31 < tail) return;
+  const float other = __shfl_xor_sync(0xffffffffu, v, 1);
+  const int in_tail = lane + 32 * i - tail;
+  if (in_tail < 0 || in_tail >= w.rope) return;
+  float re = in_tail % 2 ? other : v;
+  float im = in_tail % 2 ? v : other;
+  rotate_pair<V>(re, im, table[in_tail / 2], table[w.rope / 2 + in_tail / 2]);
+  v = in_tail % 2 ? im : re;
+}
+
+// A head of all rows by a warp, in registers: a lane has every 32nd value.
+template <class V>
+__device__ void finish_head(const QueryHeads& w, int64_t index) {
+  constexpr int kOwn = (kMostHeadDim + 31) / 32;
+  const int lane = threadIdx.x % 32;
   V* head = static_cast<V*>(w.q) + index * w.dim;
-#pragma unroll 16
-  for (int d = lane; d < w.dim; d += 32) x[d] = get(head[d]);
+  const float* table = w.rotation + index / w.heads * w.rope;
+  float v[kOwn];
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) v[i] = lane + 32 * i < w.dim ? get(head[lane + 32 * i]) : 0.0f;
   float sum = 0;
-#pragma unroll 4
-  for (int d = lane; d < w.dim; d += 32) sum += rounded<V>(x[d] * x[d]);
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) sum += rounded<V>(v[i] * v[i]);
   const float scale = head_scale<V>(warp_sum(sum), w.dim, w.eps);
-  for (int d = lane; d < w.dim; d += 32) x[d] = rounded<V>(x[d] * scale);
-  __syncwarp();
-  rotate_tail<V>(x, w.dim, w.rope / 2, w.rotation + index / w.heads * w.rope, lane, 32);
-  __syncwarp();
-  for (int d = lane; d < w.dim; d += 32) head[d] = put<V>(x[d]);
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) {
+    v[i] = rounded<V>(v[i] * scale);
+    rotate_lane<V>(w, table, i, v[i]);
+    if (lane + 32 * i < w.dim) head[lane + 32 * i] = put<V>(v[i]);
+  }
 }
 
 template <class V>
-__device__ void finish_index_head(const QueryHeads& w, int block) {
+__device__ void finish_index_head(const QueryHeads& w, int64_t index) {
+  constexpr int kOwn = kMaxIndexDim / 32;
   const int lane = threadIdx.x % 32;
-  float* x = side_memory() + threadIdx.x / 32 * w.dim;
+  V* head = static_cast<V*>(w.q) + index * w.dim;
+  const float* table = w.rotation + index / w.heads * w.rope;
+  float v[kOwn];
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) v[i] = lane + 32 * i < w.dim ? get(head[lane + 32 * i]) : 0.0f;
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) rotate_lane<V>(w, table, i, v[i]);
+    // As hadamard(): neighbours first.
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    if (step >= w.dim) break;
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      const float other = __shfl_xor_sync(0xffffffffu, v[i], step);
+      v[i] = lane & step ? other - v[i] : v[i] + other;
+    }
+  }
+#pragma unroll
+  for (int step = 1; step < kOwn; step *= 2) {
+    if (32 * step >= w.dim) break;
+#pragma unroll
+    for (int i = 0; i < kOwn; ++i) {
+      if (i & step) continue;
+      const float low = v[i];
+      v[i] = low + v[i + step];
+      v[i + step] = low - v[i + step];
+    }
+  }
+  const float factor = static_cast<float>(1.0 / sqrt(static_cast<double>(w.dim)));
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) {
+    if (32 * i >= w.dim) break;
+    const bool inside = lane + 32 * i < w.dim;
+    float x = inside ? rounded<V>(v[i] * factor) : 0.0f;
+    if (w.simulate) {
+      const float scale = e8m0_value(q4_scale(warp_max(fabsf(x))));
+      x = e2m1_value(e2m1_code(x * (1 / scale))) * scale;
+    }
+    if (inside) head[lane + 32 * i] = put<V>(x);
+  }
+}
+
+// A warp per head.
+template <class V>
+__device__ void finish_heads(const QueryHeads& w, int block) {
   const int64_t index = int64_t{block} * kSideWarps + threadIdx.x / 32;
   if (index >= w.n_heads) return;
-  V* head = static_cast<V*>(w.q) + index * w.dim;
-#pragma unroll 4
-  for (int d = lane; d < w.dim; d += 32) x[d] = get(head[d]);
-  __syncwarp();
-  rotate_tail<V>(x, w.dim, w.rope / 2, w.rotation + index / w.heads * w.rope, lane, 32);
-  hadamard<V>(x, w.dim, lane);
-  for (int begin = 0; begin < w.dim; begin += kIndexScaleBlock) {
-    const int d = begin + lane;
-    float v = d < w.dim ? x[d] : 0.0f;
-    if (w.simulate) {
-      const float scale = e8m0_value(q4_scale(warp_max(fabsf(v))));
-      v = e2m1_value(e2m1_code(v * (1 / scale))) * scale;
-    }
-    if (d < w.dim) head[d] = put<V>(v);
+  if (w.index) {
+    finish_index_head<V>(w, index);
+  } else {
+    finish_head<V>(w, index);
   }
 }
 
@@ -242,10 +295,8 @@ __device__ __noinline__ void run_side(const Sides& sides, int block) {
     case Sides::kPooling:
     case Sides::kIndexPooling:
       return compress_some<V>(sides.pooling[part - Sides::kPooling], block);
-    case Sides::kQueries:
-      return finish_head<V>(sides.queries[0], block);
     default:
-      return finish_index_head<V>(sides.queries[1], block);
+      return finish_heads<V>(sides.queries[part - Sides::kQueries], block);
   }
 }
 

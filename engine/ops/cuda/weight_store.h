@@ -45,6 +45,9 @@ class WeightStore {
   /// is tiled. `residency`: of what load() brings. `allocate`: where other parameters go.
   WeightStore(cudaStream_t stream, bool strict, bool e4m3, Residency residency, Allocate allocate);
 
+  /// How products of quantised FP8 weights take x.
+  Arrange fp8_arrange() const { return e4m3_ ? Arrange::kE4m3 : Arrange::kF16; }
+
   /// Brings a whole model into one block (weight_load.cpp). Staging takes at most 256 MiB, half of
   /// it pinned, half on the device. Throws Error(kMachine) when the block does not fit, and what
   /// the feed throws. Residency::kMapped: finds the block in a file instead, which is written at

@@ -80,6 +80,49 @@ TEST_F(Parity, GroupedProjection) {
   }
 }
 
+// Products whose results the GPU hands to the next one arranged, where the rows are few.
+TEST_F(Parity, ProductsInARow) {
+  constexpr int64_t kDim = 4096;
+  constexpr int64_t kQueryRank = 1024;
+  constexpr int64_t kQueries = 2048;
+  constexpr int64_t kKv = 512;
+  const RandomMatrix wq_a = random_matrix(random_, Format::kFp8, kQueryRank, kDim);
+  const RandomMatrix wkv = random_matrix(random_, Format::kFp8, kKv, kDim);
+  const RandomMatrix wq_b = random_matrix(random_, Format::kFp8, kQueries, kQueryRank);
+  const std::vector<float> x = random_.values(kRows * kDim, 2);
+  const std::vector<float> gain = random_.values(kQueryRank, 2);
+  check("wq_a and wkv, norm, wq_b",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values in = bench.values(part(x, first, n, kDim), kDim);
+          const ops::Values qr = bench.poisoned_values(n, kQueryRank);
+          const ops::Values kv = bench.poisoned_values(n, kKv);
+          const ops::Values q = bench.poisoned_values(n, kQueries);
+          const ops::Projection inputs[] = {{&wq_a.matrix, qr}, {&wkv.matrix, kv}};
+          const ops::Projection queries[] = {{&wq_b.matrix, q}};
+          const ops::RmsNorm norm{gain, kEps};
+          bench->project_each(inputs, n, in, nullptr);
+          bench->project_each(queries, n, qr, &norm);
+          return bench.read(q, n * kQueries);
+        },
+        {5e-3, 0.2});
+  constexpr int kGroups = 8;
+  constexpr int64_t kRank = 8192;
+  const RandomMatrix wo_a = random_matrix(random_, Format::kFp8, kRank, kDim);
+  const RandomMatrix wo_b = random_matrix(random_, Format::kFp8, kDim, kRank);
+  const std::vector<float> attended = random_.values(kRows * kGroups * kDim, 2);
+  check("wo_a, wo_b",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values o =
+              bench.values(part(attended, first, n, kGroups * kDim), kGroups * kDim);
+          const ops::Values u = bench.poisoned_values(n, kRank);
+          const ops::Values y = bench.poisoned_values(n, kDim);
+          bench->project_groups(wo_a.matrix, kGroups, n, o, u);
+          bench->project(wo_b.matrix, n, u, y);
+          return bench.read(y, n * kDim);
+        },
+        {5e-3, 0.2});
+}
+
 TEST_F(Parity, HyperConnections) {
   constexpr int kStreams = 4;
   constexpr int64_t kDim = 4096;
@@ -295,7 +338,7 @@ TEST_F(Parity, Compressors) {
 
 TEST_F(Parity, RoutingAndExperts) {
   constexpr int kExperts = 160;
-  constexpr int kLoaded = 24;  // experts with weights
+  constexpr int kLoaded = 32;  // experts with weights
   constexpr int kTop = 6;
   constexpr int64_t kDim = 4096;
   constexpr int64_t kInter = 2048;
@@ -350,7 +393,7 @@ TEST_F(Parity, RoutingAndExperts) {
         std::span(ids).subspan(static_cast<size_t>(first * kTop), static_cast<size_t>(n * kTop)),
         kTop);
   };
-  check("experts 6 of 24, shared",
+  check("experts 6 of 32, shared",
         [&](OpBench& bench, int first, int n) {
           const ops::Values y = bench.poisoned_values(n, kDim);
           bench->experts(moe, 10, kTop, n, bench.values(part(x, first, n, kDim), kDim),
@@ -399,6 +442,31 @@ TEST_F(Parity, RoutingAndExperts) {
           return out;
         },
         {5e-3, 0.05});
+  // The same with the router, whose product chooses the experts on the GPU where the rows are few.
+  // The bias decides, so that no rounding does.
+  weights::Moe decided = moe;
+  for (int e = 0; e < kLoaded; ++e) {
+    decided.bias[static_cast<size_t>(e)] = static_cast<float>(e * 7 % kLoaded) * 1000;
+  }
+  const RandomMatrix gate = random_matrix(random_, Format::kBf16, kLoaded, kDim);
+  check("mix_in, router, route, experts",
+        [&](OpBench& bench, int first, int n) {
+          const ops::Values streams =
+              bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
+          const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
+          const ops::Values in = bench.poisoned_values(n, kDim);
+          const ops::Values y = bench.poisoned_values(n, kDim);
+          const ops::Floats scored = bench.poisoned_floats(n, kLoaded);
+          const ops::Ids tokens = bench.ids(std::vector<int64_t>(static_cast<size_t>(n), 0), 1);
+          const ops::Ids chosen = bench.poisoned_ids(n, kTop);
+          const ops::Floats route_weight = bench.poisoned_floats(n, kTop);
+          bench->mix_in(hc, settings, gain, n, streams, mix, in);
+          bench->project_wide(gate.matrix, n, in, scored);
+          bench->route(decided, {kTop, true, 1.5f}, n, tokens, scored, chosen, route_weight);
+          bench->experts(decided, 10, kTop, n, in, chosen, route_weight, y);
+          return bench.read(y, n * kDim);
+        },
+        {5e-3, 0.2});
   check("expert norms",
         [&](OpBench& bench, int first, int n) {
           const ops::Floats norms = bench.poisoned_floats(n, kTop);
