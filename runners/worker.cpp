@@ -16,6 +16,7 @@
 #include "probes/host_memory.h"
 #include "runners/load_schedule.h"
 #include "runners/outcome/attempt.h"
+#include "runners/outcome/garbled.h"
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
 #include "runners/targets/server_failure.h"
@@ -167,6 +168,10 @@ class Worker final : public Work {
       flight.exchange.reset();
     }
     attempt.samples.insert(attempt.samples.end(), response.samples.begin(), response.samples.end());
+    flight.logprobs.clear();
+    for (const TokenLogprob& token : response.logprobs) {
+      if (token.logprob) flight.logprobs.push_back(*token.logprob);
+    }
     if (flight.cancelled) {
       cancel(id);
     } else if (attempt.status == "ok" && goes_on(flight)) {
@@ -192,7 +197,8 @@ class Worker final : public Work {
     AttemptMessage message;
     std::optional<reports::ExchangeRow> exchange;  // of this turn, when it is not the first
     outcome::AttemptWitness witness;
-    double start = 0;  // of the case
+    std::vector<double> logprobs;  // of the newest answer's tokens, where the case wants them
+    double start = 0;              // of the case
     double last_progress = 0;
     bool late = false, cancelled = false;
     bool answering = false;  // its first token has come
@@ -320,7 +326,11 @@ class Worker final : public Work {
     schedule_->answered(monotonic_seconds());
     outcome::AttemptWitness& witness = flight.mapped().witness;
     AttemptMessage& message = flight.mapped().message;
-    if (message.attempt.status == "ok") grade_answer(message, witness);
+    if (message.attempt.status == "ok") {
+      const auto garble = outcome::garble_samples(message.attempt, flight.mapped().logprobs);
+      message.attempt.samples.insert(message.attempt.samples.end(), garble.begin(), garble.end());
+      grade_answer(message, witness);
+    }
     const bool greedy = profile_.sampling.temperature == 0;
     cache_witness_.look(message.attempt, greedy, witness);
     outcome::AttemptFinding finding =

@@ -11,7 +11,7 @@ std::span<const Suite* const> all_suites() {
       &needle_suite(),      &speed_suite(),      &throughput_suite(),    &gsm8k_suite(),
       &bfcl_suite(),        &toolcall15_suite(), &tool_fidelity_suite(), &diagrams_suite(),
       &frontier_suite(),    &explain_suite(),    &philosophy_suite(),    &prefix_cache_suite(),
-      &speculation_suite(), &logits_suite(),
+      &speculation_suite(), &logits_suite(),     &garble_suite(),
   };
   return list;
 }

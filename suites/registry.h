@@ -16,6 +16,7 @@ const Suite& frontier_suite();
 const Suite& speculation_suite();
 const Suite& prefix_cache_suite();
 const Suite& logits_suite();
+const Suite& garble_suite();
 const Suite& gsm8k_suite();
 const Suite& bfcl_suite();
 const Suite& diagrams_suite();

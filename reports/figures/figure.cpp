@@ -29,6 +29,18 @@ struct CaseScores {
   int64_t n_valid = 0;
 };
 
+using Cases = std::map<std::pair<std::string, std::string>, CaseScores>;  // by suite and id
+
+// Repeats of a case are averaged first.
+void use_share(FigureData& data, const Cases& cases) {
+  data.unit = "";
+  data.kind = FigureKind::kScore;
+  for (const auto& [name, c] : cases) data.total += c.sum / static_cast<double>(c.n_valid);
+  data.n = std::ssize(cases);
+  data.value = data.total / static_cast<double>(data.n);
+  data.interval = wilson_interval(data.total, data.n);
+}
+
 void use_median(FigureData& data, const std::vector<double>& values) {
   data.kind = FigureKind::kMedian;
   data.value = median(values);
@@ -115,7 +127,7 @@ std::optional<Figure> score_figure(const RunData& run, const Selection& selectio
   FigureData data;
   data.about = selection;
   data.name = score;
-  std::map<std::pair<std::string, std::string>, CaseScores> cases;
+  Cases cases;
   for (const StoredAttempt* attempt : select(run, selection)) {
     if (!attempt->score) continue;
     const auto value = attempt->score->values.find(score);
@@ -154,15 +166,23 @@ std::optional<Figure> metric_figure(const RunData& run, const Selection& selecti
   if (known) data.unit = known->unit;
   if (!known || is_launch_metric(metric)) return launch_figure(run, selection, std::move(data));
   std::vector<double> values;
+  Cases by_case;
   for (const StoredAttempt* attempt : timed_attempts(run, selection.cell_key)) {
     if (!selection.matches(attempt->suite, attempt->tags)) continue;
     const std::optional<double> value = attempt_metric(*attempt, metric);
     if (!value) continue;
     values.push_back(*value);
+    CaseScores& of_case = by_case[{attempt->suite, attempt->case_id}];
+    of_case.sum += *value;
+    ++of_case.n_valid;
     data.attempt_ids.push_back(attempt->id);
   }
   if (values.empty()) return std::nullopt;
-  use_median(data, values);
+  if (known && known->is_share) {
+    use_share(data, by_case);
+  } else {
+    use_median(data, values);
+  }
   return Figure(std::move(data));
 }
 

@@ -203,7 +203,7 @@ TableCell ratio_cell(const PayoffPoint& point) {
 
 // Suites that ask by family and length say where a setting pays.
 void add_payoff(PageContext& context, const CellPairing& pairing, const std::string& suite,
-                Section& section, Table& table) {
+                Table& verdicts, Table& table) {
   const Selection whole{pairing.cell.key, suite, {}};
   std::vector<std::string> families = tag_values(context.run, whole, "family");
   const std::vector<std::string> lengths = tag_values(context.run, whole, "length");
@@ -231,10 +231,11 @@ void add_payoff(PageContext& context, const CellPairing& pairing, const std::str
       table.rows.push_back(std::move(row));
     }
     if (points.empty()) continue;
-    section.paragraphs.push_back(suite + ", " + pairing.cell.label + " against " +
-                                 pairing.reference.label + ", " +
-                                 (family.empty() ? "all prompts" : family) + ": " +
-                                 payoff_of(std::move(points)).verdict + ".");
+    verdicts.rows.push_back({{suite},
+                             {pairing.cell.label},
+                             {pairing.reference.label},
+                             {family.empty() ? std::string("all") : family},
+                             {payoff_of(std::move(points)).verdict}});
   }
 }
 
@@ -290,6 +291,11 @@ Section twins_section(PageContext& context) {
   tables.push_back(within_table(context, apart));
   tables.push_back(granularity_table(context));
   tables.push_back(across_table(context, apart));
+  Table verdicts{
+      "Does the setting pay? Decode tok/s against the cell with its first value; the "
+      "break-even lies between the measured lengths around it.",
+      {{"suite"}, {"cell"}, {"against"}, {"family"}, {"verdict"}},
+      {}};
   Table payoff{
       "Decode tok/s against the cell with the setting's first value, by family and length "
       "of prompts. The interval takes launches as the unit.",
@@ -304,9 +310,10 @@ Section twins_section(PageContext& context) {
       {}};
   for (const CellPairing& pairing : pairings(context)) {
     for (const std::string& suite : suites_of(context.run, pairing.cell.key)) {
-      add_payoff(context, pairing, suite, section, payoff);
+      add_payoff(context, pairing, suite, verdicts, payoff);
     }
   }
+  tables.push_back(std::move(verdicts));
   tables.push_back(std::move(payoff));
   if (!apart.empty()) tables.push_back(partings_table(context, apart));
   for (Table& table : tables) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "engine/base/hash.h"
+#include "runners/outcome/garbled.h"
 #include "runners/scoring.h"
 #include "suites/common/answers.h"
 #include "suites/common/garble.h"
@@ -70,10 +71,12 @@ AttemptFinding classify_attempt(const reports::AttemptRow& attempt,
   const std::vector<suites::Turn> turns = stored_turns(attempt);
   const suites::Answer& answer = turns.back().answer;
   if (off_schema(turns, *score)) return {"TOOL_SCHEMA", ""};
-  std::string words = answer.reasoning;
-  words.append("\n").append(visible_answer(answer));  // the raw text may hold calls, in markers
-  const std::string garbled = suites::garble_reason(suites::garble_features(attempt.prompt, words));
-  if (!garbled.empty()) return {"GARBLED", garbled};
+  const suites::GarbleValues features = garble_of(attempt);
+  const std::string garbled = suites::garble_reason(features);
+  // Nothing at all has classes of its own, below.
+  const bool is_empty = is_garbled(suites::GarbleFeature::kEmpty,
+                                   features[static_cast<size_t>(suites::GarbleFeature::kEmpty)]);
+  if (!garbled.empty() && !is_empty) return {"GARBLED", garbled};
   if (score->grade == "invalid" && answer.finish_reason == "length") {
     return {"TRUNCATED_BY_BUDGET", ""};
   }

@@ -42,7 +42,7 @@ constexpr Phrase kPhrases[] = {
     {Tells::kFallback, "using default moe config"},
     {Tells::kFallback, "using default w8a8 block fp8"},
     {Tells::kFallback, "jit compilation during inference"},  // vLLM: a kernel that warm-up missed
-    {Tells::kOurBug, ": check failed: "},  // engine/base/check.h
+    {Tells::kOurBug, ": check failed: "},                    // engine/base/check.h
     {Tells::kDriverNoMemory, "nv_err_no_memory"},
     {Tells::kKernelOomKill, "out of memory: killed process"},
     {Tells::kKernelOomKill, "memory cgroup out of memory"},

@@ -1,32 +1,74 @@
-// Is it text at all? Mechanical features of an answer that has gone to pieces, each with a bound
-// that ordinary answers keep far away from; how often they speak up on real answers is not
-// calibrated. Looked at only where an answer is not graded correct.
+// Is it text at all? Mechanical features of an answer that has gone to pieces, each with a bound.
+// The bounds and how often they err are calibrated (docs/garble.md, garble_calibration). They see
+// an answer that is no text; a wrong one that reads well they do not.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ds4::suites {
 
-struct GarbleFeatures {
-  int64_t bytes = 0;
-  int64_t letters = 0;
-  int64_t invalid = 0;  // bytes that are no UTF-8, and U+FFFD; a cut last character does not count
-  int64_t control = 0;  // control characters but tab and line ends; private-use code points
-  int64_t foreign = 0;  // letters of scripts that the prompt has none of
-  int foreign_scripts = 0;  // how many such scripts
-  double loop_share = 0;    // of the bytes, that the longest back-to-back repeat of one unit fills
-  int64_t loop_times = 0;   // how often that unit stands there
-  int64_t words = 0;
-  double distinct_4grams = 1;  // different runs of four words / all of them
-  std::string_view marker;     // text of a special token; points into the answer
+/// What is looked at. Of a conversation `answer` is reasoning and content, without calls.
+struct GarbleInput {
+  std::string_view prompt, answer;
+  int64_t completion_tokens = 0;  // as the target counted
+  bool cut = false;               // ended by the token limit
+  bool has_calls = false;
+  std::span<const double> logprobs = {};  // of the answer's tokens, where the target gave them
 };
 
-/// Linear in the texts, whatever they hold.
-GarbleFeatures garble_features(std::string_view prompt, std::string_view answer);
+/// Each feature in the order of docs/garble.md; every one is stored as the metric
+/// "garble_" + name_of().
+enum class GarbleFeature {
+  kMarker,       // texts of special tokens
+  kInvalid,      // bytes that are no UTF-8, and U+FFFD; a cut last character does not count
+  kControl,      // control characters but tab and line ends; private-use and unassigned planes
+  kLoop,         // share of the bytes that the longest back-to-back repeat fills (16 times or more)
+  kFew4grams,    // different runs of four words / all, in the worst window
+  kCompression,  // bytes after compression / before, in the most repetitive window
+  kNoise,        // the same in the least repetitive window
+  kForeign,      // share of letters of scripts that the prompt has none of, two scripts or more
+  kLogprob,      // mean log-probability of its tokens
+  kWorstLogprob,  // the same in the worst 16 tokens in a row
+  kEmpty,         // 1: tokens were counted and nothing can be read
+  kUnfinished,    // 1: cut by the limit, and not at the end of a sentence; no sign by itself
+};
+inline constexpr size_t kGarbleFeatures = 12;
 
-/// What is wrong with such an answer, as a sentence; "" when every feature is within its bound.
-std::string garble_reason(const GarbleFeatures& features);
+std::string_view name_of(GarbleFeature feature);
+
+/// One feature of an answer: absent where it is undefined (too short, no log-probabilities).
+struct GarbleValue {
+  std::optional<double> value;
+  int64_t onset = -1;  // byte at which the worst of it begins
+};
+
+using GarbleValues = std::array<GarbleValue, kGarbleFeatures>;
+
+/// Linear in the texts, whatever they hold.
+GarbleValues garble_values(const GarbleInput& input);
+
+/// Beyond its bound.
+bool is_garbled(GarbleFeature feature, const GarbleValue& value);
+/// The bound, and whether a value above it (else below it) is the sign; none for kUnfinished.
+struct GarbleBound {
+  double value = 0;
+  bool above = true;
+};
+std::optional<GarbleBound> bound_of(GarbleFeature feature);
+
+/// The features beyond their bounds.
+std::vector<GarbleFeature> garble_signs(const GarbleValues& values);
+
+/// The byte at which the first sign begins; -1 without one.
+int64_t garble_onset(const GarbleValues& values);
+
+/// What is wrong with such an answer, as a sentence about the first sign; "" without one.
+std::string garble_reason(const GarbleValues& values);
 
 }  // namespace ds4::suites

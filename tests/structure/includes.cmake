@@ -30,7 +30,7 @@ allow(runners                engine/base engine/api probes suites profiles repor
 # library header -> the only folder that may include it
 set(owners
   "toml\\+\\+|toml.hpp=profiles/schema" "sqlite3.h=reports/store" "CLI/=runners/cli" "httplib.h=runners/(http|serve)"
-  "pcre2.h=engine/text" "hwy/=engine/ops/cpu" "openssl/=engine/base" "zstd.h=reports/store" "dnnl.h=probes")
+  "pcre2.h=engine/text" "hwy/=engine/ops/cpu" "openssl/=engine/base" "zstd.h=(reports/store|suites/common)" "dnnl.h=probes")
 
 foreach(rule IN LISTS rules)
   file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${rule}/*.h ${ROOT}/${rule}/*.cpp)

@@ -169,6 +169,7 @@ TEST_F(Lint, OfTheShippedProfiles) {
                       "expert-number", "high-utilization", "pool-small-chunk"};
   const std::map<std::string, Names> expected = {
       {"tiny", {}},
+      {"tiny-agreement", {}},
       {"tiny-family", {}},
       {"tiny-frontier", {}},
       {"tiny-needle", {}},
