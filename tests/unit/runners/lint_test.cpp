@@ -174,6 +174,7 @@ TEST_F(Lint, OfTheShippedProfiles) {
       {"tiny-frontier", {}},
       {"tiny-needle", {}},
       {"needle-ladder", {}},
+      {"quality", {}},
       {"server", {}},
       {"server-ds4-k180-spark", {}},
       {"server-llama-cpp", {}},
