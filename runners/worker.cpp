@@ -62,7 +62,8 @@ class Worker final : public Work {
     missing_ = missing_cases(capabilities);
     schedule_.emplace(loads_of(missing_));
     counter_ = {[&](const Conversation& c) { return target_->count_tokens(c); },
-                capabilities.exact_token_counts};
+                capabilities.exact_token_counts,
+                [&](const Conversation& c) { return target_->measure_tokens(c); }};
     send(ReadyMessage{to_json(capabilities), static_cast<int>(missing_.size()), skipped_});
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
     show_phase();

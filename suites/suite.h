@@ -108,6 +108,9 @@ struct Case {
 struct TokenCounter {
   std::function<int64_t(const Conversation&)> count;
   bool exact = false;
+  /// What the target states for a conversation as long, at the cost of reading it; -1 = it states
+  /// nothing. Empty = nobody can be asked.
+  std::function<int64_t(const Conversation&)> measure = {};
 };
 
 /// What cases may need of a target beyond answering a conversation.

@@ -89,6 +89,10 @@ class HttpTarget final : public Target {
     return counter_->count({conversation});
   }
 
+  int64_t measure_tokens(const Conversation& conversation) override {
+    return counter_->measure({conversation});
+  }
+
   void run(Work& work) override {
     while (std::ssize(lanes_) < profile_.server.concurrency) {
       lanes_.push_back(std::make_unique<Lane>(address_.origin, key_, limits_of(profile_)));
@@ -110,7 +114,14 @@ class HttpTarget final : public Target {
     }
   }
 
-  std::vector<probes::Sample> observe() override { return {}; }
+  // What sizing prompts cost, since it was opened.
+  std::vector<probes::Sample> observe() override {
+    const HttpCounter::Cost& cost = counter_->cost();
+    if (cost.requests == 0) return {};
+    return {{"sizing_requests", static_cast<double>(cost.requests), 0, ""},
+            {"sizing_tokens", static_cast<double>(cost.tokens), 0, ""},
+            {"sizing_time", cost.seconds, 0, ""}};
+  }
 
   void close() override {
     lanes_.clear();

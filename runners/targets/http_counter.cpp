@@ -4,10 +4,13 @@
 #include <cmath>
 #include <functional>
 
+#include "engine/base/clock.h"
+
 namespace ds4::runners {
 namespace {
 
 constexpr size_t kKnown = 256;
+constexpr const char* kFirstLine = "Only the length of this text is of interest.\n";
 
 size_t hash_of(const Request& request) {
   const std::hash<std::string> hash;
@@ -39,6 +42,7 @@ HttpCounter::HttpCounter(http::Client& client, const profiles::ServerAddress& ad
       exact_(form_ != TokenizeForm::kNone),
       source_("an estimate: a token is about four bytes") {
   if (findings.counted.size() == 2) {
+    small_ = findings.counted[0];
     const CountedPrompt& small = findings.counted[0];
     const CountedPrompt& large = findings.counted[1];
     const int64_t bytes = prompt_bytes(small.request);
@@ -66,6 +70,35 @@ int64_t HttpCounter::count(const Request& request) {
   const int64_t tokens = counted(request);
   known_.emplace_back(hash_of(request), tokens);
   if (known_.size() > kKnown) known_.pop_front();
+  return tokens;
+}
+
+int64_t HttpCounter::measure(Request request) {
+  if (!small_ || request.raw || request.conversation.messages.empty()) return -1;
+  const auto with_first_line = [](Request one) {
+    std::string& text = one.conversation.messages.front().content;
+    text.insert(0, kFirstLine);
+    return one;
+  };
+  if (first_line_ < 0) {
+    const int64_t tokens = stated(with_first_line(small_->request));
+    if (tokens <= small_->tokens) return -1;
+    first_line_ = tokens - small_->tokens;
+  }
+  const int64_t tokens = stated(with_first_line(std::move(request)));
+  return tokens > first_line_ ? tokens - first_line_ : -1;
+}
+
+int64_t HttpCounter::stated(const Request& request) {
+  openai::Body body = body_of(request, habits_);
+  body.max_tokens = 1;
+  const double begin = monotonic_seconds();
+  const Exchange exchange = ask(client_, address_, body);
+  ++cost_.requests;
+  cost_.seconds += monotonic_seconds() - begin;
+  if (judge(exchange, habits_).failure != Failure::kNone || !exchange.answer.usage) return -1;
+  const int64_t tokens = exchange.answer.usage->prompt_tokens;
+  cost_.tokens += std::max<int64_t>(0, tokens);
   return tokens;
 }
 

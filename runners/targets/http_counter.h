@@ -1,10 +1,12 @@
 // How many tokens a conversation will be at a server: by the server's own tokenizer, by that of a
-// checkpoint at hand, or estimated from what it stated for two texts.
+// checkpoint at hand, or estimated from what it stated for two texts; and what it states for a
+// conversation, by a request for an answer of one token.
 #pragma once
 
 #include <deque>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -22,6 +24,15 @@ class HttpCounter {
 
   /// For sizing a prompt; may ask the server.
   int64_t count(const Request& request);
+  /// What the server states for the conversation, less a first line that is put in front so that no
+  /// cache has its beginning afterwards. Costs a prefill; -1 when it states nothing.
+  int64_t measure(Request request);
+  struct Cost {
+    int64_t requests = 0, tokens = 0;
+    double seconds = 0;
+  };
+  /// Of all measure() so far.
+  const Cost& cost() const { return cost_; }
   /// For judging what the server states later: what was counted for the same prompt before, else
   /// an estimate. Asks nobody, since requests wait for it.
   ExpectedPrompt expect(const Request& request) const;
@@ -33,6 +44,7 @@ class HttpCounter {
   int64_t local(const Request& request) const;
   int64_t estimate(const Request& request) const;
   int64_t counted(const Request& request);
+  int64_t stated(const Request& request);
 
   http::Client& client_;
   const profiles::ServerAddress& address_;
@@ -40,6 +52,9 @@ class HttpCounter {
   const TokenizeForm form_;
   std::shared_ptr<const Tokenizer> tokenizer_;  // null = none at hand, or another one
   Release release_ = Release::kApril;
+  std::optional<CountedPrompt> small_;  // a prompt that the server counted; none = it states none
+  int64_t first_line_ = -1;             // tokens of measure()'s first line; -1 = not known yet
+  Cost cost_;
   double per_byte_ = 0.25, fixed_ = 0;
   bool exact_ = false;
   std::string source_;

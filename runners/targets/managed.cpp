@@ -109,6 +109,10 @@ class ManagedTarget final : public Target {
     return http_->count_tokens(conversation);
   }
 
+  int64_t measure_tokens(const Conversation& conversation) override {
+    return http_->measure_tokens(conversation);
+  }
+
   void run(Work& work) override {
     WatchedWork watched(work, *process_);
     http_->run(watched);
@@ -126,6 +130,7 @@ class ManagedTarget final : public Target {
     };
     if (output_) add(output_->take_samples());
     if (poll_) add(poll_->take());
+    if (http_) add(http_->observe());
     return std::exchange(samples_, {});
   }
 

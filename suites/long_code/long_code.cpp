@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "suites/common/answers.h"
+#include "suites/common/calibration.h"
 #include "suites/common/conversation.h"
 #include "suites/common/depth.h"
 #include "suites/common/most_units.h"
@@ -22,6 +23,7 @@ extern const std::string_view long_code_toml;
 namespace {
 
 constexpr int64_t kSampleFunctions = 17;  // that tell what one more takes
+constexpr int64_t kSampleShare = 8;       // of a long text that is asked about, one part
 constexpr int kBareDefects = 3;           // the first kinds, which single functions can have
 
 struct LongCodeParameters {
@@ -77,6 +79,17 @@ class Code {
 
   // The most functions whose prompt stays within `length` tokens.
   int64_t functions_for(int64_t length, const TokenCounter& counter) const {
+    const TokenCounter right = calibrated(
+        counter, length, std::max(kWholeSample, length / kSampleShare),
+        [&](int64_t tokens, const TokenCounter& estimate) {
+          Planted unused;
+          return conversation(tokens == 0 ? 1 : counted_functions(tokens, estimate), &unused);
+        });
+    return counted_functions(length, right);
+  }
+
+ private:
+  int64_t counted_functions(int64_t length, const TokenCounter& counter) const {
     Planted unused;
     const auto tokens = [&](int64_t count) { return counter.count(conversation(count, &unused)); };
     const int64_t one = tokens(1);
@@ -91,7 +104,6 @@ class Code {
     return most_units(length, {1, one}, std::max(each, 1.0), tokens).units;
   }
 
- private:
   // Numbered files, and four labelled lines asked for.
   std::string files(int64_t count, int64_t place, Defect defect, Planted* planted) const {
     count = std::max<int64_t>(count, 1);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "suites/common/calibration.h"
 #include "suites/common/conversation.h"
 #include "suites/common/measured_lines.h"
 #include "suites/needle/phrases.h"
@@ -17,8 +18,8 @@ namespace {
 
 constexpr int64_t kMinPool = 64;    // enough different costs for every sum beyond the first few
 constexpr int64_t kMaxPool = 4096;  // bounds the counting: a longer text repeats lines
-constexpr int64_t kEstimatedPool =
-    512;  // a short text has all of them, so that its size tells theirs
+// Of a text that cannot be counted: few enough that one prompt of a few thousand tokens has all.
+constexpr int64_t kEstimatedPool = 256;
 constexpr int64_t kTokensPerLine = 12;  // a low guess, only to choose the pool's size
 constexpr int kMaxCorrections = 24;     // one or two counts suffice unless tokens span line feeds
 
@@ -29,6 +30,14 @@ class Builder {
       : request_(request), counter_(counter), rng_(request.seed) {}
 
   Haystack build();
+
+  // The first `n` lines that a long text is made of, once. What all are together they are in every
+  // round.
+  Conversation lines_once(int64_t n) const {
+    std::vector<std::string> lines = filler_lines(n);
+    lines.push_back(request_.fact);
+    return conversation(lines);
+  }
 
  private:
   std::string assemble(const std::vector<std::string>& lines) const {
@@ -49,7 +58,8 @@ class Builder {
   int64_t cost(const std::string& line) const {
     return std::max<int64_t>(1, count({request_.fact, line, request_.fact}) - pair_tokens_);
   }
-  LineFiller measure_filler(int64_t room);
+  std::vector<std::string> filler_lines(int64_t wanted) const;
+  LineFiller measure_filler(int64_t room) const;
   void place_other_facts(int64_t before);
   std::vector<std::string> side(std::vector<std::string> lines, std::vector<std::string> facts,
                                 uint64_t label) const;
@@ -62,15 +72,21 @@ class Builder {
   int64_t before_facts_tokens_ = 0, after_facts_tokens_ = 0;
 };
 
-LineFiller Builder::measure_filler(int64_t room) {
-  std::vector<MeasuredLine> lines;
-  const int64_t wanted =
-      std::clamp(2 * room / kTokensPerLine, kMinPool, counter_.exact ? kMaxPool : kEstimatedPool);
+std::vector<std::string> Builder::filler_lines(int64_t wanted) const {
+  std::vector<std::string> lines;
   Rng rng = rng_.stream(1);
   std::set<std::string> seen;
-  while (static_cast<int64_t>(lines.size()) < wanted) {
+  while (std::ssize(lines) < wanted) {
     std::string line = random_filler_line(rng, request_.prose);
-    if (!seen.insert(line).second) continue;
+    if (seen.insert(line).second) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+LineFiller Builder::measure_filler(int64_t room) const {
+  const int64_t most = counter_.exact ? kMaxPool : kEstimatedPool;
+  std::vector<MeasuredLine> lines;
+  for (std::string& line : filler_lines(std::clamp(2 * room / kTokensPerLine, kMinPool, most))) {
     const int64_t tokens = cost(line);
     lines.push_back({std::move(line), tokens});
   }
@@ -180,7 +196,13 @@ Haystack Builder::build() {
 }  // namespace
 
 Haystack build_haystack(const HaystackRequest& request, const TokenCounter& counter) {
-  return Builder(request, counter).build();
+  const auto sample = [&](int64_t tokens, const TokenCounter& estimate) {
+    Builder builder(request, estimate);
+    if (request.tokens <= kWholeSample) return builder.build().conversation;
+    return builder.lines_once(tokens == 0 ? 0 : kEstimatedPool);
+  };
+  const TokenCounter right = calibrated(counter, request.tokens, kWholeSample, sample);
+  return Builder(request, right).build();
 }
 
 }  // namespace ds4::suites

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/base/error.h"
+#include "suites/common/calibration.h"
 #include "suites/common/conversation.h"
 #include "suites/common/most_units.h"
 
@@ -11,7 +12,9 @@ namespace ds4::suites {
 namespace {
 
 constexpr double kTokensPerCharacter = 0.25;  // a first guess
-constexpr int64_t kNeighbours = 12;           // characters around that are tried for an exact count
+constexpr int64_t kSample = 8192;    // tokens at least that tell what the lines of a long text are
+constexpr int64_t kSampleShare = 8;  // and of a very long one, one part
+constexpr int64_t kNeighbours = 12;  // characters around that are tried for an exact count
 
 class Builder {
  public:
@@ -45,6 +48,18 @@ class Builder {
     return out;
   }
 
+  // With so many characters of the text.
+  Conversation conversation(int64_t characters) {
+    grow(characters);
+    const auto at = static_cast<size_t>(place_of_fact(characters));
+    std::string text = request_.opening + text_.substr(0, at);
+    if (at > 0 && !text.ends_with('\n')) text += "\n";
+    text += request_.fact + "\n";
+    text += text_.substr(at, static_cast<size_t>(characters) - at);
+    while (text.ends_with('\n')) text.pop_back();
+    return ask(text + mark_ + request_.closing, request_.thinking);
+  }
+
  private:
   // A word that is complete may be fewer tokens than its beginning, and one more letter two more:
   // a number of tokens may occur at several places around, or only with a mark behind.
@@ -74,17 +89,6 @@ class Builder {
     return end == text_.npos ? 0 : static_cast<int64_t>(end) + 1;
   }
 
-  Conversation conversation(int64_t characters) {
-    grow(characters);
-    const auto at = static_cast<size_t>(place_of_fact(characters));
-    std::string text = request_.opening + text_.substr(0, at);
-    if (at > 0 && !text.ends_with('\n')) text += "\n";
-    text += request_.fact + "\n";
-    text += text_.substr(at, static_cast<size_t>(characters) - at);
-    while (text.ends_with('\n')) text.pop_back();
-    return ask(text + mark_ + request_.closing, request_.thinking);
-  }
-
   int64_t count(int64_t characters) { return counter_.count(conversation(characters)); }
 
   const RepeatedRequest& request_;
@@ -97,7 +101,15 @@ class Builder {
 }  // namespace
 
 Haystack build_repeated(const RepeatedRequest& request, const TokenCounter& counter) {
-  return Builder(request, counter).build();
+  const auto sample = [&](int64_t tokens, const TokenCounter& estimate) {
+    RepeatedRequest part = request;
+    part.tokens = tokens;
+    Builder builder(part, estimate);
+    return tokens == 0 ? builder.conversation(0) : builder.build().conversation;
+  };
+  const TokenCounter right =
+      calibrated(counter, request.tokens, std::max(kSample, request.tokens / kSampleShare), sample);
+  return Builder(request, right).build();
 }
 
 }  // namespace ds4::suites

@@ -8,10 +8,11 @@ namespace {
 
 using nlohmann::json;
 
-int64_t prompt_size(const json& body) {
+int64_t prompt_size(const json& body, const ChatPlay& play) {
   size_t bytes = 0;
   for (const json& message : body.value("messages", json::array())) {
-    bytes += message.value("content", "").size();
+    const std::string content = message.value("content", "");
+    bytes += play.tokens_of ? static_cast<size_t>(play.tokens_of(content)) : content.size();
   }
   for (const json& tool : body.value("tools", json::array())) bytes += tool.dump().size();
   return static_cast<int64_t>(bytes);
@@ -91,7 +92,8 @@ void ChatServer::answer(const HttpRequest& request, HttpConnection& connection) 
   } else if (request.path == "/v1/completions" && play_.completions) {
     answer_raw(request, connection);
   } else if (request.path == "/tokenize" && play_.tokenize) {
-    connection.reply(200, type, json{{"count", prompt_size(json::parse(request.body))}}.dump());
+    connection.reply(200, type,
+                     json{{"count", prompt_size(json::parse(request.body), play_)}}.dump());
   } else {
     connection.reply(404, type, json{{"detail", "Not Found"}}.dump());
   }
@@ -114,7 +116,7 @@ void ChatServer::answer_chat(const HttpRequest& request, HttpConnection& connect
   const std::string finish = cut ? "length" : play_.finish_reason;
   const auto made = static_cast<int64_t>(thoughts.size() + pieces.size());
   const auto usage = [&](int64_t so_far) {
-    const int64_t prompt = play_.prompt_tokens < 0 ? prompt_size(body) : play_.prompt_tokens;
+    const int64_t prompt = play_.prompt_tokens < 0 ? prompt_size(body, play_) : play_.prompt_tokens;
     const int64_t stated = play_.completion_tokens < 0 ? so_far : play_.completion_tokens;
     return json{{"prompt_tokens", prompt},
                 {"completion_tokens", stated},

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/support/http_server.h"
@@ -24,8 +25,9 @@ struct ChatPlay {
   bool tokenize = true, tools = true, logprobs = true, completions = true;
   std::string finish_reason = "stop";
   int piece_ms = 0;
-  int64_t prompt_tokens = -1, completion_tokens = -1;  // stated instead of the true ones
-  std::string key = {};                                // needed in "Authorization: Bearer"
+  int64_t prompt_tokens = -1, completion_tokens = -1;       // stated instead of the true ones
+  std::function<int64_t(std::string_view)> tokens_of = {};  // of a message; else its bytes
+  std::string key = {};                                     // needed in "Authorization: Bearer"
   /// Answers a chat request in its own way; false: the request is answered as above. The number
   /// counts chat requests from 0.
   std::function<bool(int number, const HttpRequest&, HttpConnection&)> chat = {};
