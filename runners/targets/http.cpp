@@ -114,9 +114,9 @@ class HttpTarget final : public Target {
     }
   }
 
-  // What sizing prompts cost, since it was opened.
+  // What sizing prompts cost.
   std::vector<probes::Sample> observe() override {
-    const HttpCounter::Cost& cost = counter_->cost();
+    const HttpCounter::Cost cost = counter_ ? counter_->take_cost() : HttpCounter::Cost{};
     if (cost.requests == 0) return {};
     return {{"sizing_requests", static_cast<double>(cost.requests), 0, ""},
             {"sizing_tokens", static_cast<double>(cost.tokens), 0, ""},

@@ -31,8 +31,8 @@ class HttpCounter {
     int64_t requests = 0, tokens = 0;
     double seconds = 0;
   };
-  /// Of all measure() so far.
-  const Cost& cost() const { return cost_; }
+  /// Of all measure() since it was last asked.
+  Cost take_cost() { return std::exchange(cost_, {}); }
   /// For judging what the server states later: what was counted for the same prompt before, else
   /// an estimate. Asks nobody, since requests wait for it.
   ExpectedPrompt expect(const Request& request) const;

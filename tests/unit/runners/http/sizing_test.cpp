@@ -2,6 +2,8 @@
 // states for samples, at a cost that is told, and without warming its cache for the real ones.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -38,7 +40,7 @@ double sample_of(const WorkerRun& run, const std::string& metric) {
   return 0;
 }
 
-TEST(HttpSizing, AnotherTokenizerIsMetWithinAFifthOfAPercent) {
+TEST(HttpSizing, AnotherTokenizerIsMetWithinAFifthOfAPercentOrALine) {
   std::mutex mutex;
   std::vector<std::string> samples, prompts;  // texts of requests for one token, and for more
   ChatPlay play;
@@ -59,8 +61,9 @@ TEST(HttpSizing, AnotherTokenizerIsMetWithinAFifthOfAPercent) {
     if (attempt.attempt.suite != "needle") continue;
     ++needles;
     const double asked = json::parse(attempt.attempt.expected).at("asked_tokens");
-    EXPECT_LE(std::abs(static_cast<double>(attempt.attempt.prompt_tokens) / asked - 1), 0.002)
-        << attempt.attempt.case_id << ": " << attempt.attempt.prompt_tokens;
+    const double off = std::abs(static_cast<double>(attempt.attempt.prompt_tokens) - asked);
+    // Nothing shorter than a line is added or left out.
+    EXPECT_LE(off, std::max(0.002 * asked, 12.0)) << attempt.attempt.case_id;
   }
   EXPECT_EQ(needles, 8);
   EXPECT_GE(sample_of(run, "sizing_requests"), 9) << "one of each case, and the first line";
