@@ -57,7 +57,8 @@ TEST(Calibration, NeedlesOfEveryFormAreWithinTheTolerance) {
       const double error = size_error(suite, parameters, spec, asked);
       // Thousands of different keys and values: a sample of them is what it is.
       const bool many = spec.tags.at("filler") == "facts" && length > kWholeSample;
-      const double line = 12.0 / static_cast<double>(length);  // nothing shorter is added or left out
+      const double line =
+          12.0 / static_cast<double>(length);  // nothing shorter is added or left out
       EXPECT_LE(std::abs(error), many ? 0.01 : std::max(kSizeTolerance, line)) << spec.id;
       EXPECT_LE(asked.requests, length <= kWholeSample ? 4 : 2) << spec.id;
       if (length > kWholeSample) {
