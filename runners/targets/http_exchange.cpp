@@ -52,7 +52,6 @@ void take_echo(openai::Answer& came, const Request& request, Response& response)
     response.prompt_logprobs.assign(came.logprobs.begin(), came.logprobs.begin() + n);
     came.logprobs.erase(came.logprobs.begin(), came.logprobs.begin() + n);
   }
-  if (request.limits.logprobs.answer) response.logprobs = std::move(came.logprobs);
 }
 
 suites::Answer take_answer(openai::Answer& came, const Request& request,
@@ -249,12 +248,13 @@ Response response_of(Exchange exchange, const Request& request, const ServerHabi
   if (reply.head_s >= 0) sample("reply_head_time", reply.head_s - reply.begun_s);
   if (came.first_content_s >= 0) sample("first_content_time", came.first_content_s - reply.begun_s);
   if (exchange.streamed) sample("stream_pieces", static_cast<double>(came.arrivals.size()));
+  take_echo(exchange.answer, request, response);  // before what is left is counted
   const bool cancelled = reply.trouble == http::Trouble::kCancelled;
   if (response.failure == Failure::kNone && !cancelled) {
     response.doubt = openai::doubt_of(
         came, {request.limits.max_tokens, prompt_bytes(request), expected.tokens, expected.exact});
   }
-  take_echo(exchange.answer, request, response);
+  if (request.limits.logprobs.answer) response.logprobs = std::move(exchange.answer.logprobs);
   response.answer = take_answer(exchange.answer, request, habits);
   if (cancelled) response.answer.finish_reason = "cancelled";
   return response;

@@ -169,7 +169,7 @@ void expect_equal(const reports::AttemptRow& got, const reports::AttemptRow& wan
   ASSERT_EQ(got.trace.empty(), wanted.trace.empty());
   if (!wanted.trace.empty()) expect_same_trace(got.trace, wanted.trace);
   if (wanted.suite == "frontier") {
-    EXPECT_EQ(got.cached_tokens, wanted.cached_tokens);
+    EXPECT_LE(std::abs(got.cached_tokens - wanted.cached_tokens), 1) << "of the warm-up";
   }
 }
 
