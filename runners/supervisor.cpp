@@ -191,6 +191,7 @@ class Launch {
     if (const auto* m = std::get_if<PhaseMessage>(&message)) {
       state_.phase = m->phase;
       state_.phase_detail = m->detail;
+      if (!evidence_.ready) case_start_ = monotonic_seconds();  // who tells of its load hears
       if (const auto phase = guard::phase_of(m->phase); phase && guard_) guard_->phase(*phase);
     } else if (const auto* ready = std::get_if<ReadyMessage>(&message)) {
       state_.n_cases = ready->cases;

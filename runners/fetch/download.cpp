@@ -15,7 +15,7 @@ namespace {
 constexpr int kMostFruitless = 3;  // tries in a row that brought no byte
 constexpr int kMostTries = 100;    // a server that breaks off again and again after a few bytes
 constexpr const char* kElsewhere =
-    "Or take it from a mirror with --from URL, or fetch on another machine and copy the folder.";
+    "--from URL takes a mirror; or fetch it on another machine and copy the folder.";
 
 bool is_redirection(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;

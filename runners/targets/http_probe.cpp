@@ -59,7 +59,6 @@ class Probe {
       : client_(client), address_(address), server_(server), on_phase_(on_phase) {}
 
   ServerFindings run() {
-    on_phase_("load", "is anybody there");
     find_model();
     look_around();
     out_.habits.chat = server_.form == "chat";
@@ -74,7 +73,16 @@ class Probe {
   }
 
  private:
-  http::Reply get(const std::string& path) { return client_.send({path, ""}); }
+  http::Reply get(const std::string& path) {
+    on_phase_("load", path);
+    return client_.send({path, ""});
+  }
+
+  // Each request may take a whole `limits.case_timeout`, so each is told of.
+  Exchange put(const openai::Body& body, bool (*enough)(const openai::Answer&) = nullptr) {
+    on_phase_("load", asking_);
+    return ask(client_, address_, body, nullptr, enough);
+  }
 
   void find_model() {
     const http::Reply reply = get(address_.base + "/models");
@@ -144,23 +152,23 @@ class Probe {
 
   // A request that must be answered, with as many wishes as the server bears.
   void find_streaming() {
-    on_phase_("load", "streaming");
+    asking_ = "streaming";
     ServerHabits& habits = out_.habits;
     habits.end_mark = false;  // nothing is taken as given yet
     habits.states_counts = false;
     openai::Body body = body_of(request_of(kGreeting, kFewTokens), habits);
     body.stream = body.stream_usage = true;
-    Exchange exchange = ask(client_, address_, body);
+    Exchange exchange = put(body);
     if (exchange.reply.status >= 400 && exchange.reply.status < 500) {
       require_key(exchange.reply);
       note_refusal("stream_options", exchange);
       body.stream_usage = false;
-      exchange = ask(client_, address_, body);
+      exchange = put(body);
     }
     if (judge(exchange, habits).failure != Failure::kNone && exchange.reply.status >= 400) {
       note_refusal("stream", exchange);
       body.stream = false;
-      exchange = ask(client_, address_, body);
+      exchange = put(body);
     }
     if (const Judged judged = judge(exchange, habits); judged.failure != Failure::kNone) {
       throw Error(ErrorCode::kMachine,
@@ -182,7 +190,7 @@ class Probe {
   void find_usage_each() {
     openai::Body body = body_of(request_of(kGreeting, kFewTokens), out_.habits);
     body.usage_each = true;
-    const Exchange exchange = ask(client_, address_, body);
+    const Exchange exchange = put(body);
     const auto& arrivals = exchange.answer.arrivals;
     const bool all = !arrivals.empty() &&
                      std::all_of(arrivals.begin(), arrivals.end(),
@@ -198,8 +206,7 @@ class Probe {
     request.conversation.thinking = on ? ThinkingMode::kThinking : ThinkingMode::kChat;
     ServerHabits habits = out_.habits;
     habits.thinking = way;
-    const Exchange exchange =
-        ask(client_, address_, body_of(request, habits), nullptr, shows_reasoning);
+    const Exchange exchange = put(body_of(request, habits), shows_reasoning);
     if (note_reasoning(exchange.answer)) return true;  // whatever would have come behind it
     if (judge(exchange, habits).failure != Failure::kNone) return std::nullopt;
     return false;
@@ -217,7 +224,7 @@ class Probe {
       can.thinking = can.no_thinking = true;
       return;
     }
-    on_phase_("load", "thinking");
+    asking_ = "thinking";
     const bool by_itself =
         thinks_by_itself_ || reasons(ThinkingSwitch::kNone, true).value_or(false);
     json tried = json::object();
@@ -249,12 +256,12 @@ class Probe {
 
   void find_logprobs() {
     if (!out_.habits.chat) return;
-    on_phase_("load", "log-probabilities");
+    asking_ = "log-probabilities";
     openai::Body body = body_of(request_of(kGreeting, kFewTokens), out_.habits);
     body.stream = body.stream_usage = body.usage_each = false;
     body.logprobs = true;
     body.top_logprobs = kTopLogprobs;
-    const Exchange exchange = ask(client_, address_, body);
+    const Exchange exchange = put(body);
     note_refusal("logprobs", exchange);
     const auto& tokens = exchange.answer.logprobs;
     const bool any = std::any_of(tokens.begin(), tokens.end(), [](const TokenLogprob& token) {
@@ -268,7 +275,7 @@ class Probe {
   }
 
   void find_raw_prompts() {
-    on_phase_("load", "raw prompts");
+    asking_ = "raw prompts";
     Request request;
     request.raw = suites::RawPrompt{kRawPrompt};
     request.limits.max_tokens = 1;
@@ -278,7 +285,7 @@ class Probe {
       body.echo = body.logprobs = wishes;
       body.top_logprobs = wishes ? 1 : 0;
       body.plain_prompt = plain;
-      return ask(client_, address_, body);
+      return put(body);
     };
     const Exchange bare = asked(false, false);
     const bool raw = judge(bare, out_.habits).failure == Failure::kNone;
@@ -318,14 +325,14 @@ class Probe {
       out_.capabilities.tools = true;
       return;
     }
-    on_phase_("load", "tools");
+    asking_ = "tools";
     Request request = request_of("What is the weather in Paris? Use the function.", kCallTokens);
     Message system;
     system.role = "system";
     system.tools.push_back(kTool);
     const openai::Body without = body_of(request, out_.habits);
     request.conversation.messages.insert(request.conversation.messages.begin(), system);
-    const Exchange with = ask(client_, address_, body_of(request, out_.habits));
+    const Exchange with = put(body_of(request, out_.habits));
     note_refusal("tools", with);
     const bool answered = judge(with, out_.habits).failure == Failure::kNone;
     const bool called = !with.answer.tool_calls.empty();
@@ -333,7 +340,7 @@ class Probe {
     if (answered && !called) {
       openai::Body first = without;
       first.max_tokens = 1;
-      longer = prompt_tokens(with) - prompt_tokens(ask(client_, address_, first));
+      longer = prompt_tokens(with) - prompt_tokens(put(first));
     }
     out_.capabilities.tools = called || longer > 0;
     found_["tools"] = {{"answered", answered}, {"called", called}, {"longer_prompt", longer}};
@@ -344,10 +351,10 @@ class Probe {
   }
 
   void find_tokenizer() {
-    on_phase_("load", "token counts");
+    asking_ = "token counts";
     const Request small = request_of(kGreeting, 1), large = request_of(sample_text(), 1);
     for (const Request* request : {&small, &large}) {
-      const Exchange exchange = ask(client_, address_, body_of(*request, out_.habits));
+      const Exchange exchange = put(body_of(*request, out_.habits));
       if (const int64_t tokens = prompt_tokens(exchange); tokens > 0) {
         out_.counted.push_back({*request, tokens});
       }
@@ -359,8 +366,11 @@ class Probe {
         {TokenizeForm::kMessages, "/tokenize of messages"},
         {TokenizeForm::kTemplate, "/apply-template and /tokenize"}};
     for (const auto& [form, name] : forms) {
-      const int64_t s = ask_tokenizer(client_, address_, form, body_of(small, out_.habits));
-      const int64_t l = ask_tokenizer(client_, address_, form, body_of(large, out_.habits));
+      const auto count = [&, form = form, name = name](const Request& request) {
+        on_phase_("load", name);
+        return ask_tokenizer(client_, address_, form, body_of(request, out_.habits));
+      };
+      const int64_t s = count(small), l = count(large);
       if (s <= 0 || l <= 0) continue;
       const bool same = s == out_.counted[0].tokens && l == out_.counted[1].tokens;
       found_["tokenize"] = name;
@@ -391,6 +401,7 @@ class Probe {
   const profiles::ServerSection& server_;
   const Target::OnPhase& on_phase_;
   ServerFindings out_;
+  const char* asking_ = "";  // what the requests now are about
   json found_ = json::object();
   bool thinks_by_itself_ = false;
 };

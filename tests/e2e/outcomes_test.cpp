@@ -154,6 +154,23 @@ TEST(Outcomes, Miscounted) {
   expect_shown(sweep, "MISCOUNTED");
 }
 
+// Each question before the first case has its own limit: a server that leaves several unanswered is
+// slow to open, not dead.
+TEST(Outcomes, QuestionsThatAServerLeavesOpenAreNoHang) {
+  ChatPlay play;
+  play.chat = [](int, const HttpRequest& request, HttpConnection& c) {
+    const bool left = request.body.find("17 * 23") != std::string::npos;
+    if (left) c.begin("text/event-stream");
+    if (left) c.wait(20);
+    return left;
+  };
+  const ChatServer server(play);
+  const Sweep sweep("{}", kSmoke);
+  write_file_atomic(sweep.profile(), "target = \"http\"\n[server]\nurl = \"" + server.url() +
+                                         "\"\n[limits]\ncase_timeout = \"2s\"\n" + kSmoke);
+  EXPECT_EQ(sweep.run().exit_code, 0);
+}
+
 TEST(Outcomes, StreamBroken) {
   expect_attempt(
       R"({"rules": [{"times": 1, "error": "no [DONE]", "failure": "broken"}, {"text": "x"}]})",
