@@ -59,6 +59,38 @@ TEST(Agreement, ALeakBetweenSessionsHasItsClass) {
                           [](const auto& attempt) { return attempt.outcome == "CACHE_LEAK"; }));
 }
 
+constexpr const char* kGarble =
+    "[[suite]]\nname = \"garble\"\nlengths = [512]\nprompts = [1]\nrepeats = 3\n";
+
+TEST(Garble, FeaturesOfEveryAnswerAreStoredWithTheirOnset) {
+  // The third answer, of six, has gone to pieces from its eleventh byte on.
+  const Sweep sweep(R"({"rules": [{"times": 2, "text": "A warm day."},
+                                  {"times": 1, "text": "A warm day\u0001\u0002\u0003"},
+                                  {"text": "A warm day."}]})",
+                    kGarble + gate("clean", "min = 1.0") + gate("agreement", "min = 1.0"));
+  const CommandResult result = sweep.run();
+  EXPECT_EQ(result.exit_code, 1) << result.out;
+  const auto store = sweep.store();
+  const auto attempts = store->attempts(store->run("latest").id, false);
+  ASSERT_EQ(attempts.size(), 6u);
+  EXPECT_EQ(attempts[2].outcome, "GARBLED");
+  const auto sample = [&](size_t attempt, const std::string& metric) {
+    for (const auto& one : attempts[attempt].samples) {
+      if (one.metric == metric) return one.value;
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(sample(1, "clean"), 1);
+  EXPECT_EQ(sample(1, "garble_control"), 0);
+  EXPECT_EQ(sample(1, "garble_onset"), -1);
+  EXPECT_EQ(sample(2, "clean"), 0);
+  EXPECT_EQ(sample(2, "garble_control"), 3);
+  EXPECT_NEAR(sample(2, "garble_onset"), 10.0 / 13, 0.01);  // of one token
+  const auto json = nlohmann::json::parse(
+      run_command(sweep.command({"report", "latest", "--format", "json", "-o", "-"})).out);
+  for (const auto& gate : json.at("verdict").at("gates")) EXPECT_EQ(gate.at("decision"), "fail");
+}
+
 TEST(Parity, ASettingThatChangesAnswersBreaksIt) {
   const std::string sweep_of_seeds = "[sweep]\n\"engine.seed\" = [1, 2]\n";
   const std::string suite = "[[suite]]\nname = \"speculation\"\nlengths = [256]\nsamples = [1]\n";
