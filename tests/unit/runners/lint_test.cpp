@@ -172,6 +172,7 @@ TEST_F(Lint, OfTheShippedProfiles) {
       {"tiny-agreement", {}},
       {"tiny-family", {}},
       {"tiny-frontier", {}},
+      {"tiny-logits", {}},
       {"tiny-needle", {}},
       {"needle-ladder", {}},
       {"quality", {}},
