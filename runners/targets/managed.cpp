@@ -28,6 +28,8 @@ namespace {
 
 constexpr double kDying_s = 2;  // a broken connection may be heard before the death
 constexpr double kMemoryLook_s = 0.1;
+constexpr double kMemoryStill_s = 3;
+constexpr int64_t kMemoryGrowth = int64_t{64} << 20;
 constexpr int64_t kMemoryNoise = int64_t{1} << 30;  // that others take meanwhile
 
 // Hands out no more requests once the server has ended, and remembers where it was.
@@ -205,17 +207,24 @@ class ManagedTarget final : public Target {
     }
   }
 
-  // What it had must come back, or the next server has less.
+  // What it had must come back, or the next server has less. When nothing more comes back, others
+  // have it.
   void wait_for_memory() {
     const double begun = monotonic_seconds();
-    int64_t missing = 0;
+    double grew = begun;
+    int64_t most = 0, missing = 0;
     while (true) {
-      missing = available_before_ - probes::read_machine_memory().available_bytes;
+      const int64_t available = probes::read_machine_memory().available_bytes;
+      const double now = monotonic_seconds();
+      missing = available_before_ - available;
       if (missing < kMemoryNoise) break;
-      if (monotonic_seconds() - begun > profile_.launch.limits.stop_s) {
+      if (available > most + kMemoryGrowth) {
+        most = available;
+        grew = now;
+      }
+      if (now - grew > kMemoryStill_s || now - begun > profile_.launch.limits.stop_s) {
         std::fprintf(stderr, "%s of memory did not come back in %s after the server's end\n",
-                     format_bytes(missing).c_str(),
-                     format_seconds(profile_.launch.limits.stop_s).c_str());
+                     format_bytes(missing).c_str(), format_seconds(now - begun).c_str());
         break;
       }
       std::this_thread::sleep_for(std::chrono::duration<double>(kMemoryLook_s));
