@@ -28,7 +28,7 @@ TEST(Rescore, SaysPerCaseWhatAnOlderScorerThought) {
   const auto graded = attempts_of(sweep);
   {
     // As if version 1 of the suite had graded: one case otherwise, two the same.
-    const auto store = sweep.store();
+    const auto store = reports::Store::open(sweep.db());
     reports::ScoreRow old = *graded.at("japan").score;
     old.attempt_id = graded.at("japan").id;
     old.suite_version = 1;
@@ -68,7 +68,7 @@ TEST(Rescore, JsonHasBothGradingsOfEachChangedCase) {
   sweep.run();
   {
     const auto graded = attempts_of(sweep);
-    const auto store = sweep.store();
+    const auto store = reports::Store::open(sweep.db());
     reports::ScoreRow old;
     old.attempt_id = graded.at("say_ok").id;
     old.suite_version = 1;
