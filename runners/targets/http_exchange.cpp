@@ -51,6 +51,12 @@ void take_echo(openai::Answer& came, const Request& request, Response& response)
     const auto n = std::clamp<int64_t>(response.prompt_tokens, 0, std::ssize(came.logprobs));
     response.prompt_logprobs.assign(came.logprobs.begin(), came.logprobs.begin() + n);
     came.logprobs.erase(came.logprobs.begin(), came.logprobs.begin() + n);
+    int64_t echoed = n;
+    for (openai::Arrival& arrival : came.arrivals) {
+      const auto part = std::min<int64_t>(echoed, arrival.tokens);
+      arrival.tokens -= static_cast<decltype(arrival.tokens)>(part);
+      echoed -= part;
+    }
   }
 }
 
@@ -235,6 +241,7 @@ Response response_of(Exchange exchange, const Request& request, const ServerHabi
     if (came.usage->prompt_tokens >= 0) response.prompt_tokens = came.usage->prompt_tokens;
     response.cached_tokens = std::max<int64_t>(0, came.usage->cached_tokens);
   }
+  take_echo(exchange.answer, request, response);  // before what is left is counted
   const openai::Timeline timeline = openai::timeline_of(came);
   for (const openai::Tokens& tokens : timeline.tokens) {
     response.events.push_back({tokens.time_s - reply.begun_s, tokens.n});
@@ -248,7 +255,6 @@ Response response_of(Exchange exchange, const Request& request, const ServerHabi
   if (reply.head_s >= 0) sample("reply_head_time", reply.head_s - reply.begun_s);
   if (came.first_content_s >= 0) sample("first_content_time", came.first_content_s - reply.begun_s);
   if (exchange.streamed) sample("stream_pieces", static_cast<double>(came.arrivals.size()));
-  take_echo(exchange.answer, request, response);  // before what is left is counted
   const bool cancelled = reply.trouble == http::Trouble::kCancelled;
   if (response.failure == Failure::kNone && !cancelled) {
     response.doubt = openai::doubt_of(
