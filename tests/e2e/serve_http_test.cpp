@@ -93,6 +93,12 @@ families = ["code", "copy"]
 lengths = [256]
 samples = [1]
 max_tokens = 24
+[[suite]]
+name = "garble"
+lengths = [256]
+prompts = [1]
+repeats = 2
+max_tokens = 24
 )";
 
 const char* const kPublished = R"(
