@@ -86,7 +86,7 @@ TEST_F(Traces, AreComparedStoredAndHeldAgainstABaseline) {
   const json same = against("baseline:green");
   EXPECT_EQ(same.at("kl"), 0);
   EXPECT_EQ(same.at("top1_agreement"), 1);
-  EXPECT_EQ(same.at("answers_equal"), 2);
+  EXPECT_EQ(same.at("answers_equal"), 3);
   EXPECT_EQ(against("latest").at("kl"), traces[0].at("kl"));
 
   std::ofstream(path("cut.jsonl")) << read_file(path("green.jsonl")).substr(0, 500);
