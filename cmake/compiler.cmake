@@ -20,9 +20,19 @@ if(DS4_SANITIZE)
   target_link_options(ds4_compiler INTERFACE -fsanitize=${DS4_SANITIZE})
 endif()
 
-# ds4_library(NAME SOURCES... [PUBLIC deps...] [PRIVATE deps...]): a static library of the project.
+# ds4_cold(TARGET): compiles in two thirds of the time of -O3. For code that waits for disks, sockets
+# and the engine, and has no loop of its own to win anything in.
+function(ds4_cold name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
+# ds4_library(NAME [COLD] SOURCES... [PUBLIC deps...] [PRIVATE deps...]): a static library of the
+# project.
 function(ds4_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "COLD" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
+  if(arg_COLD)
+    ds4_cold(${name})
+  endif()
   target_link_libraries(${name} PUBLIC ds4_compiler ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
 endfunction()
