@@ -255,7 +255,7 @@ TEST(HttpOutcomes, AWrongAnswerIsAWrongAnswer) {
 TEST(HttpOutcomes, CutByItsBudget) {
   ChatPlay play;
   play.pieces.clear();
-  for (int i = 0; i < 60; ++i) play.pieces.push_back("word" + std::to_string(i * 7919) + " ");
+  for (int i = 0; i < 300; ++i) play.pieces.push_back("word" + std::to_string(i * 7919) + " ");
   EXPECT_EQ(attempt_of(play).outcome, "TRUNCATED_BY_BUDGET");
 }
 
