@@ -60,13 +60,6 @@ texts = 1
 lengths = [256]
 max_tokens = 8
 [[suite]]
-name = "garble"
-orders = ["in_a_row"]
-lengths = [256]
-prompts = [1]
-repeats = 2
-max_tokens = 16
-[[suite]]
 name = "toolcall15"
 scenarios = [1, 6]
 max_tokens = 48
