@@ -142,8 +142,9 @@ inline __device__ uint4 vector_octet(const Bf16* x, int d, int dim) {
 }
 
 // Values d and d + 1 of a head's output, over the sum of its weights, turned back where they carry
-// the rotation.
-template <class V>
+// the rotation. Only kernels for few queries arrange: the address costs those for many registers
+// that they do not have.
+template <class V, bool kArranges = false>
 __device__ void store_pair(const Attention& a, int row, int head, int d, float sum, float x,
                            float y) {
   if constexpr (kStrict<V>) {  // divided once for all values of a head
@@ -162,7 +163,7 @@ __device__ void store_pair(const Attention& a, int row, int head, int d, float s
   V* out = static_cast<V*>(a.o) + (int64_t{row} * a.heads + head) * a.dim + d;
   if constexpr (kStrict<V>) {
     *reinterpret_cast<__nv_bfloat162*>(out) = {put<V>(x), put<V>(y)};
-    if (a.arranged != nullptr) {
+    if (kArranges && a.arranged != nullptr) {
       // Two of the four values that a lane arranges; they lie 0, 2, 1, 3.
       const int64_t at = (int64_t{row} * a.heads + head) * a.dim + d;
       const FragmentPlace place =

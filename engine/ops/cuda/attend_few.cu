@@ -191,7 +191,7 @@ __global__ void __launch_bounds__(kWeighThreads)
   for (int i = 0; i < 2; ++i) {
     const int head = lane / 4 + 8 * i;
     if (first_head + head >= a.heads) return;
-    store_pair<Bf16>(a, row, first_head + head, d, sums[head], acc[2 * i], acc[2 * i + 1]);
+    store_pair<Bf16, true>(a, row, first_head + head, d, sums[head], acc[2 * i], acc[2 * i + 1]);
   }
 }
 
