@@ -106,6 +106,10 @@ std::string advise(const Verdict& verdict, const RunData& run, const Baselines& 
   const std::string id = run.run.id.substr(0, 8);
   if (interrupted) return "ds4-sweep resume " + id + " measures what is missing.";
   if (verdict.n_cells_incomplete > 0) {
+    if (std::all_of(run.cells.begin(), run.cells.end(),
+                    [&](const CellRow& cell) { return cell_status(run, cell).complete(); })) {
+      return "The outcomes below say what the target lacks.";
+    }
     const bool left_out = std::any_of(run.queue.begin(), run.queue.end(), [](const TurnRow& turn) {
       return turn.state == "skipped" || turn.state == "refused";
     });
@@ -168,9 +172,11 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
   for (const CellRow& cell : run.cells) {
     const CellStatus status = cell_status(run, cell);
     verdict.n_suites_skipped += static_cast<int>(skipped_suites(run, cell.key).size());
-    if (status.complete()) continue;
+    // Nothing is left to resume, and yet nothing is known of the cell.
+    const bool all_skipped = status.complete() && status.n_ok == 0 && status.n_skipped > 0;
+    if (status.complete() && !all_skipped) continue;
     ++verdict.n_cells_incomplete;
-    interrupted = interrupted || !(status.failed() || status.outcome == "skipped");
+    interrupted = interrupted || !(all_skipped || status.failed() || status.outcome == "skipped");
   }
   for (const Gate& gate : judging.gates) {
     const size_t before = verdict.gates.size();

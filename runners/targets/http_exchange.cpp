@@ -24,18 +24,20 @@ int64_t seed_of(const suites::GenerationLimits& limits) {
   return static_cast<int64_t>((mixed ^ (mixed >> 29)) & 0x7FFFFFFF);
 }
 
-// All that came, in one text.
+// All that came, in one text. Calls without their ids, which a server draws anew for each answer:
+// equal answers are equal texts (docs/agreement.md).
 std::string raw_text(const suites::Answer& answer) {
   std::string text;
   if (!answer.reasoning.empty()) {
     text.append(kThinkBegin).append(answer.reasoning).append(kThinkEnd);
   }
   text += answer.content;
-  if (!answer.tool_calls.empty()) text += tool_calls_to_json(answer.tool_calls);
+  std::vector<ToolCall> calls = answer.tool_calls;
+  for (ToolCall& call : calls) call.id.clear();
+  if (!calls.empty()) text += tool_calls_to_json(calls);
   return text;
 }
 
-// An echo puts the prompt in front of the answer, its text and its tokens.
 // Servers list the token that came beside the likeliest, where it is none of them.
 void cut_tops(std::vector<TokenLogprob>& tokens, int64_t wanted) {
   for (TokenLogprob& token : tokens) {
@@ -43,6 +45,7 @@ void cut_tops(std::vector<TokenLogprob>& tokens, int64_t wanted) {
   }
 }
 
+// An echo puts the prompt in front of the answer, its text and its tokens.
 void take_echo(openai::Answer& came, const Request& request, Response& response) {
   cut_tops(came.logprobs, request.limits.logprobs.top);
   if (request.limits.logprobs.prompt) {

@@ -114,6 +114,19 @@ cases = 2
 max_tokens = 32
 )";
 
+const char* const kPiecesOrWhole = R"(
+[sweep]
+"server.stream" = [true, false]
+[[suite]]
+name = "tool_calls"
+cases = 6
+[[suite]]
+name = "smoke"
+[[gate]]
+metric = "parity"
+min = 1.0
+)";
+
 using Attempts = std::map<std::string, reports::AttemptRow>;
 
 // Measures a profile with that head and suites; the attempts by suite and case.
@@ -208,6 +221,20 @@ TEST(ServeHttp, SoArePublishedDataSets) {
   const auto data = shared_path("data");
   if (!data) GTEST_SKIP() << "data is not under $DS4_SHARED or ../shared";
   expect_both_equal(kPublished, data->string());
+}
+
+TEST(ServeHttp, WhatComesInPiecesIsWhatComesWhole) {
+  const Served server(Served::tiny({"--sequences", "2"}));
+  const TemporaryFolder folder;
+  const std::string profile = folder / "profile.toml";
+  write_file_atomic(profile,
+                    "name = \"pieces\"\ndescription = \"streamed and whole\"\ncheckpoint = \"" +
+                        (source_dir() / "checkpoints/tiny").string() +
+                        "\"\ntarget = \"http\"\n[server]\nurl = \"" + server.url() + "/v1\"\n" +
+                        kPiecesOrWhole);
+  const CommandResult run = run_command(
+      {DS4_SWEEP_BINARY, "run", profile, "--db", folder / "results.db", "--no-progress"});
+  EXPECT_EQ(run.exit_code, 0) << run.out << run.err;
 }
 
 }  // namespace

@@ -39,6 +39,18 @@ TEST(Skipped, LeavesACellComplete) {
   EXPECT_THAT(judged(run).reason, HasSubstr("1 suite skipped"));
 }
 
+TEST(Skipped, ACellOfWhichNothingWasMeasuredIsNoPass) {
+  ExampleRun run(2);
+  run.launch("ok");
+  run.data.launches[0].target = R"({"description":"a server","findings":{}})";
+  run.data.launches[0].skipped = {{"needle", "it cannot be asked"}};
+  run.data.run.resolved_profile = example_profile("");
+  const Verdict verdict = judged(run);
+  EXPECT_EQ(verdict.decision, Decision::kInconclusive);
+  EXPECT_THAT(verdict.reason, HasSubstr("1 of 1 cell lacks measurements"));
+  EXPECT_THAT(verdict.next_step, HasSubstr("what the target lacks"));
+}
+
 TEST(Skipped, AGateOnItStaysUndecidedWithTheReason) {
   const Verdict verdict = judged(with_skip(
       R"({"suite":"tool_calls","figure":"correct","tags":{},"min_n":1,"source":"p.toml:9","min":0.5})"));
