@@ -98,7 +98,7 @@ class FullDisk : public ::testing::Test {
 
 TEST_F(FullDisk, TheStoreKeepsWhatIsCommittedAndResumeFinishes) {
   in_small_disk(R"(
-    head -c 2780k /dev/zero > disk/ballast
+    head -c 2700k /dev/zero > disk/ballast
     $sweep run profile.toml --db disk/r.db -o reports --no-progress 2> full.err
     echo $? > full.code
     cp disk/r.db before.db; cp disk/r.db-wal before.db-wal
