@@ -1,5 +1,5 @@
-// Ends that are about the machine, provoked with the real binary: the kernel's OOM killer, a
-// machine that stood still or was restarted, a driver without memory, a slow state.
+// Ends that are about the machine, provoked with the real binary: a machine that stood still or was
+// restarted, a driver without memory, a slow state.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,42 +13,8 @@
 namespace ds4::test_support {
 namespace {
 
-using ::testing::AnyOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-
-// A memory cgroup of its own with a limit, where this machine lets a test make one (v1).
-class MemoryGroup {
- public:
-  explicit MemoryGroup(const std::string& limit) {
-    std::error_code failed;
-    std::filesystem::create_directory(path_, failed);
-    std::ofstream(path_ / "memory.limit_in_bytes") << limit;
-    std::string is;
-    std::ifstream(path_ / "memory.limit_in_bytes") >> is;
-    usable_ = !failed && is == limit;
-  }
-  ~MemoryGroup() { ::rmdir(path_.c_str()); }
-  bool usable() const { return usable_; }
-  std::string tasks() const { return path_ / "tasks"; }
-
- private:
-  std::filesystem::path path_ = "/sys/fs/cgroup/memory/ds4-test-" + std::to_string(::getpid());
-  bool usable_ = false;
-};
-
-TEST(Outcomes, TheKernelsOomKillerIsSeen) {
-  const MemoryGroup group("268435456");
-  if (!group.usable()) GTEST_SKIP() << "no memory cgroup can be made here";
-  const Sweep sweep(R"({"rules": [{"grow": true}]})", kSmoke);
-  run_shell("echo $$ > " + group.tasks() + "; exec " + sweep.run_line());
-  reports::LaunchRow launch = only_launch(sweep);
-  if (launch.outcome == "running") {  // the killer chose the supervisor: the next verb says so
-    run_command(sweep.command({"report", "latest"}));
-    launch = only_launch(sweep);
-  }
-  EXPECT_THAT(launch.outcome, AnyOf("PREFILL_OOM", "HOST_OOM")) << launch.message;
-}
 
 // A supervisor that is frozen, and one that is stopped by a signal beside it: both pause for longer
 // than the bound, and only the first saw a machine that stood still.
