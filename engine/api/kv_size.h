@@ -1,4 +1,5 @@
-// How much of the KV cache a session's tokens take; what is set aside for them says estimate_memory().
+// How much of the KV cache a session's tokens take; what is set aside for them says
+// estimate_memory().
 #pragma once
 
 #include <cstdint>

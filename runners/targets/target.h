@@ -124,8 +124,8 @@ class Target {
   /// Loads or connects. Throws ds4::Error.
   virtual Capabilities open(const OnPhase& on_phase) = 0;
   virtual int64_t count_tokens(const Conversation& conversation) = 0;
-  /// What it states for a conversation as long, found by having it read one; -1 = it states nothing.
-  /// For targets that only estimate.
+  /// What it states for a conversation as long, found by having it read one; -1 = it states
+  /// nothing. For targets that only estimate.
   virtual int64_t measure_tokens(const Conversation& /*conversation*/) { return -1; }
   /// Answers requests, as many at a time as it is set to, until there are no more.
   virtual void run(Work& work) = 0;

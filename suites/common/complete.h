@@ -13,10 +13,9 @@ inline Score complete_score(const Answer& answer, int64_t tokens) {
   score.grade = was_cut(answer) ? Grade::kCorrect : Grade::kWrong;
   score.values = {{"complete", as_value(was_cut(answer))}};
   score.extracted = answer.finish_reason;
-  score.explanation = was_cut(answer)
-                          ? "The answer has its " + std::to_string(tokens) + " tokens."
-                          : "The answer ended before " + std::to_string(tokens) +
-                                " tokens: " + answer.finish_reason + ".";
+  score.explanation = was_cut(answer) ? "The answer has its " + std::to_string(tokens) + " tokens."
+                                      : "The answer ended before " + std::to_string(tokens) +
+                                            " tokens: " + answer.finish_reason + ".";
   return score;
 }
 

@@ -104,7 +104,8 @@ TEST_F(Float64Layers, ProjectionsOfOneInput) {
       if (together) {
         bench->project_each(products, n, in, nullptr);
       } else {
-        for (const ops::Projection& product : products) bench->project_each({&product, 1}, n, in, nullptr);
+        for (const ops::Projection& product : products)
+          bench->project_each({&product, 1}, n, in, nullptr);
       }
       std::vector<std::vector<float>> parts;
       for (const ops::Projection& product : products) {

@@ -2,7 +2,6 @@
 // spoil one loses exactly the field it should.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -10,6 +9,7 @@
 #include "engine/base/error.h"
 #include "suites/diagrams/boxes.h"
 #include "suites/diagrams/mermaid.h"
+#include "golden_texts.h"
 #include "support.h"
 
 namespace ds4::suites {
@@ -20,17 +20,7 @@ const Suite& diagrams() {
 }
 
 std::map<std::string, std::string> golden_answers() {
-  std::ifstream file(test_support::source_dir() / "tests/unit/suites/diagrams.golden");
-  std::map<std::string, std::string> out;
-  std::string id;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("=== ")) {
-      id = line.substr(4);
-    } else {
-      out[id] += line + "\n";
-    }
-  }
-  return out;
+  return golden_texts("diagrams.golden");
 }
 
 std::string expected_of(const std::string& id) {

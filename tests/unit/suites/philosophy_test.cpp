@@ -1,12 +1,12 @@
 // The philosophy suite: reports written by hand (philosophy.golden), and what each fault costs.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
 #include "suites/common/answers.h"
+#include "golden_texts.h"
 #include "support.h"
 
 namespace ds4::suites {
@@ -17,17 +17,7 @@ const Suite& philosophy() {
 }
 
 std::map<std::string, std::string> golden_reports() {
-  std::ifstream file(test_support::source_dir() / "tests/unit/suites/philosophy.golden");
-  std::map<std::string, std::string> out;
-  std::string id;
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("=== ")) {
-      id = line.substr(4);
-    } else {
-      out[id] += line + "\n";
-    }
-  }
-  return out;
+  return golden_texts("philosophy.golden");
 }
 
 std::string missed(const std::string& expected, const std::string& answer) {

@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/files.h"
-#include "engine/text/byte_map.h"
 #include "engine/base/utf8.h"
+#include "engine/text/byte_map.h"
 #include "tests/support/source_dir.h"
 
 namespace ds4::text::testing_support {

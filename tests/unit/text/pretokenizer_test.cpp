@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "engine/base/error.h"
-#include "engine/text/pattern_dialect.h"
 #include "engine/base/utf8.h"
+#include "engine/text/pattern_dialect.h"
 #include "tests/unit/text/fixtures.h"
 
 namespace ds4::text {
