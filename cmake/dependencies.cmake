@@ -14,6 +14,8 @@ pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib>=0.11)
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_path(DNNL_INCLUDE dnnl.h REQUIRED)
 find_package(OpenMP REQUIRED)
+# Embedded into every HTML report; -DCHART_JS=FILE takes a newer one.
+find_file(CHART_JS chart.min.js PATHS /usr/share/javascript/chart.js REQUIRED)
 if(DS4_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

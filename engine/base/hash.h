@@ -26,4 +26,7 @@ class Sha256 {
 /// SHA-256 of a byte string as 64 hexadecimal digits.
 std::string sha256_hex(std::string_view bytes);
 
+/// SHA-256 of a byte string in base64 (RFC 4648), as a content security policy names a script.
+std::string sha256_base64(std::string_view bytes);
+
 }  // namespace ds4

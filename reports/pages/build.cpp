@@ -2,6 +2,7 @@
 #include "reports/pages/build.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "reports/figures/format.h"
@@ -46,6 +47,13 @@ std::vector<std::string> PageContext::scores_of(const std::string& suite) const 
     for (const auto& [name, value] : attempt.score->values) names.insert(name);
   }
   return {names.begin(), names.end()};
+}
+
+std::string chart_key(const RunData& run, const CellRow& cell) {
+  const bool several = std::any_of(run.cells.begin(), run.cells.end(), [&](const CellRow& other) {
+    return other.checkpoint_path != cell.checkpoint_path;
+  });
+  return several ? std::filesystem::path(cell.checkpoint_path).filename().string() : cell.label;
 }
 
 Section verdict_section(PageContext& context) {
@@ -144,7 +152,10 @@ Page build_page(Store& store, const std::string& run_id, const std::string& prof
         long_context_section, trace_section, quality_section, changes_section, twins_section,
         published_figures_section, outcomes_section, method_section}) {
     Section section = build(context);
-    if (section.tables.empty() && section.paragraphs.empty() && section.items.empty()) continue;
+    if (section.tables.empty() && section.charts.empty() && section.paragraphs.empty() &&
+        section.items.empty()) {
+      continue;
+    }
     page.sections.push_back(std::move(section));
   }
   return page;

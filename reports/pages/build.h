@@ -44,6 +44,13 @@ Section method_section(PageContext& context);
 /// The cases of the quality section, opened up: those that are not correct first.
 void add_quality_items(PageContext& context, Section& section);
 
+// Charts of a section, added to it: one file per section that has some (charts_*.cpp).
+void add_speed_charts(PageContext& context, Section& section);
+
+/// What gives a cell its colour on every chart of a page: its checkpoint where the run has several,
+/// else its label.
+std::string chart_key(const RunData& run, const CellRow& cell);
+
 /// A cell without a value.
 inline TableCell nothing() {
   return {"–", Tone::kMuted};

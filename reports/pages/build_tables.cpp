@@ -237,6 +237,7 @@ Section speed_section(PageContext& context) {
   if (!table.rows.empty()) section.tables.push_back(std::move(table));
   Table speculation = speculation_table(context);
   if (!speculation.rows.empty()) section.tables.push_back(std::move(speculation));
+  add_speed_charts(context, section);
   return section;
 }
 

@@ -1,13 +1,21 @@
-// The page as one self-contained HTML file. No script, no font, no image: a policy in its head
-// forbids every request, and each text passes escape_html().
+// The page as one self-contained HTML file, complete without its scripts. A policy in its head
+// forbids every request and every script and style but the embedded ones, by their hashes; each
+// text passes escape_html().
+#include <algorithm>
+#include <cmath>
+
+#include "engine/base/hash.h"
 #include "reports/pages/escape.h"
 #include "reports/pages/render.h"
 
 namespace ds4::reports {
 
-extern const std::string_view page_css;  // page.css, embedded at build time
+// Embedded at build time.
+extern const std::string_view page_css, chart_js, page_js, page_charts_js;
 
 namespace {
+
+constexpr int kHeatSteps = 10;  // classes of page.css
 
 const char* tone_class(Tone tone) {
   switch (tone) {
@@ -25,17 +33,28 @@ const char* tone_class(Tone tone) {
   return "";
 }
 
+// "heat7" of 0 to 1; of differences "less3" or "more3".
+std::string heat_class(double heat, bool diverging) {
+  const double size = std::clamp(diverging ? std::abs(heat) : heat, 0.0, 1.0);
+  const std::string step = std::to_string(static_cast<int>(std::lround(size * kHeatSteps)));
+  if (!diverging) return "heat" + step;
+  return (heat < 0 ? "less" : "more") + step;
+}
+
 // ` class="..."` for the classes that are not empty.
-std::string classes(const std::string& a, const std::string& b) {
-  if (a.empty() && b.empty()) return "";
-  return " class=\"" + a + (a.empty() || b.empty() ? "" : " ") + b + "\"";
+std::string classes(std::initializer_list<std::string> names) {
+  std::string out;
+  for (const std::string& name : names) {
+    if (!name.empty()) out += (out.empty() ? "" : " ") + name;
+  }
+  return out.empty() ? "" : " class=\"" + out + "\"";
 }
 
 void append_table(std::string& out, const Table& table) {
   out += "<div class=\"scroll\"><table>\n<caption>" + escape_html(table.caption) +
          "</caption>\n<thead><tr>";
   for (const TableColumn& column : table.columns) {
-    out += "<th scope=\"col\"" + classes(column.number ? "number" : "", "") + ">" +
+    out += "<th scope=\"col\"" + classes({column.number ? "number" : ""}) + ">" +
            escape_html(column.title) + "</th>";
   }
   out += "</tr></thead>\n<tbody>\n";
@@ -43,7 +62,8 @@ void append_table(std::string& out, const Table& table) {
     out += "<tr>";
     for (size_t i = 0; i < row.size(); ++i) {
       const std::string attributes =
-          classes(table.columns[i].number ? "number" : "", tone_class(row[i].tone));
+          classes({table.columns[i].number ? "number" : "", tone_class(row[i].tone),
+                   row[i].heat ? heat_class(*row[i].heat, table.diverging) : ""});
       out += i == 0 ? "<th scope=\"row\"" + attributes + ">" : "<td" + attributes + ">";
       out += escape_html(row[i].text) + (i == 0 ? "</th>" : "</td>");
     }
@@ -52,9 +72,23 @@ void append_table(std::string& out, const Table& table) {
   out += "</tbody></table></div>\n";
 }
 
-void append_item(std::string& out, const Item& item) {
-  out += "<details><summary" + classes(tone_class(item.tone), "") + ">" + escape_html(item.title) +
-         "</summary>\n<dl>\n";
+// Question, answer and data; the page's script puts the picture between them.
+void append_chart(std::string& out, const Chart& chart) {
+  const std::string id = escape_html(chart.id);
+  out += "<figure id=\"chart-" + id + "\">\n<figcaption><h3>" + escape_html(chart.title) +
+         "</h3>\n<p>" + escape_html(chart.answer) +
+         "</p></figcaption>\n<div class=\"picture\" data-chart=\"" + id + "\"></div>\n";
+  if (!chart.table.columns.empty()) {
+    out += "<details><summary>Its data</summary>\n";
+    append_table(out, chart.table);
+    out += "</details>\n";
+  }
+  out += "</figure>\n";
+}
+
+void append_item(std::string& out, const std::string& id, const Item& item) {
+  out += "<details id=\"" + id + "\" class=\"item\"><summary" + classes({tone_class(item.tone)}) +
+         ">" + escape_html(item.title) + "</summary>\n<dl>\n";
   for (const Item::Part& part : item.parts) {
     out += "<dt>" + escape_html(part.label) + "</dt><dd><pre>" + escape_html(part.text) +
            "</pre></dd>\n";
@@ -62,9 +96,38 @@ void append_item(std::string& out, const Item& item) {
   out += "</dl></details>\n";
 }
 
+void append_section(std::string& out, const Section& section) {
+  const std::string id = escape_html(section.id);
+  out += "<section id=\"" + id + "\" aria-labelledby=\"" + id + "-title\">\n<h2 id=\"" + id +
+         "-title\">" + escape_html(section.title) + "</h2>\n";
+  for (const Chart& chart : section.charts) append_chart(out, chart);
+  for (const Table& table : section.tables) append_table(out, table);
+  for (const std::string& paragraph : section.paragraphs) {
+    out += "<p>" + escape_html(paragraph) + "</p>\n";
+  }
+  for (size_t i = 0; i < section.items.size(); ++i) {
+    append_item(out, id + "-" + std::to_string(i + 1), section.items[i]);
+  }
+  out += "</section>\n";
+}
+
 const char* verdict_class(Decision decision) {
   if (decision == Decision::kPass) return "good";
   return decision == Decision::kFail ? "bad" : "unsure";
+}
+
+// What may run and how it may look: nothing but what was embedded.
+std::string content_policy(std::initializer_list<std::string_view> scripts) {
+  std::string policy = "default-src 'none'; style-src 'sha256-" + sha256_base64(page_css) + "'";
+  if (scripts.size() > 0) policy += "; script-src";
+  for (const std::string_view script : scripts) policy += " 'sha256-" + sha256_base64(script) + "'";
+  return policy + "; base-uri 'none'; form-action 'none'";
+}
+
+void append_script(std::string& out, std::string_view script) {
+  out += "<script>";
+  out += script;
+  out += "</script>\n";
 }
 
 }  // namespace
@@ -73,13 +136,18 @@ std::string render_html(const Page& page) {
   const Verdict& verdict = page.verdict;
   const std::string name = escape_html(page.run.profile_name);
   const std::string id = escape_html(page.run.id.substr(0, 8));
+  std::vector<const Chart*> charts;
+  for (const Section& section : page.sections) {
+    for (const Chart& chart : section.charts) charts.push_back(&chart);
+  }
   std::string out =
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
-      "'unsafe-inline'\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"";
+  out += content_policy({chart_js, page_charts_js, page_js});
+  out +=
+      "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
-  out += std::string(word(verdict.decision)) + ": " + name + ", run " + id + "</title>\n<style>\n";
+  out += std::string(word(verdict.decision)) + ": " + name + ", run " + id + "</title>\n<style>";
   out += page_css;
   out += "</style>\n</head>\n<body>\n<header>\n<p class=\"verdict ";
   out += verdict_class(verdict.decision);
@@ -95,19 +163,13 @@ std::string render_html(const Page& page) {
            "</a></li>\n";
   }
   out += "</ul></nav>\n<main>\n";
-  for (const Section& section : page.sections) {
-    const std::string section_id = escape_html(section.id);
-    out += "<section id=\"" + section_id + "\" aria-labelledby=\"" + section_id +
-           "-title\">\n<h2 id=\"" + section_id + "-title\">" + escape_html(section.title) +
-           "</h2>\n";
-    for (const Table& table : section.tables) append_table(out, table);
-    for (const std::string& paragraph : section.paragraphs) {
-      out += "<p>" + escape_html(paragraph) + "</p>\n";
-    }
-    for (const Item& item : section.items) append_item(out, item);
-    out += "</section>\n";
+  for (const Section& section : page.sections) append_section(out, section);
+  out += "</main>\n<script type=\"application/json\" id=\"charts\">" + charts_json(charts) +
+         "</script>\n";
+  for (const std::string_view script : {chart_js, page_charts_js, page_js}) {
+    append_script(out, script);
   }
-  out += "</main>\n</body>\n</html>\n";
+  out += "</body>\n</html>\n";
   return out;
 }
 

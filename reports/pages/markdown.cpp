@@ -38,6 +38,9 @@ void append_item(std::string& out, const Item& item) {
 
 std::string markdown_section(const Section& section) {
   std::string out = "## " + escape_markdown(section.title) + "\n\n";
+  for (const Chart& chart : section.charts) {
+    out += "**" + escape_markdown(chart.title) + "** " + escape_markdown(chart.answer) + "\n\n";
+  }
   for (const Table& table : section.tables) append_table(out, table);
   // The paragraph that introduces openable items belongs to the HTML page alone.
   if (section.items.empty()) {

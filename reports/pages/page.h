@@ -10,30 +10,11 @@
 #include "reports/figures/figure.h"
 #include "reports/figures/frontier.h"
 #include "reports/load/summary.h"
+#include "reports/pages/chart.h"
+#include "reports/pages/table.h"
 #include "reports/verdict/verdict.h"
 
 namespace ds4::reports {
-
-/// How a value is meant; never carried by colour alone, the text says it too.
-enum class Tone { kPlain, kGood, kBad, kUnsure, kMuted };
-
-struct TableCell {
-  std::string text;
-  Tone tone = Tone::kPlain;
-};
-
-struct TableColumn {
-  std::string title;
-  bool number = false;  // right-aligned
-  bool in_terminal = true;
-};
-
-struct Table {
-  std::string caption;  // what the table answers, in a sentence
-  std::vector<TableColumn> columns;
-  std::vector<std::vector<TableCell>> rows;  // the first cell of a row is its heading
-  bool in_terminal = true;
-};
 
 /// A case that opens to its prompt, answer and grading, or a launch to its log.
 struct Item {
@@ -51,6 +32,7 @@ struct Section {
   std::vector<std::string> paragraphs;
   std::vector<Table> tables;
   std::vector<Item> items;  // where they can be opened: HTML; some in Markdown
+  std::vector<Chart> charts = {};
 };
 
 struct Page {

@@ -14,5 +14,10 @@ TEST(Sha256, PiecesEqualTheWhole) {
   EXPECT_EQ(Sha256().update("a").update("").update("bc").hex(), sha256_hex("abc"));
 }
 
+TEST(Sha256, Base64IsThatOfTheDigest) {  // of the vectors above
+  EXPECT_EQ(sha256_base64(""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+  EXPECT_EQ(sha256_base64("abc"), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+}
+
 }  // namespace
 }  // namespace ds4

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/base/error.h"
+#include "engine/base/hash.h"
 #include "reports/pages/page.h"
 #include "reports/pages/render.h"
 #include "reports/pages/show.h"
@@ -166,11 +167,71 @@ TEST_F(PagesTest, ListsEachFigureOnceAndWithItsRows) {
   }
 }
 
+TEST_F(PagesTest, SpeedIsDrawnAgainstLength) {
+  for (int i = 0; i < 5; ++i) {
+    run_.data.attempts[static_cast<size_t>(i)].tags = {{"length", i < 3 ? "512" : "2048"}};
+    run_.data.attempts[static_cast<size_t>(i)].prompt_tokens = i < 3 ? 500 : 2000;
+  }
+  const Page page = build();
+  const Section& speed = page.sections[2];
+  ASSERT_EQ(speed.charts.size(), 2u);
+  const Chart& prefill = speed.charts[0];
+  EXPECT_EQ(prefill.id, "needle-prefill-rate");
+  ASSERT_EQ(prefill.series.size(), 2u);  // medians, and every answer
+  ASSERT_EQ(prefill.series[0].points.size(), 2u);
+  EXPECT_EQ(prefill.series[0].points[0].x, 500);
+  EXPECT_EQ(prefill.series[0].points[1].x, 2000);
+  EXPECT_EQ(prefill.series[1].points.size(), 5u);
+  EXPECT_EQ(prefill.table.rows.size(), 2u);
+  EXPECT_THAT(prefill.answer, HasSubstr("At 2,000 prompt tokens"));
+  EXPECT_THAT(render_markdown(page), HasSubstr("At 2,000 prompt tokens"));
+  EXPECT_THAT(render_html(page), HasSubstr("data-chart=\"needle-prefill-rate\""));
+}
+
+TEST(Chart, ThinningKeepsPeaksAndOrder) {
+  std::vector<ChartPoint> points;
+  for (int i = 0; i < 10000; ++i)
+    points.push_back({static_cast<double>(i), i == 7777 ? 99.0 : i % 7});
+  const std::vector<ChartPoint> kept = thinned(points, 100);
+  EXPECT_LE(kept.size(), 100u);
+  EXPECT_GE(kept.size(), 90u);
+  EXPECT_TRUE(std::is_sorted(kept.begin(), kept.end(),
+                             [](const ChartPoint& a, const ChartPoint& b) { return a.x < b.x; }));
+  EXPECT_EQ(std::count_if(kept.begin(), kept.end(), [](const auto& p) { return p.y == 99; }), 1);
+  EXPECT_EQ(thinned(points, 20000).size(), 10000u);
+  points.assign(500, {3, 1});  // all at one place
+  EXPECT_LE(thinned(points, 10).size(), 2u);
+}
+
+TEST(Chart, NothingInItsJsonActs) {
+  Chart chart;
+  chart.id = "a";
+  chart.title = "</script><!--\u202E";
+  chart.series.push_back({"<b>&\x1b[31m", "k"});
+  chart.series[0].points.push_back({1, std::numeric_limits<double>::quiet_NaN()});
+  const std::string json = charts_json({&chart});
+  EXPECT_THAT(json, Not(HasSubstr("<")));
+  EXPECT_TRUE(std::all_of(json.begin(), json.end(), [](char c) { return c >= 32 && c < 127; }));
+  const auto read = nlohmann::json::parse(json);
+  EXPECT_EQ(read[0]["title"], "</script><!--<U+202E>");
+  EXPECT_TRUE(read[0]["series"][0]["points"][0]["y"].is_null());
+}
+
 TEST_F(PagesTest, HtmlIsOneFileThatAsksForNothing) {
-  const std::string html = render_html(build());
+  std::string html = render_html(build());
   EXPECT_THAT(html, StartsWith("<!doctype html>\n<html lang=\"en\">"));
   EXPECT_THAT(html, HasSubstr("default-src 'none'"));
-  EXPECT_THAT(html, Not(HasSubstr("<script")));
+  EXPECT_THAT(html, Not(HasSubstr("unsafe")));
+  // Besides data, just the scripts that the policy names by their hashes.
+  size_t n_scripts = 0;
+  for (size_t at; (at = html.find("<script>")) != std::string::npos; ++n_scripts) {
+    const size_t begin = at + 8, end = html.find("</script>", at);
+    const std::string script = html.substr(begin, end - begin);
+    EXPECT_THAT(html, HasSubstr("'sha256-" + sha256_base64(script) + "'"));
+    html.erase(at, end - at + 9);
+  }
+  EXPECT_EQ(n_scripts, 3u);
+  EXPECT_EQ(html.find("<script"), html.rfind("<script type=\"application/json\""));
   EXPECT_THAT(html, Not(HasSubstr("src=\"")));
   EXPECT_THAT(html, Not(HasSubstr("url(")));
   EXPECT_THAT(html, Not(HasSubstr("@import")));
