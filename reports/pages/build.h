@@ -28,6 +28,7 @@ struct PageContext {
 
 Section verdict_section(PageContext& context);
 Section run_section(PageContext& context);
+Section tradeoff_section(PageContext& context);
 Section speed_section(PageContext& context);
 Section load_section(PageContext& context);
 Section frontier_section(PageContext& context);

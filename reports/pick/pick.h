@@ -10,6 +10,7 @@
 
 #include "reports/figures/run_data.h"
 #include "reports/stats/stats.h"
+#include "reports/verdict/verdict.h"
 
 namespace ds4::reports {
 
@@ -41,7 +42,7 @@ struct PickDifference {
 struct Candidate {
   CellRow cell;
   int64_t context = 0;
-  std::map<Criterion, PickValue> values;  // quality: mean headline score over all cases
+  std::map<Criterion, PickValue> values;  // quality: mean headline score, Picker::suites()
   std::string unfit;                      // why it does not meet the need; "" = it does
   std::string remark;                     // of one that does, where it is not certain
   bool on_frontier = false;               // no fitting cell is as good in all and better in one
@@ -59,7 +60,51 @@ struct Pick {
   int exit_code() const { return winner ? 0 : 1; }
 };
 
-/// Throws Error(kUsage) for a suite that the run does not have.
+/// The cells of a run, measured once, to pick from for several needs. `run` must outlive it.
+class Picker {
+ public:
+  explicit Picker(const RunData& run);
+
+  /// In the order of the sweep; whether one is fit is a matter of the need.
+  const std::vector<Candidate>& candidates() const { return candidates_; }
+  /// The suites that quality is the mean of: those in which every complete cell has a verdict, so
+  /// that no cell looks better for having been asked less.
+  const std::vector<std::string>& suites() const { return suites_; }
+
+  /// Without Candidate::against_pick. Throws Error(kUsage) for a suite that the run does not have.
+  Pick pick(const Need& need) const;
+  /// What `other` has more or less than `reference`, on the cases that both answered.
+  PickDifference difference(Criterion criterion, const Candidate& reference, const Candidate& other,
+                            double launch_noise = Need().launch_noise) const;
+
+ private:
+  struct Scores {  // of a suite in a cell: over its cases with a verdict
+    double total = 0;
+    int64_t n = 0;
+  };
+  using ScoresOfSuites = std::map<std::string, Scores>;
+
+  std::string headline(const std::string& suite) const;
+  ScoresOfSuites scores_of(const CellRow& cell) const;
+  PickValue quality(const ScoresOfSuites& scores) const;
+  PickValue memory(const CellRow& cell) const;
+  std::string unfit(const Candidate& candidate, const CellStatus& status, const Need& need) const;
+  std::string remark(const CellRow& cell, const Need& need) const;
+  void choose(Pick& pick) const;
+  void narrow(Criterion criterion, Pick& pick, std::vector<size_t>& left) const;
+  PickDifference quality_difference(const CellRow& reference, const CellRow& other) const;
+  PickDifference speed_difference(const std::string& metric, const CellRow& reference,
+                                  const CellRow& other, double launch_noise) const;
+
+  const RunData& run_;
+  const Judging judging_;
+  std::vector<std::string> suites_;
+  std::vector<Candidate> candidates_;
+  std::vector<CellStatus> statuses_;  // of `candidates_`
+};
+
+/// The pick with what every other cell would cost. Throws Error(kUsage) for a suite that the run
+/// does not have.
 Pick pick_cell(const RunData& run, const Need& need);
 
 /// The reasons and a table of all cells, every line a TOML comment; before the winner's profile

@@ -106,8 +106,8 @@ std::string pick_text(const Pick& pick) {
   for (const std::string& reason : pick.reasons) text += "  " + clean_line(reason) + "\n";
   text += "\n" + terminal_table(table_of(pick), false);
   text +=
-      "\nQuality is the mean headline score of all cases; intervals are 95 %, over the cases that "
-      "both cells answered.\n";
+      "\nQuality is the mean headline score over the cases of the suites that every complete cell "
+      "answered; intervals are 95 %, over the cases that both cells answered.\n";
   std::istringstream lines(text);
   std::string out;
   for (std::string line; std::getline(lines, line);)
