@@ -35,7 +35,7 @@ struct ReadyMessage {
 struct CaseMessage {  // a case begins
   std::string suite, case_id;
 };
-struct ProgressMessage {  // inside a case, at most a few a second
+struct ProgressMessage {  // at most a few a second: tokens of all cases in flight together
   int64_t prompt_done = 0, completion_done = 0;
 };
 struct AttemptMessage {  // a case ended

@@ -18,6 +18,7 @@
 #include "runners/outcome/kernel_watch.h"
 #include "runners/outcome/phrases.h"
 #include "runners/process.h"
+#include "runners/progress/rate.h"
 
 namespace ds4::runners {
 
@@ -63,6 +64,7 @@ class Launch {
         around_(around),
         samples_(around.before),
         start_(monotonic_seconds()),
+        run_before_s_(state.run_elapsed_s),
         case_start_(start_) {
     row_.cell_key = assignment.cell.key;
     row_.number = number;
@@ -148,6 +150,11 @@ class Launch {
       }
       note_gap();
       state_.elapsed_s = monotonic_seconds() - start_;
+      state_.run_elapsed_s = run_before_s_ + state_.elapsed_s;
+      state_.rate = meter_.rate(monotonic_seconds());
+      if (const auto memory = guard_ ? guard_->memory() : std::nullopt) {
+        state_.memory = {memory->total, memory->available, memory->floor};
+      }
       observer_(state_);
       if (event == ChildProcess::Wait::kEnded) break;
       if (stop_if_due() || (guard_ && !guard_->listen())) {  // a lost guard is finish()'s
@@ -199,15 +206,20 @@ class Launch {
       row_.skipped = ready->skipped;
       evidence_.ready = true;
       case_start_ = monotonic_seconds();
+      state_.ready_s = case_start_ - start_;
     } else if (const auto* c = std::get_if<CaseMessage>(&message)) {
       state_.suite = c->suite;
       state_.case_id = c->case_id;
+      if (in_flight_.empty()) meter_.clear();  // no rate over what lies between two cases
       in_flight_.emplace_back(c->suite + "/" + c->case_id);
-      state_.prompt_done = state_.completion_done = 0;
       case_start_ = monotonic_seconds();
     } else if (const auto* progress = std::get_if<ProgressMessage>(&message)) {
       state_.prompt_done = progress->prompt_done;
       state_.completion_done = progress->completion_done;
+      const bool answering = progress->completion_done > 0;
+      const int64_t tokens = answering ? completion_ended_ + progress->completion_done
+                                       : prompt_ended_ + progress->prompt_done;
+      meter_.add(monotonic_seconds(), tokens, answering);
     } else if (const auto* samples = std::get_if<SamplesMessage>(&message)) {
       samples_.insert(samples_.end(), samples->samples.begin(), samples->samples.end());
     } else if (const auto* error = std::get_if<ErrorMessage>(&message)) {
@@ -226,8 +238,23 @@ class Launch {
       store_.add_attempt(run_id_, row, attempt->score);
       evidence_.attempts.push_back(mark_of(row));
       std::erase(in_flight_, row.suite + "/" + row.case_id);
-      ++state_.cases_done;
+      count(row, attempt->score);
     }
+  }
+
+  // What an attempt's end means for those who look on.
+  void count(const reports::AttemptRow& row, const std::optional<reports::ScoreRow>& score) {
+    ++state_.cases_done;
+    state_.case_ends_s.push_back(monotonic_seconds() - start_ - state_.ready_s);
+    state_.tally.add(row, score);
+    int64_t completion = row.completion_tokens;
+    for (const reports::ExchangeRow& turn : row.exchanges) completion += turn.completion_tokens;
+    completion_ended_ += completion;
+    prompt_ended_ += row.prompt_tokens;
+    // Until the worker tells anew what is in flight.
+    state_.completion_done = std::max<int64_t>(0, state_.completion_done - completion);
+    state_.prompt_done = std::max<int64_t>(0, state_.prompt_done - row.prompt_tokens);
+    if (in_flight_.empty()) state_.prompt_done = state_.completion_done = 0;
   }
 
   static outcome::AttemptMark mark_of(const reports::AttemptRow& row) {
@@ -306,6 +333,7 @@ class Launch {
   const Surroundings& around_;
   std::vector<probes::Sample> samples_;
   const double start_;
+  const double run_before_s_;
   double case_start_;
   reports::LaunchRow row_;
   std::vector<std::string> in_flight_;  // begun and not ended, "suite/case"
@@ -314,6 +342,8 @@ class Launch {
   outcome::KernelWatch kernel_;
   outcome::FallbackLines fallbacks_;
   double last_turn_ = 0;
+  RateMeter meter_;
+  int64_t prompt_ended_ = 0, completion_ended_ = 0;  // tokens of the attempts that ended
   std::map<std::pair<std::string, std::string>, int> tries_;
 };
 

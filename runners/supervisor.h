@@ -7,19 +7,10 @@
 #include <string>
 
 #include "reports/store/store.h"
+#include "runners/progress/state.h"
 #include "runners/protocol.h"
 
 namespace ds4::runners {
-
-/// What a run is doing now, for progress displays.
-struct RunState {
-  int cell = 0, n_cells = 0;  // 1-based
-  std::string cell_label, phase, phase_detail, suite, case_id;
-  int cases_done = 0, n_cases = 0;  // in this launch
-  int64_t prompt_done = 0, completion_done = 0;
-  double elapsed_s = 0;  // of this launch
-  std::string note;      // a sentence that is to stay; said once
-};
 
 /// Called on every message, and at least every second.
 using Observer = std::function<void(const RunState&)>;

@@ -133,10 +133,17 @@ class Worker final : public Work {
       flight.answering = true;
       show_phase();
     }
+    flight.prompt_done = prompt_done;
+    flight.completion_done = flight.completion_before + completion_done;
     const double now = monotonic_seconds();
-    if (now - flight.last_progress > kProgressInterval_s) {
-      flight.last_progress = now;
-      send(ProgressMessage{prompt_done, completion_done});
+    if (now - last_progress_ > kProgressInterval_s) {
+      last_progress_ = now;
+      ProgressMessage all;
+      for (const auto& [other, of] : in_flight_) {
+        all.prompt_done += of.prompt_done;
+        all.completion_done += of.completion_done;
+      }
+      send(all);
     }
     flight.late = now - flight.start > profile_.case_timeout_s;
     flight.cancelled = g_told_to_stop;
@@ -154,6 +161,7 @@ class Worker final : public Work {
                        ", the limit `limits.case_timeout`";
     }
     completion_tokens_ += response.completion_tokens;
+    flight.completion_before += response.completion_tokens;
     attempt.status = response.error.empty() ? "ok" : "error";
     attempt.error = response.error;
     if (!flight.exchange) {
@@ -200,7 +208,8 @@ class Worker final : public Work {
     outcome::AttemptWitness witness;
     std::vector<double> logprobs;  // of the newest answer's tokens, where the case wants them
     double start = 0;              // of the case
-    double last_progress = 0;
+    int64_t prompt_done = 0, completion_done = 0;  // tokens; of the answers of all its turns
+    int64_t completion_before = 0;                 // in the turns before this one
     bool late = false, cancelled = false;
     bool answering = false;  // its first token has come
   };
@@ -271,7 +280,7 @@ class Worker final : public Work {
     attempt.expected = c.expected;
     attempt.started_at = utc_now();
     show_phase();
-    flight.start = flight.last_progress = monotonic_seconds();
+    flight.start = monotonic_seconds();
     if (!spec.load.group.empty()) {
       const double since = remote_ ? due.scheduled : std::max(due.scheduled, asked);
       attempt.samples = {{"scheduled_at", due.scheduled - due.begin, 0, ""},
@@ -378,7 +387,8 @@ class Worker final : public Work {
   std::deque<int64_t> to_be_asked_;             // of them: those whose next turn is not sent
   outcome::CacheWitness cache_witness_;
   int64_t completion_tokens_ = 0;
-  std::string phase_;  // as last sent
+  double last_progress_ = 0;  // when it was told
+  std::string phase_;         // as last sent
 };
 
 const char* name_of(ErrorCode code) {

@@ -1,6 +1,5 @@
 #include "runners/cli/console.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,7 +8,7 @@
 #include <cstring>
 
 #include "engine/base/clock.h"
-#include "engine/base/units.h"
+#include "runners/progress/view.h"
 
 namespace ds4::cli {
 namespace {
@@ -19,18 +18,6 @@ constexpr double kRedraw_s = 0.1;
 bool dumb_terminal() {
   const char* term = std::getenv("TERM");
   return term && std::strcmp(term, "dumb") == 0;
-}
-
-size_t terminal_width() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
-}
-
-std::string eta(const runners::RunState& state) {
-  if (state.cases_done == 0 || state.n_cases == 0) return "";
-  // Cases differ in length; the mean so far is the honest guess we have.
-  const double left = state.elapsed_s / state.cases_done * (state.n_cases - state.cases_done);
-  return ", about " + format_seconds(left) + " left in this cell";
 }
 
 }  // namespace
@@ -45,51 +32,32 @@ bool use_colour(int fd, const Common& common) {
 
 Progress::Progress(const Common& common)
     : enabled_(!common.quiet && !common.no_progress),
-      live_(::isatty(STDERR_FILENO) != 0 && !dumb_terminal()) {}
+      live_(::isatty(STDERR_FILENO) != 0 && !dumb_terminal()),
+      colour_(use_colour(STDERR_FILENO, common)) {}
 
 Progress::~Progress() {
-  if (drawn_) std::fputs("\r\033[K", stderr);
+  runners::write_all(STDERR_FILENO, screen_.clear(runners::terminal_size(STDERR_FILENO).columns));
 }
 
 void Progress::show(const runners::RunState& state) {
   if (!enabled_) return;
-  if (!state.note.empty()) {
-    note_line(state);
-  } else if (live_) {
-    live_line(state);
+  if (live_) {
+    draw(state);
+  } else if (!state.note.empty()) {
+    std::fprintf(stderr, "%s\n", runners::note_line(state).c_str());
   } else {
     plain_line(state);
   }
 }
 
-void Progress::live_line(const runners::RunState& state) {
+void Progress::draw(const runners::RunState& state) {
   const double now = monotonic_seconds();
-  if (drawn_ && now - last_draw_s_ < kRedraw_s) return;
+  if (state.note.empty() && now - last_draw_s_ < kRedraw_s) return;
   last_draw_s_ = now;
-  std::string line = "cell " + std::to_string(state.cell) + "/" + std::to_string(state.n_cells) +
-                     " " + state.cell_label + ": ";
-  if (state.n_cases > 0 && !state.suite.empty() && state.phase != "teardown") {
-    line += "case " + std::to_string(state.cases_done + 1) + "/" + std::to_string(state.n_cases) +
-            " " + state.suite + "/" + state.case_id;
-    if (state.prompt_done > 0) line += ", prompt " + std::to_string(state.prompt_done);
-    if (state.completion_done > 0) line += ", answer " + std::to_string(state.completion_done);
-    line += eta(state);
-  } else {
-    line += state.phase;
-    if (!state.phase_detail.empty()) line += " " + state.phase_detail;
-  }
-  line += " (" + format_seconds(state.elapsed_s) + ")";
-  if (const size_t width = terminal_width(); line.size() >= width) line.resize(width - 1);
-  std::fprintf(stderr, "\r\033[K%s", line.c_str());
-  std::fflush(stderr);
-  drawn_ = true;
-}
-
-void Progress::note_line(const runners::RunState& state) {
-  if (drawn_) std::fputs("\r\033[K", stderr);
-  drawn_ = false;
-  std::fprintf(stderr, "cell %d/%d %s: %s\n", state.cell, state.n_cells, state.cell_label.c_str(),
-               state.note.c_str());
+  const runners::ViewSize size = runners::terminal_size(STDERR_FILENO);
+  const std::string above = state.note.empty() ? "" : runners::note_line(state) + "\n";
+  runners::write_all(STDERR_FILENO, screen_.frame(above, runners::render_view(state, size, colour_),
+                                                  size.columns));
 }
 
 void Progress::plain_line(const runners::RunState& state) {
@@ -99,9 +67,7 @@ void Progress::plain_line(const runners::RunState& state) {
   if (printed_cell_ == state.cell && printed_tenths_ == tenths) return;
   printed_cell_ = state.cell;
   printed_tenths_ = tenths;
-  std::fprintf(stderr, "cell %d/%d %s: %d of %d cases (%s)%s\n", state.cell, state.n_cells,
-               state.cell_label.c_str(), state.cases_done, state.n_cases,
-               format_seconds(state.elapsed_s).c_str(), eta(state).c_str());
+  std::fprintf(stderr, "%s\n", runners::plain_progress(state).c_str());
 }
 
 }  // namespace ds4::cli

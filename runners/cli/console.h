@@ -1,10 +1,11 @@
-// The terminal: whether to colour, and the progress of a run (one live line, or one plain line per
-// finished cell when stderr is no terminal).
+// The terminal: whether to colour, and the progress of a run (a view that is drawn anew in place,
+// or plain lines when stderr is no terminal). What stands in them: runners/progress.
 #pragma once
 
 #include <string>
 
 #include "runners/cli/verbs.h"
+#include "runners/progress/screen.h"
 #include "runners/supervisor.h"
 
 namespace ds4::cli {
@@ -20,21 +21,20 @@ void add_color_flag(CLI::App* verb, Common& common);
 class Progress {
  public:
   explicit Progress(const Common& common);
-  ~Progress();  // clears the live line
+  ~Progress();  // removes the view
   void show(const runners::RunState& state);
   runners::Observer observer() {
     return [this](const runners::RunState& state) { show(state); };
   }
 
  private:
-  void live_line(const runners::RunState& state);
+  void draw(const runners::RunState& state);
   void plain_line(const runners::RunState& state);
-  void note_line(const runners::RunState& state);
 
-  bool enabled_, live_;
+  bool enabled_, live_, colour_;
   int printed_cell_ = 0, printed_tenths_ = -1;
   double last_draw_s_ = 0;
-  bool drawn_ = false;
+  runners::Screen screen_;
 };
 
 }  // namespace ds4::cli

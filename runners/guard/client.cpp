@@ -20,10 +20,10 @@ constexpr milliseconds kAnswer{10000};  // arming reads a few files and syncs on
 // does not protect either.
 constexpr double kSilence_s = 10;
 
-std::string setup_line(const profiles::Profile& profile, const std::filesystem::path& telemetry) {
+std::string setup_line(const Limits& limits, const std::filesystem::path& telemetry) {
   make_folders(telemetry.parent_path());
   Setup setup;
-  setup.limits = limits_of(profile, probes::read_machine_memory().total_bytes);
+  setup.limits = limits;
   setup.telemetry = telemetry;
   return setup_to_json(setup) + "\n";
 }
@@ -35,7 +35,9 @@ std::string setup_line(const profiles::Profile& profile, const std::filesystem::
 }  // namespace
 
 Client::Client(const profiles::Profile& profile, const std::filesystem::path& telemetry)
-    : process_({"guard-process"}, setup_line(profile, telemetry), {},
+    : total_bytes_(probes::read_machine_memory().total_bytes),
+      limits_(limits_of(profile, total_bytes_)),
+      process_({"guard-process"}, setup_line(limits_, telemetry), {},
                {.outlives_us = true, .keep_input = true}),
       target_(profile.guard.target),
       armed_s_(monotonic_seconds()) {
@@ -48,6 +50,7 @@ Client::Heard Client::take(const std::string& line) {
   try {
     const json j = json::parse(line);
     const std::string type = j.at("type");
+    available_bytes_ = j.value("available", available_bytes_);
     if (type == "error") fail(j.at("what"), j.at("hint"));
     if (type == "armed") {
       j.at("notes").get_to(notes_);
@@ -103,6 +106,11 @@ void Client::phase(Phase phase) {
   if (phase == phase_) return;
   phase_ = phase;
   process_.send("phase " + std::string(name(phase)) + "\n");
+}
+
+std::optional<Client::Memory> Client::memory() const {
+  if (available_bytes_ < 0) return std::nullopt;
+  return Memory{total_bytes_, available_bytes_, limits_.floor(phase_)};
 }
 
 bool Client::listen() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "profiles/schema/profile.h"
+#include "runners/guard/rules.h"
 #include "runners/guard/verdict.h"
 #include "runners/process.h"
 
@@ -33,6 +34,13 @@ class Client {
 
   /// Readable when there is something to hear.
   int fd() const { return process_.protocol_fd(); }
+  /// Memory of the machine as the guard read it last, in bytes; nothing before its first word.
+  struct Memory {
+    int64_t total = 0, available = 0;
+    int64_t floor = 0;  // of the phase it was told
+  };
+  std::optional<Memory> memory() const;
+
   /// Hears what there is. False when the guard is lost: it ended, or was silent for too long.
   bool listen();
 
@@ -51,6 +59,8 @@ class Client {
   Heard wait_for_answer();
   Verdict lost_verdict() const;
 
+  int64_t total_bytes_;
+  Limits limits_;
   ChildProcess process_;
   std::string target_;
   std::vector<std::string> notes_;
@@ -59,6 +69,7 @@ class Client {
   double heard_s_ = 0, armed_s_ = 0;
   bool lost_ = false;
   int64_t most_used_bytes_ = -1;
+  int64_t available_bytes_ = -1;
   std::optional<Verdict> verdict_;
 };
 

@@ -88,7 +88,7 @@ class GuardProcess {
     }
     if (monotonic_seconds() - alive_s_ >= kAlive_s) {
       alive_s_ = monotonic_seconds();
-      send({{"type", "alive"}});
+      send({{"type", "alive"}, {"available", watch.newest().available}});
     }
   }
 

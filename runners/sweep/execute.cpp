@@ -50,18 +50,32 @@ class Walk {
     }
     queue_ = store.queue(run_id);
     if (retry) give_all_a_turn();
+    state_.turns = turn_states(queue_, store.cells(run_id), store.launches(run_id),
+                               store.attempts(run_id, false));
   }
 
   void run() {
     for (size_t i = 0; i < queue_.size() && !g_interrupted; ++i) {
-      state_ = RunState{};
-      state_.cell = static_cast<int>(i) + 1;
-      state_.n_cells = static_cast<int>(queue_.size());
+      begin_turn(i);
       take(queue_[i]);
     }
   }
 
  private:
+  void begin_turn(size_t i) {
+    RunState next;
+    next.run_id = run_id_;
+    next.run_elapsed_s = monotonic_seconds() - start_s_;
+    next.cell = static_cast<int>(i) + 1;
+    next.n_cells = static_cast<int>(queue_.size());
+    next.turns = std::move(state_.turns);
+    next.pattern_s = std::move(state_.pattern_s);
+    state_ = std::move(next);
+  }
+
+  // The turn that was begun, for who looks on.
+  TurnState& shown() { return state_.turns.at(static_cast<size_t>(state_.cell) - 1); }
+
   void give_all_a_turn() {
     for (reports::TurnRow& turn : queue_) {
       if (is_left_out(turn)) close(turn, "waiting", "");
@@ -95,6 +109,7 @@ class Walk {
     if (const auto [state, reason] = obstacle(turn, cell); !state.empty()) {
       close(turn, state, reason);
       queue_[static_cast<size_t>(turn.ordinal)] = turn;
+      shown().outcome = state;
       say(state + ": " + reason);
       return;
     }
@@ -102,8 +117,8 @@ class Walk {
     if (!g_interrupted) decide(turn, cell);
   }
 
-  // The cell's k-th turn is to bring every case to k answers.
-  Assignment missing(const reports::TurnRow& turn, const Cell& cell) const {
+  // The cell's k-th turn is to bring every case to k answers. Those it has are counted.
+  Assignment missing(const reports::TurnRow& turn, const Cell& cell) {
     int k = 0;
     for (const reports::TurnRow& other : queue_) {
       k += other.cell_key == turn.cell_key && other.ordinal <= turn.ordinal && !is_left_out(other);
@@ -114,6 +129,7 @@ class Walk {
       if (attempt.cell_key != turn.cell_key || attempt.status != "ok") continue;
       if (++answers[{attempt.suite, attempt.case_id}] == k) {
         assignment.done.emplace(attempt.suite, attempt.case_id);
+        state_.tally.add(attempt, attempt.score);
       }
     }
     return assignment;
@@ -198,7 +214,19 @@ class Walk {
     for (const reports::LaunchRow& launch : store_.launches(run_id_)) {
       if (launch.cell_key == turn.cell_key) number = std::max(number, launch.number);
     }
-    run_cell(store_, run_id_, assignment, number + 1, state_, observer_, around);
+    state_.run_elapsed_s = monotonic_seconds() - start_s_;
+    state_.elapsed_s = 0;
+    observer_(state_);
+    show_end(run_cell(store_, run_id_, assignment, number + 1, state_, observer_, around));
+  }
+
+  void show_end(const reports::LaunchRow& launch) {
+    shown().outcome = launch.outcome;
+    shown().seconds += launch.seconds;
+    shown().count(state_.tally);
+    if (state_.case_ends_s.size() == static_cast<size_t>(shown().n_cases)) {
+      state_.pattern_s = state_.case_ends_s;
+    }
   }
 
   // Waits until memory is back at its baseline. Returns the seconds it took.
@@ -218,6 +246,7 @@ class Walk {
       }
       state_.phase_detail = missing;
       state_.elapsed_s = monotonic_seconds() - begin;
+      state_.run_elapsed_s = monotonic_seconds() - start_s_;
       observer_(state_);
       std::this_thread::sleep_for(kLook);
     }
@@ -272,6 +301,10 @@ class Walk {
     }
     store_.set_turn(run_id_, turn, again);
     queue_ = store_.queue(run_id_);
+    if (again) {
+      state_.turns.push_back({.label = cell.row.label + " again",
+                              .n_cases = static_cast<int>(cell.row.cases.size())});
+    }
   }
 
   // A line of its own among the progress.
@@ -291,6 +324,7 @@ class Walk {
   Settling settling_;
   bool machine_is_known_ = false;
   std::optional<profiles::Machine> machine_;
+  const double start_s_ = monotonic_seconds();
   RunState state_;
 };
 
