@@ -47,6 +47,8 @@ void add_quality_items(PageContext& context, Section& section);
 
 // Charts of a section, added to it: one file per section that has some (charts_*.cpp).
 void add_speed_charts(PageContext& context, Section& section);
+void add_latency_charts(PageContext& context, Section& section);
+void add_load_charts(PageContext& context, Section& section);
 
 /// What gives a cell its colour on every chart of a page: its checkpoint where the run has several,
 /// else its label.

@@ -136,6 +136,7 @@ Section load_section(PageContext& context) {
       "The knee is the last level up to which each step gave at least half of the growth in steady "
       "tok/s that proportion would give; the SLO point the last up to which 99 % of the offered "
       "requests kept every bound of the profile. docs/serving.md explains every column.");
+  add_load_charts(context, section);
   section.tables.push_back(levels_table(context, loads, many_launches));
   for (const LoadSummary& load : loads) {
     section.tables.push_back(conventions_table(context, load, many_launches));

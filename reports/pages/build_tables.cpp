@@ -238,6 +238,7 @@ Section speed_section(PageContext& context) {
   Table speculation = speculation_table(context);
   if (!speculation.rows.empty()) section.tables.push_back(std::move(speculation));
   add_speed_charts(context, section);
+  add_latency_charts(context, section);
   return section;
 }
 

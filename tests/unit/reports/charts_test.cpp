@@ -153,5 +153,45 @@ TEST_F(ChartsTest, QualityIsOfTheSuitesThatEveryCompleteCellAnswered) {
   EXPECT_THAT(tradeoff.charts[0].table.caption, HasSubstr("all cases of needle;"));
 }
 
+// First tokens after 0.1, 0.2, ... 4 s; pieces of one token after 10 ms and of three after 90 ms.
+TEST_F(ChartsTest, LatencyIsADistributionOverAnswersAndOverTokens) {
+  measured("a", "k180", 0, 8, 20);
+  for (size_t i = 0; i < kCases; ++i) {
+    StoredAttempt& attempt = run_.data.attempts[i];
+    attempt.first_token_s = 0.1 * static_cast<double>(i + 1);
+    attempt.events = {{0.5, 1}, {0.51, 1}, {0.6, 3}};
+  }
+  const Section speed = section(speed_section);
+  const auto chart = [&](const std::string& id) {
+    return *std::find_if(speed.charts.begin(), speed.charts.end(),
+                         [&](const Chart& c) { return c.id == id; });
+  };
+  const Chart first = chart("latency-ttft");
+  ASSERT_THAT(first.series, SizeIs(1));
+  ASSERT_THAT(first.series[0].points, SizeIs(40));
+  EXPECT_DOUBLE_EQ(first.series[0].points[9].x, 1.0);
+  EXPECT_DOUBLE_EQ(first.series[0].points[9].y, 0.25) << "10 of 40 answers within a second";
+  EXPECT_EQ(first.series[0].points.back().y, 1);
+  EXPECT_TRUE(first.x.log);
+  EXPECT_EQ(first.table.rows[0][3].text, "2.0 s") << "2.05, the median of 40";
+  EXPECT_THAT(first.answer, HasSubstr("within 2.0 s, 95 of 100 within 3.8 s"));
+  const Chart tokens = chart("latency-itl");
+  EXPECT_EQ(tokens.table.rows[0][1].text, "160") << "four tokens behind the first of each answer";
+  EXPECT_EQ(tokens.table.rows[0][2].text, "10.0 ms");
+  EXPECT_EQ(tokens.table.rows[0][3].text, "30.0 ms");
+  EXPECT_THAT(tokens.series[0].points, SizeIs(100)) << "thinned by rank";
+}
+
+TEST_F(ChartsTest, LatencyOfManyCellsIsThatOfTheQuickest) {
+  for (int i = 0; i < 10; ++i) measured("c" + std::to_string(i), "k", 0, 1, 100 - i);
+  for (StoredAttempt& a : run_.data.attempts) a.first_token_s = a.cell_key == "c9" ? 0.1 : 1;
+  const Section speed = section(speed_section);
+  const auto first = std::find_if(speed.charts.begin(), speed.charts.end(),
+                                  [](const Chart& c) { return c.id == "latency-ttft"; });
+  ASSERT_THAT(first->series, SizeIs(8));
+  EXPECT_EQ(first->series[0].name, "c9");
+  EXPECT_THAT(first->table.caption, HasSubstr("8 of 10"));
+}
+
 }  // namespace
 }  // namespace ds4::reports

@@ -185,7 +185,7 @@ TEST_F(PagesTest, SpeedIsDrawnAgainstLength) {
   }
   const Page page = build();
   const Section& speed = page.sections[2];
-  ASSERT_EQ(speed.charts.size(), 2u);
+  ASSERT_EQ(speed.charts.size(), 4u);  // two, and the distributions of latency
   const Chart& prefill = speed.charts[0];
   EXPECT_EQ(prefill.id, "needle-prefill-rate");
   ASSERT_EQ(prefill.series.size(), 2u);  // medians, and every answer
