@@ -20,14 +20,23 @@ ordered_json axis_json(const ChartAxis& axis) {
   return json;
 }
 
-// Absent rather than empty: a page has thousands of points.
-ordered_json point_json(const ChartPoint& point) {
+// The cell that all points of a series belong to; "" when there is none.
+std::string common_cell(const ChartSeries& series) {
+  if (series.points.empty()) return "";
+  const std::string& cell = series.points[0].cell;
+  const bool same = std::all_of(series.points.begin(), series.points.end(),
+                                [&](const ChartPoint& point) { return point.cell == cell; });
+  return same ? cell : "";
+}
+
+// Absent rather than empty or repeated: a page has thousands of points.
+ordered_json point_json(const ChartPoint& point, const std::string& common_cell) {
   ordered_json json = {{"x", point.x}, {"y", point.y}};
   if (point.x_interval) json["xi"] = {point.x_interval->lo, point.x_interval->hi};
   if (point.y_interval) json["yi"] = {point.y_interval->lo, point.y_interval->hi};
   if (!point.label.empty()) json["label"] = clean_line(point.label);
   if (!point.note.empty()) json["note"] = clean_line(point.note);
-  if (!point.cell.empty()) json["cell"] = clean_line(point.cell);
+  if (point.cell != common_cell) json["cell"] = clean_line(point.cell);
   if (point.faint) json["faint"] = true;
   return json;
 }
@@ -67,8 +76,10 @@ ordered_json series_json(const ChartSeries& series, KeyNumbers& colours, KeyNumb
   json["colour"] = colours.of(series.key);
   json["shape"] = shapes.of(series.shape_key.empty() ? series.key : series.shape_key);
   if (series.dashed) json["dashed"] = true;
+  const std::string cell = common_cell(series);
+  if (!cell.empty()) json["cell"] = clean_line(cell);
   json["points"] = ordered_json::array();
-  for (const ChartPoint& point : series.points) json["points"].push_back(point_json(point));
+  for (const ChartPoint& point : series.points) json["points"].push_back(point_json(point, cell));
   return json;
 }
 

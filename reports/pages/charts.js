@@ -5,18 +5,34 @@
 const pageCharts = (() => {
   const source = document.getElementById("charts");
   const models = source ? JSON.parse(source.textContent) : [];
-  const charts = new Map();  // by id: {model, chart, readout}
+  for (const series of models.flatMap((model) => model.series)) {
+    for (const point of series.points) point.cell ??= series.cell ?? "";
+  }
+  const charts = new Map();  // by id: {model, chart, readout, legend}
   let chosenCell = "";       // marked on every chart
   const onChoice = [];       // functions told of it
+
+  // ---- colours, shapes, numbers ----
 
   // Colours are the style sheet's, so that the theme decides them.
   const colourOf = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const N_COLOURS = 8;
-  const seriesColour = (series) =>
-    series.colour < 0 ? colourOf("--muted") : colourOf(`--series-${series.colour % N_COLOURS}`);
-  const SHAPES = ["circle", "rect", "triangle", "rectRot", "rectRounded", "star", "cross", "dash"];
+  const colourName = (series) => {
+    if (series.form === "crosses") return "bad";
+    return series.colour < 0 ? "muted" : `series-${series.colour % N_COLOURS}`;
+  };
+  const seriesColour = (series) => colourOf(`--${colourName(series)}`);
   const withAlpha = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
+
+  // Filled all, told apart at 8 pixels. The style sheet has the same for the legend.
+  const SHAPES = [["circle", 0], ["rect", 0], ["triangle", 0], ["rectRot", 0], ["triangle", 180],
+                  ["triangle", 90], ["triangle", 270], ["rectRounded", 45]];
+  const shapeNumber = (series) => Math.max(series.shape, 0) % SHAPES.length;
+  // A roof or a frontier is no measurement, and a long line is read by its course: no marks.
+  const isBareLine = (series) => ["line", "steps"].includes(series.form) &&
+    (series.colour < 0 || series.points.length > 40);
+  const FONT = "12px system-ui, sans-serif";
 
   // Three significant digits below 1,000, whole numbers with separators above.
   const formatNumber = (value) => {
@@ -27,238 +43,382 @@ const pageCharts = (() => {
     return String(Number(value.toPrecision(3)));
   };
 
+  // Of a row of ticks: as many decimals as their distance needs.
+  const formatTick = (value, index, ticks) => {
+    const step = ticks.length > 1 ? Math.abs(ticks[1].value - ticks[0].value) : value;
+    let digits = 0;
+    while (digits < 6 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) ++digits;
+    return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  };
+
+  const isDrawn = (point) => point.x !== null && point.y !== null;
+
+  // A mark in words: its series, its values with their intervals, its note.
   const describe = (model, series, point) => {
-    const x = model.x.categories ? model.x.categories[point.x] : formatNumber(point.x);
-    const y = model.y.categories ? model.y.categories[point.y] : formatNumber(point.y);
     const range = (interval) =>
       interval ? ` (${formatNumber(interval[0])} to ${formatNumber(interval[1])})` : "";
-    const note = point.note ? `; ${point.note}` : "";
-    return `${series.name}: ${model.x.title} ${x}${range(point.xi)}, ` +
-      `${model.y.title} ${y}${range(point.yi)}${note}`;
+    const value = (axis, number, interval) => (axis.categories ? axis.categories[number]
+      : `${axis.title} ${formatNumber(number)}${range(interval)}`);
+    const parts = [series.name, value(model.x, point.x, point.xi), value(model.y, point.y, point.yi)];
+    if (point.label && point.label !== series.name) parts.splice(1, 0, point.label);
+    if (point.note) parts.push(point.note);
+    return parts;
   };
 
   const dimmed = (point) => chosenCell !== "" && point.cell !== chosenCell;
-  const alphaOf = (point) => (point.faint ? 0.35 : 1) * (dimmed(point) ? 0.35 : 1);
+  const alphaOf = (point) => (point.faint ? 0.4 : 1) * (dimmed(point) ? 0.35 : 1);
+
+  // ---- the extent of an axis ----
+
+  const hasForm = (model, form) => model.series.some((series) => series.form === form);
+
+  // Lowest and highest of all that is drawn along an axis, intervals among it.
+  const extentOf = (model, name) => {
+    const axis = model[name];
+    let [lo, hi] = [Infinity, -Infinity];
+    const take = (value) => {
+      if (value === null || (axis.log && value <= 0)) return;
+      lo = Math.min(lo, value);
+      hi = Math.max(hi, value);
+    };
+    const stacked = new Map();
+    for (const series of model.series) {
+      for (const point of series.points) {
+        if (!isDrawn(point)) continue;
+        take(point[name]);
+        (point[`${name}i`] || []).forEach(take);
+        if (name === "y" && series.form === "area") {
+          stacked.set(point.x, (stacked.get(point.x) || 0) + point.y);
+        }
+      }
+    }
+    stacked.forEach(take);
+    if (hasForm(model, name === "x" ? "bars" : "area")) take(0);
+    return [lo, hi];
+  };
+
+  // A guide widens the axis unless the data would shrink to less than two fifths of it; then it
+  // stands at the edge with an arrow.
+  const withGuides = (model, name, [lo, hi]) => {
+    const scaled = model[name].log ? Math.log : (value) => value;
+    const span = scaled(hi) - scaled(lo);
+    for (const guide of model.guides || []) {
+      if (guide.vertical !== (name === "x") || (model[name].log && guide.at <= 0)) continue;
+      const [low, high] = [Math.min(lo, guide.at), Math.max(hi, guide.at)];
+      if (scaled(high) - scaled(low) <= 2.5 * span) [lo, hi] = [low, high];
+    }
+    return [lo, hi];
+  };
+
+  // With room at both ends, never across zero, and not where areas begin and end.
+  const paddedExtent = (model, name) => {
+    const [lo, hi] = withGuides(model, name, extentOf(model, name));
+    if (model[name].log) {
+      const factor = Math.max((hi / lo) ** 0.04, 1.08);
+      return [lo / factor, hi * factor];
+    }
+    if (name === "x" && hasForm(model, "area")) return [lo, hi];
+    const room = hi > lo ? (hi - lo) * 0.05 : Math.abs(hi) * 0.05 || 1;
+    return [lo >= 0 && lo < room ? 0 : lo - room, hi <= 0 && -hi < room ? 0 : hi + room];
+  };
+
+  // 1, 2, 5 of each power of ten, or 1 and 3, or 1: as many as there is room for. Within one power
+  // evenly spaced values.
+  const logTicks = (min, max, most) => {
+    const decades = Math.log10(max / min);
+    if (decades < 1) {
+      const raw = (max - min) / Math.max(most, 2);
+      const unit = 10 ** Math.floor(Math.log10(raw));
+      const step = unit * [1, 2, 5, 10].find((m) => m * unit >= raw);
+      const count = Math.floor(max / step) - Math.ceil(min / step) + 1;
+      return Array.from({ length: count }, (_, i) => (Math.ceil(min / step) + i) * step);
+    }
+    const between = (mantissas, every = 1) => {
+      const ticks = [];
+      for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power += every) {
+        ticks.push(...mantissas.map((m) => Number(`${m}e${power}`)));
+      }
+      return ticks.filter((value) => value >= min && value <= max);
+    };
+    return [between([1, 2, 5]), between([1, 3]), between([1])].find((ticks) => ticks.length <= most) ??
+      between([1], Math.ceil(decades / most));
+  };
 
   // ---- what is drawn behind and above the data ----
 
-  const drawBands = (chart, model) => {
-    const { ctx, chartArea: area, scales } = chart;
+  // Text with a rim of the background's colour, legible on lines and marks.
+  const drawText = (ctx, text, x, y, colour) => {
+    ctx.lineWidth = 4;
+    ctx.lineJoin = "round";
+    ctx.strokeStyle = withAlpha(colourOf("--back"), 0.85);
+    ctx.strokeText(text, x, y);
+    ctx.fillStyle = colour;
+    ctx.fillText(text, x, y);
+  };
+
+  // Boxes that text must not cover. Text is left-aligned in the middle of its line, 14 px high.
+  class Room {
+    constructor(area) {
+      this.area = area;
+      this.taken = [];
+    }
+    take(left, middle, width, height = 14) {
+      this.taken.push({ left, right: left + width, top: middle - height / 2, bottom: middle + height / 2 });
+    }
+    // The first free place of [left, middle], which is then taken; undefined when none is.
+    find(places, width) {
+      const free = places.find(([left, middle]) => left >= this.area.left &&
+        left + width <= this.area.right + 4 && middle - 7 >= this.area.top && middle + 7 <= this.area.bottom &&
+        this.taken.every((box) => left > box.right || left + width < box.left || middle - 7 > box.bottom ||
+          middle + 7 < box.top));
+      if (free) this.take(free[0], free[1], width);
+      return free;
+    }
+  }
+
+  // Alternating stretches behind the data, their names above the picture where they fit.
+  const BANDS_HEIGHT = 18;
+  const drawBands = ({ ctx, chartArea: area, scales }, model) => {
     (model.bands || []).forEach((band, i) => {
       const from = Math.max(scales.x.getPixelForValue(band.from), area.left);
       const to = Math.min(scales.x.getPixelForValue(band.to), area.right);
-      if (to <= from) return;
-      if (i % 2 === 0) {
-        ctx.fillStyle = withAlpha(colourOf("--muted"), 0.1);
-        ctx.fillRect(from, area.top, to - from, area.bottom - area.top);
-      }
-      ctx.fillStyle = colourOf("--muted");
-      ctx.textAlign = "left";
-      ctx.textBaseline = "top";
+      if (!(to > from)) return;
+      ctx.fillStyle = withAlpha(colourOf("--muted"), i % 2 === 0 ? 0.16 : 0.06);
+      ctx.fillRect(from, area.top - BANDS_HEIGHT, to - from, area.bottom - area.top + BANDS_HEIGHT);
+      ctx.fillStyle = colourOf("--text");
       if (ctx.measureText(band.label).width < to - from - 4) {
-        ctx.fillText(band.label, from + 3, area.top + 2);
+        ctx.fillText(band.label, from + 3, area.top - BANDS_HEIGHT / 2);
       }
     });
   };
 
-  // The interval of a line as a band, of a mark as a thin cross.
-  const drawIntervals = (chart, model) => {
-    const { ctx, scales } = chart;
-    const px = (value) => scales.x.getPixelForValue(value);
-    const py = (value) => scales.y.getPixelForValue(value);
-    for (const series of model.series) {
-      const colour = seriesColour(series);
-      if (series.form === "line") {
-        const points = series.points.filter((p) => p.yi);
-        if (points.length < 2) continue;
+  // The interval of a line as a band, of a mark as a thin cross, of a bar as a whisker.
+  const drawIntervals = (chart, model, wanted) => {
+    const { ctx, chartArea: area, scales } = chart;
+    const px = (value) => Math.min(Math.max(scales.x.getPixelForValue(value), area.left), area.right);
+    const py = (value) => Math.min(Math.max(scales.y.getPixelForValue(value), area.top), area.bottom);
+    model.series.forEach((series, s) => {
+      if (!wanted(series)) return;
+      const colour = series.form === "bars" ? colourOf("--text") : seriesColour(series);
+      const banded = series.points.filter((point) => isDrawn(point) && point.yi);
+      if (series.form === "line" && banded.length > 1) {
         ctx.fillStyle = withAlpha(colour, 0.15);
         ctx.beginPath();
-        points.forEach((p) => ctx.lineTo(px(p.x), py(p.yi[1])));
-        points.reverse().forEach((p) => ctx.lineTo(px(p.x), py(p.yi[0])));
+        banded.forEach((p) => ctx.lineTo(px(p.x), py(p.yi[1])));
+        banded.reverse().forEach((p) => ctx.lineTo(px(p.x), py(p.yi[0])));
         ctx.fill();
-        continue;
+        return;
       }
-      ctx.lineWidth = 1;
-      for (const point of series.points) {
+      const marks = chart.getDatasetMeta(s).data;
+      ctx.lineWidth = 1.25;
+      series.points.forEach((point, i) => {
+        if (!isDrawn(point) || !marks[i]) return;
+        const { x, y } = marks[i];  // of a bar: its end, its own row
         ctx.strokeStyle = withAlpha(colour, 0.8 * alphaOf(point));
         ctx.beginPath();
         if (point.yi) {
-          ctx.moveTo(px(point.x), py(point.yi[0]));
-          ctx.lineTo(px(point.x), py(point.yi[1]));
+          ctx.moveTo(x, py(point.yi[0]));
+          ctx.lineTo(x, py(point.yi[1]));
         }
         if (point.xi) {
-          ctx.moveTo(px(point.xi[0]), py(point.y));
-          ctx.lineTo(px(point.xi[1]), py(point.y));
+          ctx.moveTo(px(point.xi[0]), y);
+          ctx.lineTo(px(point.xi[1]), y);
         }
         ctx.stroke();
-      }
-    }
-  };
-
-  const drawGuides = (chart, model) => {
-    const { ctx, chartArea: area, scales } = chart;
-    for (const guide of model.guides || []) {
-      const at = scales[guide.vertical ? "x" : "y"].getPixelForValue(guide.at);
-      const inside = guide.vertical ? at >= area.left - 1 && at <= area.right + 1
-        : at >= area.top - 1 && at <= area.bottom + 1;
-      if (!inside) continue;
-      const colour = colourOf(guide.bad ? "--bad" : "--muted");
-      ctx.strokeStyle = colour;
-      ctx.fillStyle = colour;
-      ctx.lineWidth = guide.bad ? 2 : 1.5;
-      ctx.setLineDash(guide.bad ? [6, 4] : []);
-      ctx.beginPath();
-      if (guide.vertical) {
-        ctx.moveTo(at, area.top);
-        ctx.lineTo(at, area.bottom);
-      } else {
-        ctx.moveTo(area.left, at);
-        ctx.lineTo(area.right, at);
-      }
-      ctx.stroke();
-      ctx.setLineDash([]);
-      const width = ctx.measureText(guide.label).width;
-      ctx.textAlign = "left";
-      ctx.textBaseline = "bottom";
-      if (guide.vertical) {
-        const left = at + 4 + width > area.right ? at - 4 - width : at + 4;
-        ctx.fillText(guide.label, left, area.top + 14);
-      } else {
-        ctx.fillText(guide.label, area.right - width - 4, at > area.top + 16 ? at - 2 : at + 14);
-      }
-    }
-  };
-
-  // Beside each mark, at the first of four places where it covers neither a label nor the edge.
-  const drawLabels = (chart, model) => {
-    const { ctx, chartArea: area } = chart;
-    const taken = [];
-    ctx.textBaseline = "middle";
-    ctx.textAlign = "left";
-    model.series.forEach((series, s) => {
-      const marks = chart.getDatasetMeta(s).data;
-      series.points.forEach((point, i) => {
-        if (!point.label || !marks[i] || Number.isNaN(marks[i].x)) return;
-        const width = ctx.measureText(point.label).width;
-        const { x, y } = marks[i];
-        const places = [[x + 8, y], [x - 8 - width, y], [x - width / 2, y - 14], [x - width / 2, y + 14]];
-        const free = places.find(([left, middle]) =>
-          left >= area.left && left + width <= area.right + 2 && middle > area.top &&
-          taken.every((t) => left > t.left + t.width || left + width < t.left ||
-            Math.abs(middle - t.middle) > 12));
-        if (!free) return;
-        taken.push({ left: free[0], middle: free[1], width });
-        ctx.fillStyle = withAlpha(colourOf("--text"), dimmed(point) || point.faint ? 0.5 : 1);
-        ctx.fillText(point.label, free[0], free[1]);
       });
+    });
+  };
+
+  const drawGuides = ({ ctx, chartArea: area, scales }, model, room) => {
+    for (const guide of model.guides || []) {
+      const { vertical } = guide;
+      const [first, last] = vertical ? [area.left, area.right] : [area.top, area.bottom];
+      const exact = scales[vertical ? "x" : "y"].getPixelForValue(guide.at);
+      if (Number.isNaN(exact)) continue;
+      const at = Math.min(Math.max(exact, first), last);
+      const beyond = Math.abs(exact - at) > 1;
+      const colour = colourOf(guide.bad ? "--bad" : "--muted");
+      if (!beyond) {
+        ctx.strokeStyle = colour;
+        ctx.lineWidth = guide.bad ? 2 : 1.5;
+        ctx.setLineDash(guide.bad ? [6, 4] : []);
+        ctx.beginPath();
+        ctx.moveTo(vertical ? at : area.left, vertical ? area.top : at);
+        ctx.lineTo(vertical ? at : area.right, vertical ? area.bottom : at);
+        ctx.stroke();
+        ctx.setLineDash([]);
+      }
+      const arrow = vertical ? (exact < at ? "← " : "→ ") : (exact < at ? "↑ " : "↓ ");
+      const text = (beyond ? arrow : "") + guide.label;
+      const width = ctx.measureText(text).width;
+      const places = vertical
+        ? [8, 24, 40, 56].flatMap((down) =>
+          [[at + 5, area.top + down], [at - 5 - width, area.top + down]])
+        : [area.right - width - 4, area.left + 4].flatMap((left) => [[left, at - 9], [left, at + 10]]);
+      const free = room.find(places, width) ?? places[0];
+      drawText(ctx, text, free[0], free[1], colour);
+    }
+  };
+
+  // Beside each mark, where it covers neither another mark or label nor the edge. Tells which
+  // series are named on the picture, all of them, so that the legend need not name them again.
+  const drawLabels = (chart, model, room) => {
+    const { ctx } = chart;
+    const marksOf = model.series.map((_, s) => chart.getDatasetMeta(s).data);
+    const isPlaced = (mark) => mark && !Number.isNaN(mark.x) && !Number.isNaN(mark.y);
+    model.series.forEach((series, s) => {
+      if (isBareLine(series) || ["bars", "area"].includes(series.form)) return;
+      series.points.forEach((point, i) => {
+        const mark = marksOf[s][i];
+        if (isPlaced(mark) && !point.faint) room.take(mark.x - 5, mark.y, 10, 10);
+      });
+    });
+    return model.series.map((series, s) => {
+      let named = series.points.length > 0;
+      series.points.forEach((point, i) => {
+        const mark = marksOf[s][i];
+        if (!point.label || !isPlaced(mark)) {
+          named = false;
+          return;
+        }
+        const width = ctx.measureText(point.label).width;
+        const { x, y } = mark;
+        const places = [[x + 9, y], [x - 9 - width, y], [x - width / 2, y - 15], [x - width / 2, y + 15],
+                        [x + 7, y - 13], [x + 7, y + 13], [x - 7 - width, y - 13], [x - 7 - width, y + 13]];
+        const free = room.find(places, width);
+        if (!free || point.label !== series.name) named = false;
+        if (!free) return;
+        const colour = dimmed(point) || point.faint ? "--muted" : "--text";
+        drawText(ctx, point.label, free[0], free[1], colourOf(colour));
+      });
+      return named;
     });
   };
 
   const decorations = (model) => ({
     id: "decorations",
     beforeDatasetsDraw(chart) {
-      chart.ctx.save();
-      chart.ctx.font = FONT;
+      const { ctx } = chart;
+      ctx.save();
+      Object.assign(ctx, { font: FONT, textAlign: "left", textBaseline: "middle" });
       drawBands(chart, model);
-      drawIntervals(chart, model);
-      chart.ctx.restore();
+      drawIntervals(chart, model, (series) => series.form !== "bars");
+      ctx.restore();
     },
     afterDatasetsDraw(chart) {
-      chart.ctx.save();
-      chart.ctx.font = FONT;
-      drawGuides(chart, model);
-      drawLabels(chart, model);
-      chart.ctx.restore();
+      const { ctx } = chart;
+      ctx.save();
+      Object.assign(ctx, { font: FONT, textAlign: "left", textBaseline: "middle" });
+      drawIntervals(chart, model, (series) => series.form === "bars");
+      const room = new Room(chart.chartArea);
+      drawGuides(chart, model, room);
+      showLegend(charts.get(model.id), drawLabels(chart, model, room));
+      ctx.restore();
     },
   });
-  const FONT = "12px system-ui, sans-serif";
 
   // ---- Chart.js configuration ----
 
-  const scaleOf = (axis, isX, model) => {
-    const bars = model.series.some((s) => s.form === "bars");
-    const areas = model.series.some((s) => s.form === "area");
+  const scaleOf = (model, name) => {
+    const axis = model[name];
+    const isX = name === "x";
     const scale = {
       type: axis.log ? "logarithmic" : "linear",
-      min: axis.min,
-      max: axis.max,
-      beginAtZero: isX ? bars : areas,
-      stacked: !isX && areas,
-      title: { display: true, text: axis.title, color: colourOf("--muted") },
+      stacked: !isX && hasForm(model, "area"),
+      title: { display: Boolean(axis.title), text: axis.title, color: colourOf("--muted"), font: { size: 12 } },
       grid: { color: colourOf("--grid") },
-      ticks: { color: colourOf("--muted"), callback: formatNumber, maxRotation: 0, autoSkipPadding: 12 },
+      ticks: { color: colourOf("--muted"), callback: formatTick, maxRotation: 0, autoSkipPadding: 16 },
     };
-    if (axis.log) {
-      // Powers of ten alone: the ticks the library picks are too many.
-      scale.ticks.callback = (value) => {
-        const power = Math.log10(value);
-        return Math.abs(power - Math.round(power)) < 1e-9 ? formatNumber(value) : "";
-      };
-    }
     if (axis.categories) {
-      Object.assign(scale, { type: "category", labels: axis.categories, grid: { display: false } });
-      scale.ticks = { color: colourOf("--text"), autoSkip: false };
+      const shortened = (text, chart) => {
+        const most = chart.width < 500 ? 16 : 36;
+        return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+      };
+      return Object.assign(scale, {
+        type: "category", labels: axis.categories, grid: { display: false }, offset: true,
+        ticks: { color: colourOf("--text"), autoSkip: false,
+                 callback(value) { return shortened(axis.categories[value] ?? "", this.chart); } },
+      });
+    }
+    const [lo, hi] = paddedExtent(model, name);
+    if (axis.log) {
+      scale.min = axis.min ?? lo;
+      scale.max = axis.max ?? hi;
+      scale.ticks.callback = (value) => formatNumber(value);
+      scale.afterBuildTicks = (built) => {
+        const most = isX ? built.chart.width / 80 : built.chart.height / 36;
+        built.ticks = logTicks(built.min, built.max, most).map((value) => ({ value }));
+      };
+    } else {
+      Object.assign(scale, { min: axis.min, max: axis.max, suggestedMin: lo, suggestedMax: hi });
+      if (isX && hasForm(model, "area")) Object.assign(scale, { min: lo, max: hi });
     }
     return scale;
   };
 
   const datasetOf = (series, index, model) => {
     const colour = seriesColour(series);
-    const colours = series.points.map((p) => withAlpha(colour, alphaOf(p)));
+    const colours = series.points.map((point) => withAlpha(colour, alphaOf(point)));
+    const [style, turn] = SHAPES[shapeNumber(series)];
+    const positive = (axis, value) => (axis.log && value <= 0 ? null : value);
     const dataset = {
       label: series.name,
-      data: series.points.map((p) => ({
-        x: p.x, y: model.y.categories ? model.y.categories[p.y] : p.y,
+      data: series.points.map((point) => ({
+        x: positive(model.x, point.x),
+        y: model.y.categories ? model.y.categories[point.y] : positive(model.y, point.y),
       })),
       borderColor: colour,
       backgroundColor: colours,
       pointBackgroundColor: colours,
       pointBorderColor: colours,
-      pointStyle: SHAPES[Math.max(series.shape, 0) % SHAPES.length],
-      pointRadius: 4,
-      pointHoverRadius: 6,
+      pointStyle: style,
+      pointRotation: turn,
+      pointRadius: isBareLine(series) ? 0 : series.points.map((point) => (point.faint ? 2.5 : 4.5)),
+      pointHoverRadius: 7,
+      pointHoverBorderColor: colourOf("--text"),
+      pointHitRadius: 6,
       borderWidth: 2,
-      borderDash: series.dashed ? [5, 4] : [],
+      borderDash: series.dashed ? [6, 4] : [],
       showLine: series.form !== "points" && series.form !== "crosses",
       stack: `alone-${index}`,
     };
     if (series.form === "steps") dataset.stepped = "before";
     if (series.form === "area") {
-      Object.assign(dataset, { fill: true, stack: "areas", pointRadius: 0, borderWidth: 1,
-                               backgroundColor: withAlpha(colour, 0.45) });
+      Object.assign(dataset, { fill: true, stack: "areas", pointRadius: 0, borderWidth: 1.5,
+                               backgroundColor: withAlpha(colour, 0.5) });
     }
     if (series.form === "bars") {
-      Object.assign(dataset, { type: "bar", indexAxis: "y", barThickness: "flex", maxBarThickness: 18,
-                               borderWidth: 0 });
+      Object.assign(dataset, { type: "bar", indexAxis: "y", maxBarThickness: 16, borderWidth: 0 });
     }
     if (series.form === "crosses") {
-      Object.assign(dataset, { pointStyle: "crossRot", pointRadius: 8, borderWidth: 3,
-                               pointBorderColor: colourOf("--bad"), pointBorderWidth: 3 });
+      Object.assign(dataset, { pointStyle: "crossRot", pointRotation: 0, pointRadius: 8, clip: false,
+                               pointBorderWidth: 3, order: -1 });
     }
-    // A long line is read by its course; marks would cover it.
-    if (series.form === "line" && series.points.length > 40) dataset.pointRadius = 0;
     return dataset;
   };
 
   const configurationOf = (model) => ({
-    type: model.series.some((s) => s.form === "bars") ? "bar" : "line",
+    type: hasForm(model, "bars") ? "bar" : "line",
     data: { datasets: model.series.map((series, i) => datasetOf(series, i, model)) },
     options: {
       animation: false,
       responsive: true,
       maintainAspectRatio: false,
-      indexAxis: model.series.some((s) => s.form === "bars") ? "y" : "x",
+      indexAxis: hasForm(model, "bars") ? "y" : "x",
       interaction: { mode: "nearest", intersect: true },
+      layout: { padding: { top: model.bands ? BANDS_HEIGHT + 2 : 8, right: 12 } },
       onClick: (_, elements) => {
         const hit = elements[0];
         const point = hit && model.series[hit.datasetIndex].points[hit.index];
         chooseCell(point && point.cell && point.cell !== chosenCell ? point.cell : "");
       },
-      scales: { x: scaleOf(model.x, true, model), y: scaleOf(model.y, false, model) },
+      scales: { x: scaleOf(model, "x"), y: scaleOf(model, "y") },
       plugins: {
         legend: { display: false },
         tooltip: {
           displayColors: false,
+          backgroundColor: colourOf("--text"),
+          bodyColor: colourOf("--back"),
           callbacks: {
             title: () => "",
             label: (item) => {
@@ -274,30 +434,51 @@ const pageCharts = (() => {
 
   // ---- reading with the keyboard ----
 
-  // Arrow keys step through the marks, and what is read out stands below the picture.
+  // Left and right step through the marks of a series, up and down change it; what is read out
+  // stands below the picture.
   const readByKeyboard = (canvas, entry) => {
-    const places = entry.model.series.flatMap((series, s) =>
-      series.points.map((point, i) => ({ series, point, s, i })));
-    let at = -1;
+    const rows = entry.model.series.map((series, s) => ({ series, s,
+      places: series.points.map((_, i) => i).filter((i) => isDrawn(series.points[i])) }))
+      .filter(({ places }) => places.length > 0);
+    let [row, at] = [0, -1];
+    const around = (index, length) => (index + length) % length;
+    const show = () => {
+      const { series, s, places } = rows[row];
+      const index = places[at];
+      entry.readout.textContent = describe(entry.model, series, series.points[index]).join("; ");
+      entry.chart.setActiveElements([{ datasetIndex: s, index }]);
+      entry.chart.update("none");
+    };
+    const leave = () => {
+      at = -1;
+      entry.readout.textContent = "";
+      entry.chart.setActiveElements([]);
+      entry.chart.update("none");
+    };
     canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (places.length === 0) return;
-      if (step) {
+      const { places } = rows[row];
+      const moves = {
+        ArrowRight: () => { at = around(at + 1, places.length); },
+        ArrowLeft: () => { at = around(Math.max(at, 0) - 1, places.length); },
+        Home: () => { at = 0; },
+        End: () => { at = places.length - 1; },
+        ArrowDown: () => { if (at >= 0) row = around(row + 1, rows.length); },
+        ArrowUp: () => { if (at >= 0) row = around(row - 1, rows.length); },
+      };
+      if (moves[event.key]) {
         event.preventDefault();
-        at = (at + step + places.length) % places.length;
-        if (at < 0) at = 0;
-        const place = places[at];
-        entry.readout.textContent = describe(entry.model, place.series, place.point);
-        entry.chart.setActiveElements([{ datasetIndex: place.s, index: place.i }]);
-        entry.chart.update("none");
+        moves[event.key]();
+        at = Math.min(Math.max(at, 0), rows[row].places.length - 1);
+        show();
       } else if (event.key === "Enter" && at >= 0) {
-        const { point } = places[at];
-        chooseCell(point.cell && point.cell !== chosenCell ? point.cell : "");
+        const { cell } = rows[row].series.points[places[at]];
+        chooseCell(cell && cell !== chosenCell ? cell : "");
+        show();
       } else if (event.key === "Escape") {
-        entry.readout.textContent = "";
-        chooseCell("");
+        leave();
       }
     });
+    canvas.addEventListener("blur", leave);
   };
 
   // The legend is text in the page, with the mark's shape and colour drawn beside it.
@@ -305,68 +486,93 @@ const pageCharts = (() => {
     const list = document.createElement("ul");
     list.className = "legend";
     const seen = new Set();
-    for (const series of model.series) {
-      if (seen.has(series.name)) continue;
+    model.series.forEach((series, s) => {
+      if (seen.has(series.name)) return;
       seen.add(series.name);
       const item = document.createElement("li");
+      item.dataset.series = s;
       const mark = document.createElement("span");
-      mark.className = `mark shape-${SHAPES[Math.max(series.shape, 0) % SHAPES.length]} ` +
-        (series.colour < 0 ? "colour-none" : `colour-${series.colour % N_COLOURS}`) +
-        (series.dashed ? " dashed" : "") + (series.form === "crosses" ? " ended" : "");
+      let shape = `shape-${shapeNumber(series)}`;
+      if (["bars", "area"].includes(series.form)) shape = "shape-1";
+      if (isBareLine(series)) shape = "shape-line";
+      if (series.form === "crosses") shape = "shape-ended";
+      mark.className = `mark ${shape} colour-${colourName(series)}` + (series.dashed ? " dashed" : "") +
+        (series.points.every((point) => point.faint) ? " faint" : "");
       mark.setAttribute("aria-hidden", "true");
       item.append(mark, series.name);
       list.append(item);
-    }
+    });
     return list;
+  };
+
+  const showLegend = (entry, named) => {
+    if (!entry) return;  // the first drawing, inside the constructor
+    for (const item of entry.legend.children) item.hidden = named[Number(item.dataset.series)];
+  };
+
+  // ---- the charts of the page ----
+
+  const CHART_HEIGHT = 340;
+  const heightOf = (model, width) => {
+    if (!model.y.categories) return width < 500 ? 280 : CHART_HEIGHT;
+    const n_bars = model.series.filter((series) => series.form === "bars").length;
+    return 80 + model.y.categories.length * Math.max(24, 14 * n_bars + 10);
   };
 
   const draw = (place, model) => {
     const frame = document.createElement("div");
     frame.className = "canvas";
+    frame.style.height = `${heightOf(model, place.clientWidth)}px`;
     const canvas = document.createElement("canvas");
     canvas.tabIndex = 0;
-    canvas.setAttribute("role", "img");
+    // Its arrow keys are its own: a screen reader passes them on to an application alone.
+    canvas.setAttribute("role", "application");
+    canvas.setAttribute("aria-roledescription", "chart");
     canvas.setAttribute("aria-label", `${model.title} ${model.answer} ` +
-      "Arrow keys read the values one by one.");
+      "Left and right read the values of a series, up and down change the series.");
     const readout = document.createElement("p");
     readout.className = "readout";
     readout.setAttribute("aria-live", "polite");
     frame.append(canvas);
-    const bars = model.y.categories ? model.y.categories.length : 0;
-    if (bars > 8) frame.classList.add(bars > 20 ? "tallest" : "tall");
-    place.replaceChildren(frame, legendOf(model), readout);
-    const entry = { model, readout, chart: new Chart(canvas, configurationOf(model)) };
+    const legend = legendOf(model);
+    place.replaceChildren(frame, readout, legend);
+    const entry = { model, readout, legend, chart: new Chart(canvas, configurationOf(model)) };
     charts.set(model.id, entry);
+    entry.chart.draw();  // now with its legend
     readByKeyboard(canvas, entry);
   };
 
+  // Draws all charts: the first time from nothing, then anew in the colours of now.
   const drawAll = () => {
-    charts.forEach(({ chart }) => chart.destroy());
-    charts.clear();
     for (const model of models) {
+      const entry = charts.get(model.id);
+      if (entry) {
+        const fresh = configurationOf(model);
+        entry.chart.data = fresh.data;
+        entry.chart.options = fresh.options;
+        entry.chart.update("none");
+        continue;
+      }
       const place = document.querySelector(`.picture[data-chart="${CSS.escape(model.id)}"]`);
-      if (place && model.series.some((series) => series.points.length > 0)) draw(place, model);
+      if (place && model.series.some((series) => series.points.some(isDrawn))) draw(place, model);
     }
   };
 
-  // Colours and dimming anew, with the same data.
-  const restyle = () => {
-    for (const { model, chart } of charts.values()) {
-      const fresh = configurationOf(model);
-      chart.data = fresh.data;
-      chart.options = fresh.options;
-      chart.update("none");
-    }
-  };
+  const isOnCharts = (cell) => models.some((model) =>
+    model.series.some((series) => series.points.some((point) => point.cell === cell)));
 
   const chooseCell = (cell) => {
-    if (cell === chosenCell) return;
+    if (cell === chosenCell || (cell !== "" && !isOnCharts(cell))) return;
     chosenCell = cell;
-    restyle();
+    drawAll();
     onChoice.forEach((told) => told(cell));
   };
 
-  drawAll();
-  return { restyle, chooseCell, chosenCell: () => chosenCell, onChoice: (told) => onChoice.push(told),
-           resize: () => charts.forEach(({ chart }) => chart.resize()) };
+  // The width of an A4 or Letter page, of which the browser tells nothing before it prints.
+  const PAPER_WIDTH = 640;
+  const fitPaper = () => charts.forEach(({ model, chart }) =>
+    chart.resize(PAPER_WIDTH, heightOf(model, PAPER_WIDTH)));
+  const fitScreen = () => charts.forEach(({ chart }) => chart.resize());
+
+  return { drawAll, chooseCell, fitPaper, fitScreen, onChoice: (told) => onChoice.push(told) };
 })();

@@ -32,6 +32,7 @@ ChartSeries raw_points(const PageContext& context, const CellRow& cell, const st
     if (!value) continue;
     series.points.push_back({static_cast<double>(attempt->prompt_tokens), *value});
     series.points.back().faint = true;
+    series.points.back().cell = cell.label;
     series.points.back().note = attempt->case_id;
   }
   std::sort(series.points.begin(), series.points.end(),

@@ -2,6 +2,7 @@
 // forbids every request and every script and style but the embedded ones, by their hashes; each
 // text passes escape_html().
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "engine/base/hash.h"
@@ -15,7 +16,7 @@ extern const std::string_view page_css, chart_js, page_js, page_charts_js;
 
 namespace {
 
-constexpr int kHeatSteps = 10;  // classes of page.css
+constexpr int kHeatSteps = 10;  // step0 to step10 of page.css
 
 const char* tone_class(Tone tone) {
   switch (tone) {
@@ -33,12 +34,12 @@ const char* tone_class(Tone tone) {
   return "";
 }
 
-// "heat7" of 0 to 1; of differences "less3" or "more3".
+// "heat step7" of 0 to 1; of differences "less step3" or "more step3".
 std::string heat_class(double heat, bool diverging) {
   const double size = std::clamp(diverging ? std::abs(heat) : heat, 0.0, 1.0);
   const std::string step = std::to_string(static_cast<int>(std::lround(size * kHeatSteps)));
-  if (!diverging) return "heat" + step;
-  return (heat < 0 ? "less" : "more") + step;
+  if (!diverging) return "heat step" + step;
+  return (heat < 0 ? "less step" : "more step") + step;
 }
 
 // ` class="..."` for the classes that are not empty.
@@ -50,9 +51,19 @@ std::string classes(std::initializer_list<std::string> names) {
   return out.empty() ? "" : " class=\"" + out + "\"";
 }
 
+bool is_heat_map(const Table& table) {
+  for (const auto& row : table.rows) {
+    for (const TableCell& cell : row) {
+      if (cell.heat) return true;
+    }
+  }
+  return false;
+}
+
 void append_table(std::string& out, const Table& table) {
-  out += "<div class=\"scroll\"><table>\n<caption>" + escape_html(table.caption) +
-         "</caption>\n<thead><tr>";
+  const bool heat_map = is_heat_map(table);
+  out += "<div class=\"scroll\"><table" + classes({heat_map ? "map" : ""}) + ">\n<caption><span>" +
+         escape_html(table.caption) + "</span></caption>\n<thead><tr>";
   for (const TableColumn& column : table.columns) {
     out += "<th scope=\"col\"" + classes({column.number ? "number" : ""}) + ">" +
            escape_html(column.title) + "</th>";
@@ -61,15 +72,30 @@ void append_table(std::string& out, const Table& table) {
   for (const auto& row : table.rows) {
     out += "<tr>";
     for (size_t i = 0; i < row.size(); ++i) {
+      const std::string heat = row[i].heat         ? heat_class(*row[i].heat, table.diverging)
+                               : heat_map && i > 0 ? "blank"
+                                                   : "";
       const std::string attributes =
-          classes({table.columns[i].number ? "number" : "", tone_class(row[i].tone),
-                   row[i].heat ? heat_class(*row[i].heat, table.diverging) : ""});
+          classes({table.columns[i].number ? "number" : "", tone_class(row[i].tone), heat});
       out += i == 0 ? "<th scope=\"row\"" + attributes + ">" : "<td" + attributes + ">";
       out += escape_html(row[i].text) + (i == 0 ? "</th>" : "</td>");
     }
     out += "</tr>\n";
   }
   out += "</tbody></table></div>\n";
+}
+
+// Heat maps in a row stand beside each other where there is room, to be compared.
+void append_tables(std::string& out, const std::vector<Table>& tables) {
+  bool in_row = false;
+  for (const Table& table : tables) {
+    if (is_heat_map(table) != in_row) {
+      out += in_row ? "</div>\n" : "<div class=\"maps\">\n";
+      in_row = !in_row;
+    }
+    append_table(out, table);
+  }
+  if (in_row) out += "</div>\n";
 }
 
 // Question, answer and data; the page's script puts the picture between them.
@@ -101,7 +127,7 @@ void append_section(std::string& out, const Section& section) {
   out += "<section id=\"" + id + "\" aria-labelledby=\"" + id + "-title\">\n<h2 id=\"" + id +
          "-title\">" + escape_html(section.title) + "</h2>\n";
   for (const Chart& chart : section.charts) append_chart(out, chart);
-  for (const Table& table : section.tables) append_table(out, table);
+  append_tables(out, section.tables);
   for (const std::string& paragraph : section.paragraphs) {
     out += "<p>" + escape_html(paragraph) + "</p>\n";
   }
@@ -117,11 +143,26 @@ const char* verdict_class(Decision decision) {
 }
 
 // What may run and how it may look: nothing but what was embedded.
-std::string content_policy(std::initializer_list<std::string_view> scripts) {
-  std::string policy = "default-src 'none'; style-src 'sha256-" + sha256_base64(page_css) + "'";
-  if (scripts.size() > 0) policy += "; script-src";
+std::string content_policy(std::initializer_list<std::string_view> sheets,
+                           std::initializer_list<std::string_view> scripts) {
+  std::string policy = "default-src 'none'; style-src";
+  for (const std::string_view sheet : sheets) policy += " 'sha256-" + sha256_base64(sheet) + "'";
+  policy += "; script-src";
   for (const std::string_view script : scripts) policy += " 'sha256-" + sha256_base64(script) + "'";
   return policy + "; base-uri 'none'; form-action 'none'";
+}
+
+// What stands in the margin of each printed page.
+std::string margin_sheet(const RunRow& run) {
+  const auto letters = [](const std::string& text, size_t most) {
+    std::string out;
+    for (const char c : text) {
+      if (std::isalnum(static_cast<unsigned char>(c)) && out.size() < most) out += c;
+    }
+    return out;
+  };
+  return "@page { @bottom-left { content: \"ds4-sweep, run " + letters(run.id, 8) + ", commit " +
+         letters(run.commit, 12) + "\"; } }";
 }
 
 void append_script(std::string& out, std::string_view script) {
@@ -143,19 +184,21 @@ std::string render_html(const Page& page) {
   std::string out =
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"";
-  out += content_policy({chart_js, page_charts_js, page_js});
+  const std::string margin = margin_sheet(page.run);
+  out += content_policy({page_css, margin}, {chart_js, page_charts_js, page_js});
   out +=
       "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
   out += std::string(word(verdict.decision)) + ": " + name + ", run " + id + "</title>\n<style>";
   out += page_css;
-  out += "</style>\n</head>\n<body>\n<header>\n<p class=\"verdict ";
+  out += "</style>\n<style>" + margin + "</style>\n</head>\n<body>\n<header class=\"";
   out += verdict_class(verdict.decision);
-  out += "\"><span aria-hidden=\"true\">" + std::string(sign(verdict.decision)) + "</span> " +
-         word(verdict.decision) + "</p>\n<h1>" + name + "</h1>\n<p class=\"reason\">" +
-         escape_html(verdict.reason) + "</p>\n<p>" + escape_html(verdict.next_step) +
-         "</p>\n<p class=\"muted\">run " + id + ", started " + escape_html(page.run.started_at) +
-         ", commit " + escape_html(page.run.commit.substr(0, 12)) +
+  out += "\">\n<p class=\"verdict\"><span aria-hidden=\"true\">" +
+         std::string(sign(verdict.decision)) + "</span> " + word(verdict.decision) + "</p>\n<h1>" +
+         name + "</h1>\n<p class=\"reason\">" + escape_html(verdict.reason) + "</p>\n<p>" +
+         escape_html(verdict.next_step) + "</p>\n<p class=\"muted\">run " + id + ", started " +
+         escape_html(page.run.started_at) + ", commit " +
+         escape_html(page.run.commit.substr(0, 12)) +
          (page.run.dirty ? " with uncommitted changes" : "") +
          "</p>\n</header>\n<nav aria-label=\"Sections\"><ul>\n";
   for (const Section& section : page.sections) {

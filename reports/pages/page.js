@@ -8,9 +8,9 @@
   const view = { section: "", theme: "", filter: "", sort: new Map(), cell: "", open: new Set() };
 
   const readView = () => {
-    const [section, query = ""] = decodeURI(location.hash.slice(1)).split("?");
+    const [section, query = ""] = location.hash.slice(1).split("?");
     const given = new URLSearchParams(query);
-    view.section = section;
+    view.section = section;  // as it stands: identifiers of a page need no escapes
     view.theme = ["light", "dark"].includes(given.get("theme")) ? given.get("theme") : "";
     view.filter = given.get("filter") || "";
     view.cell = given.get("cell") || "";
@@ -52,27 +52,33 @@
 
   const UNITS = { "%": 0.01, s: 1, ms: 1e-3, "µs": 1e-6, min: 60, h: 3600, B: 1, KiB: 2 ** 10, MiB: 2 ** 20,
                   GiB: 2 ** 30, TiB: 2 ** 40, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
-  // "1,234.5 ms" -> 1.2345; NaN for what is no number.
+  // "1,234.5 ms" -> 1.2345, "≥ 0.980" -> 0.98; NaN for what is no number.
   const numberOf = (text) => {
-    const parts = /^([+−-]?[\d,]*\.?\d+(?:e[+-]?\d+)?)\s*(\S*)/.exec(text.trim());
+    const parts = /^[≥≤<>≈~]?\s*([+−-]?[\d,]*\.?\d+(?:e[+-]?\d+)?)(?![\w/])\s*(\S*)/.exec(text.trim());
     if (!parts) return NaN;
     const value = Number(parts[1].replaceAll(",", "").replace("−", "-"));
     return value * (UNITS[parts[2]] ?? 1);
   };
 
   const original = tables.map((table) => [...table.tBodies[0].rows]);
+  const textOrder = new Intl.Collator("en", { numeric: true }).compare;
+
+  // What a row is sorted by. Numbers stand before texts, and nothing at the end either way.
+  const sortKey = (row, column) => {
+    const text = row.cells[column]?.textContent.trim() ?? "";
+    const number = numberOf(text);
+    return { row, text, number, kind: ["", "—", "-"].includes(text) ? 2 : Number.isNaN(number) ? 1 : 0 };
+  };
 
   const sortTable = (index) => {
     const wanted = view.sort.get(index);
-    const rows = [...original[index]];
+    let rows = original[index];
     if (wanted) {
       const sign = wanted.down ? -1 : 1;
-      const keys = new Map(rows.map((row) => [row, row.cells[wanted.column]?.textContent ?? ""]));
-      rows.sort((a, b) => {
-        const [x, y] = [numberOf(keys.get(a)), numberOf(keys.get(b))];
-        if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;  // numbers first
-        return sign * (Number.isNaN(x) ? keys.get(a).localeCompare(keys.get(b)) : x - y);
-      });
+      rows = rows.map((row) => sortKey(row, wanted.column)).sort((a, b) => {
+        if (a.kind !== b.kind) return a.kind - b.kind;
+        return sign * (a.kind === 0 ? a.number - b.number : textOrder(a.text, b.text));
+      }).map((key) => key.row);
     }
     tables[index].tBodies[0].append(...rows);
     headings(tables[index]).forEach((cell, column) => {
@@ -98,21 +104,21 @@
   const filterable = titles.map((names) => names.some((name) => FILTERED.has(name)));
   const items = [...document.querySelectorAll("main details.item")];
 
+  // Of a row or an item, in small letters.
+  const searched = new Map();
+  original.forEach((rows, i) => {
+    if (filterable[i]) rows.forEach((row) => searched.set(row, row.textContent.toLowerCase()));
+  });
+  items.forEach((item) => searched.set(item, item.firstElementChild.textContent.toLowerCase()));
+
   const applyFilter = () => {
     const words = view.filter.toLowerCase().split(/\s+/).filter(Boolean);
-    const passes = (text) => words.every((word) => text.toLowerCase().includes(word));
     let shown = 0;
-    let all = 0;
-    const show = (row, visible) => {
-      row.hidden = !visible;
-      all += 1;
-      if (visible) shown += 1;
-    };
-    tables.forEach((table, i) => {
-      if (filterable[i]) original[i].forEach((row) => show(row, passes(row.textContent)));
+    searched.forEach((text, row) => {
+      row.hidden = !words.every((word) => text.includes(word));
+      if (!row.hidden) shown += 1;
     });
-    items.forEach((item) => show(item, passes(item.firstElementChild.textContent)));
-    status.textContent = words.length > 0 ? `${shown} of ${all} rows and items shown` : "";
+    status.textContent = words.length > 0 ? `${shown} of ${searched.size} rows and items shown` : "";
   };
 
   // ---- copying ----
@@ -132,7 +138,7 @@
     const line = (cells) => `| ${cells.join(" | ")} |`;
     const heads = headings(table);
     const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
-    return [escapeMarkdown(table.caption.querySelector("span").textContent), "",
+    return [escapeMarkdown(table.caption.querySelector("span").firstChild.textContent), "",
             line(heads.map((cell) => escapeMarkdown(cell.textContent))),
             line(heads.map((cell) => (cell.classList.contains("number") ? "---:" : "---"))),
             ...rows.map((row) => line([...row.cells].map((cell) => escapeMarkdown(cell.textContent))))]
@@ -154,11 +160,11 @@
       sorter.className = "sorter";
       cell.replaceChildren(sorter);
     });
-    const caption = element("span", { textContent: table.caption.textContent });
+    const caption = table.caption.querySelector("span");
     const copy = button("Copy", () => copyText(tableMarkdown(table), "table"),
                         `Copy as Markdown: ${caption.textContent}`);
     copy.className = "copy";
-    table.caption.replaceChildren(caption, " ", copy);
+    caption.append(" ", copy);
   });
 
   const filterBox = element("input", { type: "search", id: "filter", autocomplete: "off" });
@@ -179,7 +185,7 @@
     if (view.theme) document.documentElement.dataset.theme = view.theme;
     else delete document.documentElement.dataset.theme;
     themeButton.textContent = shown === "dark" ? "Light" : "Dark";
-    pageCharts.restyle();
+    pageCharts.drawAll();
   };
   dark.addEventListener("change", applyTheme);
 
@@ -188,7 +194,13 @@
     themeButton, button("Copy link", () => copyText(location.href, "link")), status);
   toolbar.setAttribute("role", "group");
   toolbar.setAttribute("aria-label", "View");
-  document.querySelector("nav").append(toolbar);
+  const nav = document.querySelector("nav");
+  nav.append(toolbar);
+  // Where it sticks to the top, what a link leads to stops below it.
+  new ResizeObserver(() => {
+    const height = getComputedStyle(nav).position === "sticky" ? nav.offsetHeight : 0;
+    document.documentElement.style.scrollPaddingTop = `${height + 8}px`;
+  }).observe(nav);
 
   // ---- a cell chosen on a chart is marked in every table ----
 
@@ -224,13 +236,14 @@
       .filter((item) => item.querySelector("summary.bad"));
     openedForPrint.forEach((item) => { item.open = true; });
     document.documentElement.dataset.theme = "light";
-    pageCharts.restyle();
-    pageCharts.resize();
+    applyFilter();  // paper says what is left out
+    pageCharts.drawAll();
+    pageCharts.fitPaper();
   });
   addEventListener("afterprint", () => {
     openedForPrint.forEach((item) => { item.open = false; });
     applyTheme();
-    pageCharts.resize();
+    pageCharts.fitScreen();
   });
 
   const applyView = () => {
@@ -247,7 +260,7 @@
   addEventListener("hashchange", () => {
     // A link of the page names a section alone: the view stays.
     if (!location.hash.includes("?")) {
-      view.section = decodeURI(location.hash.slice(1));
+      view.section = location.hash.slice(1);
       writeView();
       return;
     }
