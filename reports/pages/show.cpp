@@ -17,22 +17,8 @@ std::string grade_of(const StoredAttempt& attempt) {
   return attempt.score ? attempt.score->grade : "not graded";
 }
 
-// "suite/case  correct  extracted  explanation", aligned over all lines.
-std::string lines(const std::vector<const StoredAttempt*>& attempts) {
-  size_t widest = 0;
-  for (const auto* a : attempts) widest = std::max(widest, a->suite.size() + a->case_id.size() + 1);
-  std::string out;
-  for (const StoredAttempt* attempt : attempts) {
-    const std::string name = attempt->suite + "/" + attempt->case_id;
-    char grade[16];
-    std::snprintf(grade, sizeof grade, "%-10s", grade_of(*attempt).c_str());
-    const std::string why = attempt->status == "ok"
-                                ? (attempt->score ? attempt->score->explanation : "")
-                                : attempt->error;
-    out += clean_line(name) + std::string(widest - name.size(), ' ') + "  " + grade + "  " +
-           clean_line(why) + "\n";
-  }
-  return out;
+std::string name_of(const StoredAttempt& attempt) {
+  return clean_line(attempt.suite + "/" + attempt.case_id);
 }
 
 void append_block(std::string& out, const char* label, const std::string& text, bool full) {
@@ -65,10 +51,12 @@ void append_exchanges(std::string& out, const StoredAttempt& attempt, bool full)
   }
 }
 
-std::string opened(const StoredAttempt& attempt, bool full) {
-  std::string out = clean_line(attempt.suite + "/" + attempt.case_id) + ", attempt " +
-                    std::to_string(attempt.number) + " (row " + std::to_string(attempt.id) +
-                    "), cell " + clean_line(attempt.cell_key) + ": " + grade_of(attempt) + "\n";
+}  // namespace
+
+std::string attempt_text(const StoredAttempt& attempt, bool full) {
+  std::string out = name_of(attempt) + ", attempt " + std::to_string(attempt.number) + " (row " +
+                    std::to_string(attempt.id) + "), cell " + clean_line(attempt.cell_key) + ": " +
+                    grade_of(attempt) + "\n";
   out += "  " + std::to_string(attempt.prompt_tokens) + " prompt tokens";
   if (attempt.cached_tokens > 0) {
     out += " (" + std::to_string(attempt.cached_tokens) + " from a cache)";
@@ -107,7 +95,35 @@ std::string opened(const StoredAttempt& attempt, bool full) {
   return out;
 }
 
-}  // namespace
+std::string attempt_lines(std::span<const StoredAttempt* const> attempts) {
+  size_t widest = 0;
+  for (const auto* a : attempts) widest = std::max(widest, name_of(*a).size());
+  std::string out;
+  for (const StoredAttempt* attempt : attempts) {
+    const std::string name = name_of(*attempt);
+    char grade[16];
+    std::snprintf(grade, sizeof grade, "%-10s", grade_of(*attempt).c_str());
+    const std::string why = attempt->status == "ok"
+                                ? (attempt->score ? attempt->score->explanation : "")
+                                : attempt->error;
+    out += "  " + name + std::string(widest - name.size(), ' ') + "  " + grade + "  " +
+           clean_line(why) + "\n";
+  }
+  return out;
+}
+
+std::string launch_text(const LaunchRow& launch, bool with_log, bool full) {
+  std::string out = "  launch " + std::to_string(launch.number) + ": " + clean_line(launch.outcome);
+  if (launch.signal != 0) out += ", signal " + std::to_string(launch.signal);
+  if (launch.exit_code != 0) out += ", exit code " + std::to_string(launch.exit_code);
+  if (!launch.phase.empty()) out += ", in " + clean_line(launch.phase);
+  out += ", after " + format_seconds(launch.seconds) + "\n";
+  if (!with_log) return out;
+  append_block(out, "message", launch.message, full);
+  append_block(out, "seen besides", launch.notes, full);
+  append_block(out, "last log lines", launch.log_tail, full);
+  return out;
+}
 
 std::string said_text(const ExchangeRow& exchange) {
   std::string text;
@@ -117,21 +133,6 @@ std::string said_text(const ExchangeRow& exchange) {
     text += "]\n" + said.content;
   }
   return text;
-}
-
-std::string render_attempts(std::span<const StoredAttempt> attempts, std::string_view filter,
-                            bool full) {
-  std::vector<const StoredAttempt*> selected;
-  for (const StoredAttempt& attempt : attempts) {
-    if ((attempt.suite + "/" + attempt.case_id).starts_with(filter)) selected.push_back(&attempt);
-  }
-  if (filter.empty()) return lines(selected);
-  std::string out;
-  for (const StoredAttempt* attempt : selected) {
-    if (!out.empty()) out += "\n";
-    out += opened(*attempt, full);
-  }
-  return out;
 }
 
 }  // namespace ds4::reports

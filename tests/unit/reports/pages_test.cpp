@@ -10,7 +10,6 @@
 #include "engine/base/hash.h"
 #include "reports/pages/page.h"
 #include "reports/pages/render.h"
-#include "reports/pages/show.h"
 #include "tests/unit/reports/example_data.h"
 
 namespace ds4::reports {
@@ -389,20 +388,6 @@ TEST_F(PagesTest, RendersARunWithoutAnything) {
   EXPECT_FALSE(render_markdown(page).empty());
   EXPECT_FALSE(render_terminal(page, false).empty());
   EXPECT_THROW(build_page(*store_, "no such run"), Error);
-}
-
-TEST_F(PagesTest, ShowListsAndOpensAttempts) {
-  const auto& attempts = run_.data.attempts;
-  const std::string list = render_attempts(attempts, "", false);
-  EXPECT_EQ(std::count(list.begin(), list.end(), '\n'), 5);
-  EXPECT_THAT(list, HasSubstr("needle/c3  wrong       not \"equal\"␛]0;title␇"));
-  const std::string opened = render_attempts(attempts, "needle/c3", false);
-  EXPECT_THAT(opened, HasSubstr("  prompt:\n    the prompt\n"));
-  EXPECT_THAT(opened, HasSubstr("</script><script>alert(1)</script>␛[31mred"));
-  EXPECT_THAT(opened, HasSubstr("bytes left out"));
-  EXPECT_THAT(opened, Not(HasSubstr("\033")));
-  EXPECT_THAT(render_attempts(attempts, "needle/c3", true), Not(HasSubstr("bytes left out")));
-  EXPECT_EQ(render_attempts(attempts, "needle/zzz", false), "");
 }
 
 }  // namespace
