@@ -97,7 +97,7 @@ void add_quality_items(PageContext& context, Section& section) {
       " answers open below: per suite those that are not correct first, at most " +
       std::to_string(limit) + ", then " + std::to_string(kCorrectExamples) +
       " correct ones as far as there is room. ds4-sweep show " + context.run.run.id.substr(0, 8) +
-      " has all of them in full.");
+      (context.many_cells() ? " CELL CASE --full" : " CASE --full") + " has each of them whole.");
 }
 
 }  // namespace ds4::reports

@@ -87,7 +87,8 @@ std::string summarise(const Verdict& verdict) {
 }
 
 // About the gate that decided.
-std::string advise(const GateResult& result, const std::string& id, const Baselines& baselines) {
+std::string advise(const GateResult& result, const std::string& id, const Baselines& baselines,
+                   bool many_cells) {
   const Gate& gate = result.gate;
   if (!gate.baseline.empty()) {
     const auto found = baselines.find(gate.baseline);
@@ -97,8 +98,10 @@ std::string advise(const GateResult& result, const std::string& id, const Baseli
                : "ds4-sweep baseline set " + gate.baseline + " RUN names the run to compare with.";
   }
   if (!gate.outcome.empty()) return "The outcomes below say what happened.";
-  return "ds4-sweep show " + id + (result.suite.empty() ? "" : " " + result.suite) +
-         " opens the cases behind " + gate_name(gate) + ".";
+  return "ds4-sweep show " + id +
+         (many_cells && !result.cell_label.empty() ? " '" + result.cell_label + "'" : "") +
+         (result.suite.empty() ? "" : " " + result.suite) + " opens the cases behind " +
+         gate_name(gate) + ".";
 }
 
 std::string advise(const Verdict& verdict, const RunData& run, const Baselines& baselines,
@@ -118,7 +121,7 @@ std::string advise(const Verdict& verdict, const RunData& run, const Baselines& 
   }
   for (const Decision decision : {Decision::kFail, Decision::kInconclusive}) {
     for (const GateResult& gate : verdict.gates) {
-      if (gate.decision == decision) return advise(gate, id, baselines);
+      if (gate.decision == decision) return advise(gate, id, baselines, verdict.n_cells > 1);
     }
   }
   return "ds4-sweep show " + id + " opens every case.";
