@@ -41,8 +41,11 @@
     return made;
   };
 
+  // How many rows the filter leaves, and what was done last.
   const status = element("p", { className: "status" });
   status.setAttribute("role", "status");
+  let count = "";
+  const say = (text) => { status.textContent = [count, text].filter(Boolean).join(" · "); };
 
   // ---- tables ----
 
@@ -118,7 +121,8 @@
       row.hidden = !words.every((word) => text.includes(word));
       if (!row.hidden) shown += 1;
     });
-    status.textContent = words.length > 0 ? `${shown} of ${searched.size} rows and items shown` : "";
+    count = words.length > 0 ? `${shown} of ${searched.size} rows and items shown` : "";
+    say("");
   };
 
   // ---- copying ----
@@ -126,9 +130,9 @@
   const copyText = async (text, what) => {
     try {
       await navigator.clipboard.writeText(text);
-      status.textContent = `${what} copied`;
+      say(`${what} copied`);
     } catch {
-      status.textContent = `${what} could not be copied: the browser refuses it`;
+      say(`${what} could not be copied: the browser refuses it`);
     }
   };
 
@@ -197,10 +201,12 @@
   const nav = document.querySelector("nav");
   nav.append(toolbar);
   // Where it sticks to the top, what a link leads to stops below it.
-  new ResizeObserver(() => {
+  const keepRoomForNav = () => {
     const height = getComputedStyle(nav).position === "sticky" ? nav.offsetHeight : 0;
     document.documentElement.style.scrollPaddingTop = `${height + 8}px`;
-  }).observe(nav);
+  };
+  keepRoomForNav();
+  new ResizeObserver(keepRoomForNav).observe(nav);
 
   // ---- a cell chosen on a chart is marked in every table ----
 
@@ -215,7 +221,7 @@
   pageCharts.onChoice((cell) => {
     view.cell = cell;
     markCell(cell);
-    if (cell) status.textContent = `${cell} is marked; Escape ends it`;
+    say(cell ? `${cell} is marked; Escape ends it` : "");
     writeView();
   });
   document.addEventListener("keydown", (event) => {

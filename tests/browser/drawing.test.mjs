@@ -120,7 +120,12 @@ for (const scripts of [true, false]) {
       assert.ok(text.includes(squeeze(sentence)), `not on paper: ${sentence}`);
     }
     if (scripts) assert.ok(text.includes(squeeze("The code is A-0.")), "failed items are open");
-    assert.ok(text.includes("aaaaaaaa"), "run id");
+    pages.slice(0, -1).forEach((sheet, i) => {
+      assert.match(sheet, /ds4-sweep, run aaaaaaaa, commit 0123456789ab/, `margin of page ${i + 1}`);
+    });
+    const longest = pages.filter((sheet) => (sheet.match(/needle\/\d+ +K1/g) ?? []).length > 10);
+    assert.ok(longest.length > 10 && longest.every((sheet) => /case +cell +grade/.test(sheet)),
+              "the heading row is repeated");
     await plain.context.close();
     await context.close();
   });
