@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "reports/figures/payoff.h"
 #include "reports/figures/run_data.h"
 #include "reports/pages/page.h"
 
@@ -49,6 +50,17 @@ void add_quality_items(PageContext& context, Section& section);
 void add_speed_charts(PageContext& context, Section& section);
 void add_latency_charts(PageContext& context, Section& section);
 void add_load_charts(PageContext& context, Section& section);
+void add_memory_charts(PageContext& context, Section& section);
+void add_quality_charts(PageContext& context, Section& section);
+void add_speculation_charts(PageContext& context, Section& section);
+/// What a setting gave a cell in a suite, against the cell with its first value.
+struct PayoffLine {
+  std::string suite;
+  const CellRow* cell;
+  Payoff payoff;
+};
+void add_payoff_chart(const PageContext& context, const std::vector<PayoffLine>& lines,
+                      Section& section);
 
 /// What gives a cell its colour on every chart of a page: its checkpoint where the run has several,
 /// else its label.

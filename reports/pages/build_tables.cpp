@@ -1,4 +1,4 @@
-// Sections of numbers: speed, memory, long context and quality.
+// Sections of numbers: speed, memory and quality.
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -141,35 +141,6 @@ Table tags_table(PageContext& context, const CellRow& cell, const std::string& s
   return table;
 }
 
-// Depth down, length across; a combination that was never planned is blank, not zero.
-Table depth_table(PageContext& context, const CellRow& cell, const std::string& suite,
-                  const std::vector<std::string>& lengths, const std::vector<std::string>& depths) {
-  const std::vector<std::string> scores = context.scores_of(suite);
-  const std::string score = scores.empty() ? "" : scores.front();
-  Table table{suite + " " + score +
-                  " by depth (rows) and length in tokens (columns), n in brackets" +
-                  (context.many_cells() ? ", cell " + cell.label : "") + ".",
-              {{"depth"}},
-              {}};
-  for (const std::string& length : lengths) table.columns.push_back({length, true});
-  for (const std::string& depth : depths) {
-    std::vector<TableCell> row = {{depth}};
-    for (const std::string& length : lengths) {
-      const Figure* figure =
-          context.figure({cell.key, suite, {{"length", length}, {"depth", depth}}}, score);
-      if (!figure) {
-        row.push_back({"not run", Tone::kMuted});
-      } else if (!(*figure)->value) {
-        row.push_back({"invalid (" + std::to_string((*figure)->n_invalid) + ")", Tone::kUnsure});
-      } else {
-        row.push_back({format_value(**figure) + " (" + std::to_string((*figure)->n) + ")"});
-      }
-    }
-    table.rows.push_back(std::move(row));
-  }
-  return table;
-}
-
 // What speculation gave, where an answer was decoded with drafts.
 Table speculation_table(PageContext& context) {
   Table table{
@@ -239,6 +210,7 @@ Section speed_section(PageContext& context) {
   if (!speculation.rows.empty()) section.tables.push_back(std::move(speculation));
   add_speed_charts(context, section);
   add_latency_charts(context, section);
+  add_speculation_charts(context, section);
   return section;
 }
 
@@ -287,6 +259,7 @@ Section memory_section(PageContext& context) {
     const auto measured = [&](const LaunchSample& s) {  // of the worker, not of what surrounds it
       return s.sample.metric == name && s.sample.phase != "before" && s.sample.phase != "after";
     };
+    if (name.starts_with("course_")) continue;  // readings at a time: drawn, not summed up
     if (is_launch_metric(name) && std::any_of(context.run.launch_samples.begin(),
                                               context.run.launch_samples.end(), measured)) {
       metrics.push_back(name);
@@ -306,23 +279,7 @@ Section memory_section(PageContext& context) {
     add_plan_warning(context, cell, section);
   }
   section.tables.push_back(std::move(table));
-  return section;
-}
-
-Section long_context_section(PageContext& context) {
-  Section section{"long-context", "Long context", {}, {}, {}};
-  for (const CellRow& cell : context.run.cells) {
-    for (const std::string& suite : suites_of(context.run, cell.key)) {
-      const Selection whole{cell.key, suite, {}};
-      const auto lengths = tag_values(context.run, whole, "length");
-      const auto depths = tag_values(context.run, whole, "depth");
-      if (lengths.empty() || depths.empty() || lengths.size() > kMaxTagValues ||
-          depths.size() > kMaxTagValues) {
-        continue;
-      }
-      section.tables.push_back(depth_table(context, cell, suite, lengths, depths));
-    }
-  }
+  add_memory_charts(context, section);
   return section;
 }
 
@@ -341,6 +298,7 @@ Section quality_section(PageContext& context) {
       if (!table.rows.empty()) section.tables.push_back(std::move(table));
     }
   }
+  add_quality_charts(context, section);
   add_quality_items(context, section);
   return section;
 }

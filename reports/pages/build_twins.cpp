@@ -6,7 +6,6 @@
 #include "engine/base/units.h"
 #include "reports/figures/cell_choices.h"
 #include "reports/figures/format.h"
-#include "reports/figures/payoff.h"
 #include "reports/figures/twins.h"
 #include "reports/pages/build.h"
 
@@ -203,7 +202,7 @@ TableCell ratio_cell(const PayoffPoint& point) {
 
 // Suites that ask by family and length say where a setting pays.
 void add_payoff(PageContext& context, const CellPairing& pairing, const std::string& suite,
-                Table& verdicts, Table& table) {
+                Table& verdicts, Table& table, std::vector<PayoffLine>& lines) {
   const Selection whole{pairing.cell.key, suite, {}};
   std::vector<std::string> families = tag_values(context.run, whole, "family");
   const std::vector<std::string> lengths = tag_values(context.run, whole, "length");
@@ -231,11 +230,13 @@ void add_payoff(PageContext& context, const CellPairing& pairing, const std::str
       table.rows.push_back(std::move(row));
     }
     if (points.empty()) continue;
+    Payoff payoff = payoff_of(std::move(points));
     verdicts.rows.push_back({{suite},
                              {pairing.cell.label},
                              {pairing.reference.label},
                              {family.empty() ? std::string("all") : family},
-                             {payoff_of(std::move(points)).verdict}});
+                             {payoff.verdict}});
+    if (family.empty()) lines.push_back({suite, &pairing.cell, std::move(payoff)});
   }
 }
 
@@ -308,11 +309,13 @@ Section twins_section(PageContext& context) {
        {"decode ratio", true},
        {"95 %", true}},
       {}};
+  std::vector<PayoffLine> lines;
   for (const CellPairing& pairing : pairings(context)) {
     for (const std::string& suite : suites_of(context.run, pairing.cell.key)) {
-      add_payoff(context, pairing, suite, verdicts, payoff);
+      add_payoff(context, pairing, suite, verdicts, payoff, lines);
     }
   }
+  add_payoff_chart(context, lines, section);
   tables.push_back(std::move(verdicts));
   tables.push_back(std::move(payoff));
   if (!apart.empty()) tables.push_back(partings_table(context, apart));

@@ -193,5 +193,192 @@ TEST_F(ChartsTest, LatencyOfManyCellsIsThatOfTheQuickest) {
   EXPECT_THAT(first->table.caption, HasSubstr("8 of 10"));
 }
 
+// Lengths 512 and 2048 at depths 0.10 and 0.50: answered, timed out, killed in, never asked.
+TEST_F(ChartsTest, HeatMapsTellWhatWasNotRunFromZero) {
+  std::string& profile = run_.data.run.resolved_profile;
+  const std::string axis = "engine.kv_dtype";
+  profile.replace(profile.find(axis), axis.size(), "checkpoint");
+  for (const char* key : {"k180", "k160"}) {
+    CellRow& added = cell(key, key);
+    added.settings = key == std::string("k180") ? R"({"choice":[0]})" : R"({"choice":[1]})";
+    added.cases.clear();
+    int i = 0;
+    for (const char* length : {"512", "2048"}) {
+      for (const char* depth : {"0.10", "0.50"}) {
+        added.cases.push_back(
+            {"needle", "c" + std::to_string(i++), {{"length", length}, {"depth", depth}}});
+      }
+    }
+    for (i = 0; i < 2; ++i) {
+      const bool right = i == 0 || key == std::string("k160");
+      StoredAttempt& attempt = run_.attempt(i, right ? "correct" : "wrong", right);
+      attempt.cell_key = key;
+      attempt.tags = added.cases[static_cast<size_t>(i)].tags;
+    }
+  }
+  StoredAttempt& late = run_.attempt(2, "");
+  late.cell_key = "k180";
+  late.status = "error";
+  late.outcome = "TIMEOUT";
+  late.tags = run_.data.cells[0].cases[2].tags;
+  run_.data.launches[1].outcome = "WATCHDOG_KILL{prefill}";
+  run_.data.launches[1].phase = "prefill: needle/c2";
+  const Section maps = section(long_context_section);
+  ASSERT_THAT(maps.tables, SizeIs(3));
+  const auto texts = [](const Table& table, size_t row) {
+    std::vector<std::string> all;
+    for (const TableCell& cell : table.rows[row]) all.push_back(cell.text);
+    return all;
+  };
+  EXPECT_THAT(texts(maps.tables[0], 0), ElementsAre("0.10", "1.000 (1)", "◷ timed out"));
+  EXPECT_THAT(texts(maps.tables[0], 1), ElementsAre("0.50", "0.000 (1)", "not run"));
+  EXPECT_THAT(texts(maps.tables[1], 0),
+              ElementsAre("0.10", "1.000 (1)", "✗ WATCHDOG_KILL{prefill}"));
+  EXPECT_EQ(maps.tables[0].rows[1][1].heat, 0.0);
+  EXPECT_FALSE(maps.tables[0].rows[1][2].heat) << "not the colour of zero";
+  const Table& difference = maps.tables[2];
+  EXPECT_TRUE(difference.diverging);
+  EXPECT_THAT(difference.caption, HasSubstr("k160 less k180"));
+  EXPECT_THAT(texts(difference, 1), ElementsAre("0.50", "+1.000", "–"));
+  EXPECT_EQ(difference.rows[1][1].heat, 1.0);
+}
+
+TEST_F(ChartsTest, QualityShowsBothFiltersAndWhereCheckpointsDisagree) {
+  measured("k180", "k180", 1, 8, 20);
+  measured("k160", "k160", 30, 6, 25);
+  std::string& profile = run_.data.run.resolved_profile;
+  profile.replace(profile.find(R"(["exact","near"])"), 16, R"(["strict","flexible"])");
+  for (StoredAttempt& attempt : run_.data.attempts) {
+    attempt.score->values = {{"strict", attempt.score->grade == "correct"}, {"flexible", 1}};
+  }
+  run_.write(*store_);  // the items that open are read from there
+  const Section quality = section(quality_section);
+  ASSERT_THAT(quality.charts, SizeIs(1));
+  const Chart& chart = quality.charts[0];
+  EXPECT_EQ(chart.answer,
+            "k180 has the best strict, 0.975; of the 1 others shown 1 are worse on the same cases "
+            "and 0 not separable from it.");
+  EXPECT_THAT(chart.y.categories, ElementsAre("k180", "k160"));
+  EXPECT_THAT(chart.series, SizeIs(4)) << "two filters of two checkpoints";
+  EXPECT_THAT(places(*series(chart, "k160, strict")), ElementsAre(std::pair(0.25, 1.)));
+  EXPECT_THAT(places(*series(chart, "k160, flexible")), ElementsAre(std::pair(1., 1.)));
+  EXPECT_EQ(series(chart, "k160, strict")->key, series(chart, "k160, flexible")->key);
+  EXPECT_THAT(chart.table.rows, SizeIs(4));
+  const auto disagreements =
+      std::find_if(quality.tables.begin(), quality.tables.end(), [](const Table& table) {
+        return table.caption.starts_with("Cases on which checkpoints disagree");
+      });
+  ASSERT_NE(disagreements, quality.tables.end());
+  // Of 29 cases that k180 alone has right, 20 are shown; both have c0 wrong.
+  EXPECT_THAT(disagreements->rows, SizeIs(20));
+  EXPECT_THAT(disagreements->caption, HasSubstr("20 of 29"));
+  EXPECT_EQ(disagreements->rows[0][1].text, "c1");
+  EXPECT_EQ(disagreements->rows[0][2].text, "✓ correct");
+  EXPECT_EQ(disagreements->rows[0][3].text, "✗ wrong");
+}
+
+TEST_F(ChartsTest, SpeculationIsDrawnByPlaceAndByFamily) {
+  measured("d2", "k180", 0, 8, 20);
+  for (size_t i = 0; i < kCases; ++i) {
+    StoredAttempt& attempt = run_.data.attempts[i];
+    attempt.tags = {{"family", i % 2 == 0 ? "code" : "prose"}, {"length", "512"}};
+    attempt.samples = {{"acceptance_length", i % 2 == 0 ? 2.5 : 1.5, 1, ""},
+                       {"acceptance_rate_1", 0.75, 1, ""},
+                       {"acceptance_rate_2", 0.5, 1, ""}};
+  }
+  const Section speed = section(speed_section);
+  const auto chart = [&](const std::string& id) {
+    return *std::find_if(speed.charts.begin(), speed.charts.end(),
+                         [&](const Chart& c) { return c.id == id; });
+  };
+  const Chart place = chart("acceptance-place");
+  EXPECT_THAT(places(place.series.at(0)), ElementsAre(std::pair(1., 0.75), std::pair(2., 0.5)));
+  EXPECT_EQ(place.answer, "d2 keeps 0.750 of its first drafts and 0.500 of those at place 2.");
+  const Chart family = chart("acceptance-family");
+  EXPECT_THAT(family.y.categories, ElementsAre("code", "prose"));
+  EXPECT_THAT(places(family.series.at(0)), ElementsAre(std::pair(2.5, 0.), std::pair(1.5, 1.)));
+  EXPECT_THAT(family.answer, HasSubstr("most on code, 2.50 tokens in d2"));
+}
+
+// Twice as fast at 500 tokens, equally fast at 4000.
+TEST_F(ChartsTest, PayoffIsARatioWithAGuideAtOne) {
+  for (const char* key : {"plain", "drafts"}) {
+    const bool drafts = key == std::string("drafts");
+    CellRow& added = measured(key, "k180", 0, 8, 20);
+    added.settings = drafts ? R"({"choice":[1]})" : R"({"choice":[0]})";
+    for (StoredAttempt& attempt : run_.data.attempts) {
+      if (attempt.cell_key != key) continue;
+      const bool is_long = attempt.id % 2 == 0;
+      attempt.tags = {{"family", "code"}, {"length", is_long ? "4096" : "512"}};
+      attempt.prompt_tokens = is_long ? 4000 : 500;
+      attempt.events = {{0.5, 1}, {drafts && !is_long ? 1.5 : 2.5, 20}};
+    }
+  }
+  const Section twins = section(twins_section);
+  ASSERT_THAT(twins.charts, SizeIs(1));
+  EXPECT_THAT(places(twins.charts[0].series.at(0)),
+              ElementsAre(std::pair(500., 2.), std::pair(4000., 1.)));
+  ASSERT_THAT(twins.charts[0].guides, SizeIs(1));
+  EXPECT_EQ(twins.charts[0].guides[0].at, 1);
+  EXPECT_THAT(twins.charts[0].answer, HasSubstr("drafts (needle)"));
+}
+
+// A machine of 16 GiB, 4 in use by others; weights of 6 and a cache of 2 were planned.
+TEST_F(ChartsTest, TheCourseOfMemoryHasOwnersPhasesFloorAndTheKill) {
+  measured("fine", "k180", 0, 8, 20);
+  measured("killed", "k160", 0, 8, 20);
+  run_.data.run.machine = R"({"memory_bytes":17179869184})";
+  LaunchRow& launch = run_.data.launches[1];
+  launch.outcome = "WATCHDOG_KILL{decode}";
+  launch.guard = R"({"action":"hard","time_s":3.5,"lowest_bytes":1073741824,)"
+                 R"("over_bytes":1073741824})";
+  const auto add = [&](const char* metric, double gib, double time, const char* phase) {
+    run_.data.launch_samples.push_back({"killed", 1, {metric, gib * kGiB, time, phase}});
+  };
+  add("planned_memory", 8, 0, "");
+  add("planned_memory", 6, 0, "weights");
+  add("planned_memory", 2, 0, "raw KV");
+  add("course_floor", 2, 0, "load");
+  const char* phases[] = {"load", "load", "prefill", "decode"};
+  const double used[] = {4, 9, 11, 15};
+  for (int i = 0; i < 4; ++i) add("course_machine_memory", used[i], i, phases[i]);
+  const Section memory = section(memory_section);
+  ASSERT_THAT(memory.charts, SizeIs(1)) << "of `fine` no course is stored";
+  const Chart& chart = memory.charts[0];
+  ASSERT_THAT(chart.series, SizeIs(5));
+  EXPECT_THAT(
+      places(*series(chart, "in use before")),
+      ElementsAre(std::pair(0., 4.), std::pair(1., 4.), std::pair(2., 4.), std::pair(3., 4.)));
+  EXPECT_THAT(places(*series(chart, "weights")), ElementsAre(std::pair(0., 0.), std::pair(1., 5.),
+                                                             std::pair(2., 6.), std::pair(3., 6.)));
+  EXPECT_THAT(places(*series(chart, "raw KV")), ElementsAre(std::pair(0., 0.), std::pair(1., 0.),
+                                                            std::pair(2., 1.), std::pair(3., 2.)));
+  EXPECT_EQ(series(chart, "unattributed")->points[3].y, 3);
+  const ChartSeries& cross = chart.series.back();
+  EXPECT_EQ(cross.form, ChartForm::kCrosses);
+  EXPECT_EQ(cross.points[0].label, "killed, 1.00 GiB over the limit");
+  EXPECT_THAT(places(cross), ElementsAre(std::pair(3.5, 15.)));
+  ASSERT_THAT(chart.bands, SizeIs(3));
+  EXPECT_EQ(chart.bands[0].label, "load");
+  EXPECT_EQ(chart.bands[0].to, 2);
+  ASSERT_THAT(chart.guides, SizeIs(2));
+  EXPECT_EQ(chart.guides[0].at, 16);
+  EXPECT_EQ(chart.guides[1].at, 14);
+  EXPECT_EQ(chart.guides[1].tone, Tone::kBad);
+  EXPECT_EQ(chart.guides[1].label, "guard: 2.00 GiB stay free");
+  EXPECT_THAT(chart.answer, HasSubstr("1.00 GiB beyond the guard's floor of 2.00 GiB"));
+  const auto owners = std::find_if(memory.tables.begin(), memory.tables.end(), [](const Table& t) {
+    return t.caption.starts_with("What the engine planned");
+  });
+  ASSERT_NE(owners, memory.tables.end());
+  std::vector<std::string> row;
+  for (const TableCell& cell : owners->rows.at(0)) row.push_back(cell.text);
+  EXPECT_THAT(row, ElementsAre("killed", "6.00 GiB", "2.00 GiB", "8.00 GiB", "8.00 GiB", "1.00"));
+  // The readings are no column of the table of every cell.
+  for (const TableColumn& column : memory.tables[0].columns) {
+    EXPECT_THAT(column.title, Not(HasSubstr("course")));
+  }
+}
+
 }  // namespace
 }  // namespace ds4::reports
