@@ -1,4 +1,4 @@
-# Writes the pages and opens them:  cmake -DWRITE_PAGES=FILE -DPAGES=FOLDER -DTESTS=FOLDER -P run.cmake
+# Writes the pages and opens them:  cmake -DWRITE_PAGES=FILE -DSWEEP=FILE -DPAGES=FOLDER -DTESTS=FOLDER -P run.cmake
 find_program(NODE node)
 find_program(CHROMIUM NAMES chromium chromium-browser google-chrome)
 if(NOT NODE)
@@ -24,6 +24,7 @@ endif()
 file(GLOB tests ${TESTS}/*.test.mjs)
 set(ENV{DS4_PAGES} ${PAGES})
 set(ENV{DS4_CHROMIUM} ${CHROMIUM})
+set(ENV{DS4_SWEEP_BINARY} ${SWEEP})
 execute_process(COMMAND ${NODE} --test --test-reporter=spec ${tests} RESULT_VARIABLE failed)
 if(NOT failed STREQUAL "0")
   message(FATAL_ERROR "tests in the browser failed: ${failed}")
