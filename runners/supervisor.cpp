@@ -11,6 +11,7 @@
 #include "engine/base/units.h"
 #include "reports/figures/figure.h"
 #include "runners/guard/client.h"
+#include "runners/guard/course.h"
 #include "runners/guard/strays.h"
 #include "runners/managed/limits.h"
 #include "runners/outcome/classify.h"
@@ -277,6 +278,7 @@ class Launch {
       evidence_.guard = outcome::act_of(*verdict);
       if (!guard_->error().empty()) evidence_.guard.text += "\n" + guard_->error();
     }
+    if (guard_) add_course();
     if (guard_ && guard_->most_used_bytes() >= 0) {
       samples_.push_back({"peak_machine_memory", static_cast<double>(guard_->most_used_bytes()),
                           row_.seconds, ""});
@@ -286,6 +288,15 @@ class Launch {
       evidence_.slow_state = around_.after(samples_);
     }
     end_with(outcome::classify(evidence_));
+  }
+
+  // The guard's readings, thinned: its file may be pruned, or stay on another machine.
+  void add_course() {
+    try {
+      const auto course = guard::course_of(guard::read_trace(telemetry_path()));
+      samples_.insert(samples_.end(), course.begin(), course.end());
+    } catch (const Error&) {  // a lost guard's, most often: the launch's outcome says so
+    }
   }
 
   void look_at_the_kernel() {

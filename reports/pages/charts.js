@@ -379,6 +379,7 @@ const pageCharts = (() => {
       pointHitRadius: 6,
       borderWidth: 2,
       borderDash: series.dashed ? [6, 4] : [],
+      clip: 6,  // a mark at the edge of the axis is whole
       showLine: series.form !== "points" && series.form !== "crosses",
       stack: `alone-${index}`,
     };

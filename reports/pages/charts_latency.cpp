@@ -18,8 +18,9 @@ constexpr size_t kMostPoints = 100;  // of a curve: so many ranks at equal dista
 using Values = std::vector<double>;  // seconds
 
 struct Curve {
-  std::string name, key, cell;
-  Values values;
+  std::string name, key;
+  const CellRow* cell = nullptr;  // none of a level of a load
+  Values values = {};
 };
 
 // Time to the token after each but the first; a piece of several tokens gives each an equal part.
@@ -39,7 +40,7 @@ ChartSeries series_of(const Curve& curve) {
     const size_t rank = n_points == 1 ? n - 1 : i * (n - 1) / (n_points - 1);
     series.points.push_back(
         {curve.values[rank], static_cast<double>(rank + 1) / static_cast<double>(n)});
-    series.points.back().cell = curve.cell;
+    if (curve.cell) series.points.back().cell = curve.cell->label;
   }
   return series;
 }
@@ -60,34 +61,37 @@ std::string answer_of(const std::vector<Curve>& curves, const std::string& what)
   return text + ".";
 }
 
-// The chart of the curves that have values; of many the `kMostCurves` with the lowest medians.
-void add_chart(Chart chart, std::vector<Curve> curves, const std::string& what, Section& section) {
+// Sorts the values; of many curves those with the lowest medians stay.
+void keep_quickest(std::vector<Curve>& curves) {
   std::erase_if(curves, [](const Curve& c) { return c.values.empty(); });
-  if (curves.empty()) return;
   for (Curve& curve : curves) std::sort(curve.values.begin(), curve.values.end());
-  const size_t n_all = curves.size();
-  if (n_all > kMostCurves) {
-    std::stable_sort(curves.begin(), curves.end(), [](const Curve& a, const Curve& b) {
-      return a.values[a.values.size() / 2] < b.values[b.values.size() / 2];
-    });
-    curves.resize(kMostCurves);
-  }
+  if (curves.size() <= kMostCurves) return;
+  std::stable_sort(curves.begin(), curves.end(), [](const Curve& a, const Curve& b) {
+    return a.values[a.values.size() / 2] < b.values[b.values.size() / 2];
+  });
+  curves.resize(kMostCurves);
+}
+
+// The chart of curves with sorted values; `left_out` says what is not among them.
+void add_chart(Chart chart, const std::vector<Curve>& curves, const std::string& what,
+               const std::string& left_out, Section& section) {
+  if (curves.empty()) return;
   chart.answer = answer_of(curves, what);
   chart.x.log = true;
   chart.y = {"share of " + what, false, 0, 1};
   chart.table = {"Percentiles, interpolated between neighbours; a curve is drawn at up to " +
-                     std::to_string(kMostPoints) + " ranks at equal distances.",
+                     std::to_string(kMostPoints) + " ranks at equal distances." + left_out,
                  {{""}, {"n", true}},
                  {}};
-  if (n_all > kMostCurves) {
-    chart.table.caption += " Shown are the " + std::to_string(kMostCurves) + " of " +
-                           std::to_string(n_all) + " with the lowest medians.";
-  }
   for (const char* title : {"least", "p50", "p90", "p95", "p99", "most"}) {
     chart.table.columns.push_back({title, true});
   }
-  for (const Curve& curve : curves) {
+  for (size_t i = 0; i < curves.size(); ++i) {
+    const Curve& curve = curves[i];
     chart.series.push_back(series_of(curve));
+    // Cells of one checkpoint have one colour: each curve bears its name, at a height of its own.
+    std::vector<ChartPoint>& points = chart.series.back().points;
+    points[(i + 1) * points.size() / (curves.size() + 1)].label = curve.name;
     std::vector<TableCell> row = {{curve.name}, {format_count(std::ssize(curve.values))}};
     for (const double share : {0.0, 0.5, 0.9, 0.95, 0.99, 1.0}) {
       row.push_back({format_value("s", percentile_linear(curve.values, share))});
@@ -116,7 +120,7 @@ Values& values_of(std::vector<Curve>& levels, const std::string& name) {
   const auto found = std::find_if(levels.begin(), levels.end(),
                                   [&](const Curve& curve) { return curve.name == name; });
   if (found != levels.end()) return found->values;
-  return levels.emplace_back(Curve{name, name, "", {}}).values;
+  return levels.emplace_back(Curve{name, name}).values;
 }
 
 }  // namespace
@@ -124,23 +128,36 @@ Values& values_of(std::vector<Curve>& levels, const std::string& name) {
 void add_latency_charts(PageContext& context, Section& section) {
   std::set<std::string> loads;  // requests that wait for each other: curves of their own
   for (const LoadTrace& trace : load_traces(context.run)) loads.insert(trace.suite);
-  std::vector<Curve> first_token, between_tokens;
+  std::vector<Curve> first_token;
   for (const CellRow& cell : context.run.cells) {
-    const Curve curve{cell.label, chart_key(context.run, cell), cell.label, {}};
-    first_token.push_back(curve);
-    between_tokens.push_back(curve);
+    Curve& curve = first_token.emplace_back(Curve{cell.label, chart_key(context.run, cell), &cell});
     for (const StoredAttempt* attempt : timed_attempts(context.run, cell.key)) {
       if (loads.contains(attempt->suite)) continue;
-      if (const auto ttft = attempt_metric(*attempt, "ttft")) {
-        first_token.back().values.push_back(*ttft);
-      }
-      add_token_times(attempt->events, between_tokens.back().values);
+      if (const auto ttft = attempt_metric(*attempt, "ttft")) curve.values.push_back(*ttft);
     }
   }
-  add_chart(chart_of("latency-ttft", "How long does the first token take?", "TTFT, s"),
-            std::move(first_token), "answers", section);
+  const auto n_all = static_cast<size_t>(std::count_if(
+      first_token.begin(), first_token.end(), [](const Curve& c) { return !c.values.empty(); }));
+  keep_quickest(first_token);
+  std::string left_out;
+  if (n_all > kMostCurves) {
+    left_out = " Shown are the " + std::to_string(kMostCurves) + " of " + std::to_string(n_all) +
+               " cells with the lowest median TTFT.";
+  }
+  std::vector<Curve> between_tokens;  // of the same cells: a token each would be much of all
+  for (const Curve& curve : first_token) {
+    between_tokens.push_back({curve.name, curve.key, curve.cell});
+    for (const StoredAttempt* attempt : timed_attempts(context.run, curve.cell->key)) {
+      if (!loads.contains(attempt->suite)) {
+        add_token_times(attempt->events, between_tokens.back().values);
+      }
+    }
+  }
+  keep_quickest(between_tokens);
+  add_chart(chart_of("latency-ttft", "How long does the first token take?", "TTFT, s"), first_token,
+            "answers", left_out, section);
   add_chart(chart_of("latency-itl", "How long does each token after it take?", "s per token"),
-            std::move(between_tokens), "tokens", section);
+            between_tokens, "tokens", left_out, section);
 }
 
 void add_load_charts(PageContext& context, Section& section) {
@@ -166,14 +183,21 @@ void add_load_charts(PageContext& context, Section& section) {
     const std::string whose =
         group.first + (context.many_cells() ? ", " + cell->label : std::string());
     const std::string id = group.first + "-" + std::to_string(n);
+    std::string left_out;
+    if (levels.first_token.size() > kMostCurves) {
+      left_out =
+          " Shown are the " + std::to_string(kMostCurves) + " levels with the lowest medians.";
+    }
+    keep_quickest(levels.first_token);
+    keep_quickest(levels.between_tokens);
     add_chart(chart_of("load-ttft-" + id,
                        "How long does the first token take under load? (" + whose + ")",
                        "s from when a request was due"),
-              std::move(levels.first_token), "answers", section);
+              levels.first_token, "answers", left_out, section);
     add_chart(chart_of("load-itl-" + id,
                        "How long does each token after it take under load? (" + whose + ")",
                        "s per token"),
-              std::move(levels.between_tokens), "tokens", section);
+              levels.between_tokens, "tokens", left_out, section);
   }
   if (groups.size() > kMostCurves) {
     section.paragraphs.push_back("Curves are drawn of the first " + std::to_string(kMostCurves) +

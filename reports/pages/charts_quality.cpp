@@ -145,9 +145,9 @@ void add_cells_chart(PageContext& context, const std::string& suite, Section& se
   std::replace(chart.id.begin(), chart.id.end(), '_', '-');
   chart.title = "Does " + suite + " tell the cells apart?";
   chart.answer = best->label + " has the best " + context.scores_of(suite).front() + ", " +
-                 score_text(context, *best) + "; of the " + std::to_string(rows.size() - 1) +
-                 " others shown " + std::to_string(n_worse) + " are worse on the same cases and " +
-                 std::to_string(rows.size() - 1 - n_worse) + " not separable from it.";
+                 score_text(context, *best) + "; others shown: " + std::to_string(n_worse) +
+                 " worse on the same cases, " + std::to_string(rows.size() - 1 - n_worse) +
+                 " not separable from it.";
   chart.table.caption = "Scores of " + suite + " by cell.";
   if (n_all > rows.size()) {
     chart.table.caption += " The " + std::to_string(kMostCells) + " best of " +

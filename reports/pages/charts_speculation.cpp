@@ -49,7 +49,7 @@ void add_places(PageContext& context, const std::vector<const CellRow*>& cells, 
   Chart chart;
   chart.id = "acceptance-place";
   chart.title = "How many drafts are kept, by their place?";
-  chart.x = {"place of the draft behind the drawn token", false, 0.5, kMostPlaces + 0.5};
+  chart.x = {"place of the draft behind the drawn token", false, 0, kMostPlaces + 1};
   chart.y = {"share kept", false, 0, 1};
   chart.table = {"Medians over answers." + of_all(n_all),
                  {{"place"}, {"cell"}, {"share kept", true}, {"95 %", true}, {"n", true}},
@@ -67,7 +67,9 @@ void add_places(PageContext& context, const std::vector<const CellRow*>& cells, 
       series.points.back().cell = cell->label;
       add_row(chart.table, std::to_string(place), *cell, data);
     }
-    if (!series.points.empty()) chart.series.push_back(std::move(series));
+    if (series.points.empty()) continue;
+    series.points.back().label = cell->label;
+    chart.series.push_back(std::move(series));
   }
   if (chart.series.empty()) return;
   const auto best = std::max_element(chart.series.begin(), chart.series.end(),
@@ -131,10 +133,19 @@ void add_families(PageContext& context, const std::vector<const CellRow*>& cells
     }
   }
   if (!best) return;
+  size_t n_others = 0, n_below = 0;
+  for (const ChartSeries& series : chart.series) {
+    for (const ChartPoint& point : series.points) {
+      n_others += &point != best;
+      n_below +=
+          best->x_interval && point.x_interval && point.x_interval->hi < best->x_interval->lo;
+    }
+  }
   chart.answer = "A round gives most on " +
                  chart.y.categories[static_cast<size_t>(std::llround(best->y))] + ", " +
                  format_number(best->x) + " tokens in " + best_cell +
-                 "; 1 is what decoding without drafts gives.";
+                 "; not separable from it: " + std::to_string(n_others - n_below) + " of " +
+                 std::to_string(n_others) + " others. 1 is what decoding without drafts gives.";
   chart.guides.push_back({true, 1, "no drafts"});
   section.charts.push_back(std::move(chart));
 }

@@ -77,15 +77,16 @@ struct Against {
 
 class Tradeoff {
  public:
-  Tradeoff(PageContext& context, const Picker& picker, const std::vector<Candidate>& cells)
-      : context_(context), picker_(picker), cells_(cells) {
-    for (const Panel& panel : kPanels) frontiers_.push_back(frontier(cells, panel.against));
+  Tradeoff(const PageContext& context, const Picker& picker)
+      : context_(context), picker_(picker), cells_(picker.candidates()) {
+    for (const Panel& panel : kPanels) frontiers_.push_back(frontier(cells_, panel.against));
     choose_shown();
     compare();
     fit_axis();
   }
 
   size_t n_measured() const { return n_measured_; }
+  const std::set<size_t>& shown() const { return shown_; }
 
   void add_to(Section& section) const {
     for (size_t i = 0; i < kPanels.size(); ++i) {
@@ -238,8 +239,8 @@ class Tradeoff {
     return text;
   }
 
-  // "K180 has the best quality, 0.912; of 5 others 2 are worse and 3 not separable. Of these K160
-  // takes least: 84.2 GiB against 98.1 GiB."
+  // "K180 has the best quality, 0.912; others shown: 2 worse on the same cases, 3 not separable
+  // from it. Of these and it K160 takes least: 84.2 GiB against 98.1 GiB."
   std::string answer(const Panel& panel) const {
     const Candidate& best = cells_[against_.best];
     size_t n_others = 0, n_equal = 0;
@@ -257,9 +258,8 @@ class Tradeoff {
     std::string text = best.cell.label + " has the best quality, " +
                        format_value("", *value(best, Criterion::kQuality).value);
     if (n_others == 0) return text + ", and nothing to compare it with.";
-    text += "; of the " + std::to_string(n_others) + " others shown " +
-            std::to_string(n_others - n_equal) + " are worse and " + std::to_string(n_equal) +
-            " not separable from it.";
+    text += "; others shown: " + std::to_string(n_others - n_equal) + " worse on the same cases, " +
+            std::to_string(n_equal) + " not separable from it.";
     if (!cheapest || n_equal == 0) return text;
     const auto amount = [&](const Candidate& c) {
       return format_value(panel.unit, *value(c, panel.against).value);
@@ -292,7 +292,7 @@ class Tradeoff {
                         : " There are " + size + " in " + whose + ".";
   }
 
-  PageContext& context_;
+  const PageContext& context_;
   const Picker& picker_;
   const std::vector<Candidate>& cells_;
   std::vector<std::vector<size_t>> frontiers_;  // of kPanels
@@ -312,7 +312,7 @@ std::string why(const Pick& pick) {
 
 // What `ds4-sweep pick` says for each thing that may matter most.
 void add_picks(const PageContext& context, const std::vector<Pick>& picks, Section& section) {
-  Table table{"Which cell to deploy, by what matters most, and how sure that is.",
+  Table table{"Which of the cells shown to deploy, by what matters most, and how sure that is.",
               {{"what matters most"},
                {"cell"},
                {"quality", true},
@@ -357,20 +357,20 @@ Section tradeoff_section(PageContext& context) {
   Section section{"trade-off", "The trade-off", {}, {}, {}};
   if (!context.many_cells()) return section;
   const Picker picker(context.run);
+  const Tradeoff tradeoff(context, picker);
+  if (tradeoff.n_measured() < 2) return section;
   std::vector<Pick> picks;
   for (const Criterion prefer : {Criterion::kQuality, Criterion::kMemory, Criterion::kDecode}) {
     Need need;
     need.prefer = prefer;
-    picks.push_back(picker.pick(need));
+    picks.push_back(picker.pick(need, tradeoff.shown()));
   }
-  const std::vector<Candidate>& cells = picks.front().candidates;
-  const Tradeoff tradeoff(context, picker, cells);
-  if (tradeoff.n_measured() < 2) return section;
   if (is_synthetic_identity(context.run.run.checkpoint_identity)) {
     section.paragraphs.push_back("The scores of this run mean nothing, and so does this choice: " +
                                  std::string(kSyntheticNote) + ".");
   }
   add_picks(context, picks, section);
+  const std::vector<Candidate>& cells = picker.candidates();
   const auto n_unfit = std::count_if(cells.begin(), cells.end(),
                                      [](const Candidate& c) { return !c.unfit.empty(); });
   if (n_unfit > 0) {

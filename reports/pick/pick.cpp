@@ -94,33 +94,36 @@ Picker::Picker(const RunData& run) : run_(run), judging_(judging_of(run.run)) {
   std::map<std::string, int64_t> n_complete_with;  // by suite
   int64_t n_complete = 0;
   for (const CellRow& cell : run_.cells) {
-    statuses_.push_back(cell_status(run_, cell));
+    const CellStatus status = cell_status(run_, cell);
     scores.push_back(scores_of(cell));
-    if (!statuses_.back().complete()) continue;
+    candidates_.emplace_back().cell = cell;
+    if (!status.complete()) {
+      candidates_.back().unfit = std::to_string(status.n_ok) + " of " +
+                                 std::to_string(status.n_planned) + " cases answered (" +
+                                 status.outcome + ")";
+      continue;
+    }
     ++n_complete;
     for (const auto& [suite, s] : scores.back()) ++n_complete_with[suite];
   }
   for (const auto& [suite, n] : n_complete_with) {
     if (n == n_complete) suites_.push_back(suite);
   }
-  for (size_t i = 0; i < run_.cells.size(); ++i) {
-    const CellRow& cell = run_.cells[i];
-    Candidate c;
-    c.cell = cell;
-    c.context = context_of(cell);
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    Candidate& c = candidates_[i];
+    c.context = context_of(c.cell);
     for (const Criterion criterion : kCriteria) c.values[criterion];
     c.values[Criterion::kQuality] = quality(scores[i]);
-    c.values[Criterion::kMemory] = memory(cell);
+    c.values[Criterion::kMemory] = memory(c.cell);
     for (const Criterion speed : {Criterion::kDecode, Criterion::kPrefill}) {
-      if (const auto figure = metric_figure(run_, {cell.key, "", {}}, metric_of(speed))) {
+      if (const auto figure = metric_figure(run_, {c.cell.key, "", {}}, metric_of(speed))) {
         c.values[speed] = {(*figure)->value, (*figure)->interval, (*figure)->n};
       }
     }
-    candidates_.push_back(std::move(c));
   }
 }
 
-Pick Picker::pick(const Need& need) const {
+Pick Picker::pick(const Need& need, const std::set<size_t>& among) const {
   for (const auto& [suite, least] : need.min_quality) {
     if (judging_.scores.contains(suite)) continue;
     std::string known;
@@ -134,7 +137,8 @@ Pick Picker::pick(const Need& need) const {
   pick.candidates = candidates_;
   for (size_t i = 0; i < candidates_.size(); ++i) {
     Candidate& c = pick.candidates[i];
-    c.unfit = unfit(c, statuses_[i], need);
+    if (c.unfit.empty() && !among.empty() && !among.contains(i)) c.unfit = "left out";
+    if (c.unfit.empty()) c.unfit = unfit(c, need);
     if (c.unfit.empty()) c.remark = remark(c.cell, need);
   }
   mark_frontier(pick.candidates);
@@ -186,11 +190,7 @@ PickValue Picker::memory(const CellRow& cell) const {
   return {(*process)->value, std::nullopt, (*process)->n};
 }
 
-std::string Picker::unfit(const Candidate& c, const CellStatus& status, const Need& need) const {
-  if (!status.complete()) {
-    return std::to_string(status.n_ok) + " of " + std::to_string(status.n_planned) +
-           " cases answered (" + status.outcome + ")";
-  }
+std::string Picker::unfit(const Candidate& c, const Need& need) const {
   if (c.context < need.context) {
     return "context of " + std::to_string(c.context) + " tokens";
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,14 +66,15 @@ class Picker {
  public:
   explicit Picker(const RunData& run);
 
-  /// In the order of the sweep; whether one is fit is a matter of the need.
+  /// In the order of the sweep; unfit are those that did not answer all of their cases.
   const std::vector<Candidate>& candidates() const { return candidates_; }
   /// The suites that quality is the mean of: those in which every complete cell has a verdict, so
   /// that no cell looks better for having been asked less.
   const std::vector<std::string>& suites() const { return suites_; }
 
-  /// Without Candidate::against_pick. Throws Error(kUsage) for a suite that the run does not have.
-  Pick pick(const Need& need) const;
+  /// Without Candidate::against_pick. `among`: the places of the cells to choose from, all when it
+  /// is empty. Throws Error(kUsage) for a suite that the run does not have.
+  Pick pick(const Need& need, const std::set<size_t>& among = {}) const;
   /// What `other` has more or less than `reference`, on the cases that both answered.
   PickDifference difference(Criterion criterion, const Candidate& reference, const Candidate& other,
                             double launch_noise = Need().launch_noise) const;
@@ -88,7 +90,7 @@ class Picker {
   ScoresOfSuites scores_of(const CellRow& cell) const;
   PickValue quality(const ScoresOfSuites& scores) const;
   PickValue memory(const CellRow& cell) const;
-  std::string unfit(const Candidate& candidate, const CellStatus& status, const Need& need) const;
+  std::string unfit(const Candidate& candidate, const Need& need) const;
   std::string remark(const CellRow& cell, const Need& need) const;
   void choose(Pick& pick) const;
   void narrow(Criterion criterion, Pick& pick, std::vector<size_t>& left) const;
@@ -100,7 +102,6 @@ class Picker {
   const Judging judging_;
   std::vector<std::string> suites_;
   std::vector<Candidate> candidates_;
-  std::vector<CellStatus> statuses_;  // of `candidates_`
 };
 
 /// The pick with what every other cell would cost. Throws Error(kUsage) for a suite that the run

@@ -30,7 +30,7 @@ class EngineTarget final : public Target {
     const std::filesystem::path checkpoint = resolve_checkpoint(profile_.checkpoint);
     tokenizer_ = Tokenizer::load(checkpoint);
     release_ = release_of_checkpoint(checkpoint).value_or(Release::kApril);
-    planned_bytes_ = estimate_memory(checkpoint, settings).total_bytes();
+    planned_ = estimate_memory(checkpoint, settings);
     engine_ = Engine::load_watched(checkpoint, settings, [&](int64_t done, int64_t total) {
       const std::string detail = load_.told(done, total, monotonic_seconds());
       if (!detail.empty()) on_phase("load", detail);
@@ -75,8 +75,13 @@ class EngineTarget final : public Target {
 
   std::vector<probes::Sample> observe() override {
     const bool cuda = profile_.engine.device == "cuda";
-    std::vector<probes::Sample> samples = {{cuda ? "planned_device_memory" : "planned_memory",
-                                            static_cast<double>(planned_bytes_), 0, ""}};
+    const std::string planned = cuda ? "planned_device_memory" : "planned_memory";
+    std::vector<probes::Sample> samples = {
+        {planned, static_cast<double>(planned_.total_bytes()), 0, ""}};
+    for (const MemoryEstimate::Part& part : planned_.parts) {
+      if (part.bytes == 0) continue;
+      samples.push_back({planned, static_cast<double>(part.bytes), 0, part.owner});
+    }
     if (cuda) {
       samples.push_back({"device_memory", static_cast<double>(gpu_memory_in_use()), 0, ""});
       const GpuMemory gpu = gpu_memory();
@@ -172,7 +177,7 @@ class EngineTarget final : public Target {
   Release release_ = Release::kApril;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Session>> sessions_;  // engine.sequences of them
-  int64_t planned_bytes_ = 0;
+  MemoryEstimate planned_;
   LoadWatch load_;
 };
 

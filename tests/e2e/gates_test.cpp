@@ -2,6 +2,7 @@
 // of the picked cell, which measures that cell again.
 #include <gmock/gmock.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "probes/host_memory.h"
@@ -78,9 +79,18 @@ TEST(Gates, TheFloorIsHeldAgainstWhatTheGuardSaw) {
       sweep_command(sweep, {"run", sweep.profile(), "--no-progress", "--json"});
   EXPECT_EQ(run.exit_code, 1) << run.err;
   std::vector<std::string> verdicts;
+  std::map<std::string, double> most, floor;  // of the guard's readings that are stored, by cell
   const auto store = sweep.store();
   for (const auto& sample : store->launch_samples(store->run("latest").id)) {
+    if (sample.sample.metric == "course_machine_memory") {
+      most[sample.cell_key] = std::max(most[sample.cell_key], sample.sample.value);
+    }
+    if (sample.sample.metric == "course_floor") {
+      floor[sample.cell_key] = std::max(floor[sample.cell_key], sample.sample.value);
+    }
     if (sample.sample.metric != "peak_machine_memory") continue;
+    EXPECT_GE(most[sample.cell_key], sample.sample.value) << "thinning keeps the peak";
+    EXPECT_EQ(floor[sample.cell_key], 1 << 20);
     EXPECT_GT(sample.sample.value, static_cast<double>(total) / 100);
     EXPECT_LT(sample.sample.value, static_cast<double>(total));
     verdicts.push_back(sample.cell_key);

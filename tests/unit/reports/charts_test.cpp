@@ -92,10 +92,11 @@ TEST_F(ChartsTest, TheTradeOffHasItsFrontiersAndSaysWhatCannotBeToldApart) {
   EXPECT_EQ(memory.id, "quality-memory");
   EXPECT_THAT(places(*series(memory, "frontier")),
               ElementsAre(std::pair(4., 0.5), std::pair(6., 0.975), std::pair(8., 1.)));
-  EXPECT_EQ(memory.answer,
-            "best has the best quality, 1.000; of the 3 others shown 2 are worse and 1 not "
-            "separable from it. Of these and it near takes least: 6.00 GiB against 8.00 GiB. The "
-            "budget is 14.0 GiB: the machine's memory less the 2.00 GiB that stay free.");
+  EXPECT_EQ(
+      memory.answer,
+      "best has the best quality, 1.000; others shown: 2 worse on the same cases, 1 "
+      "not separable from it. Of these and it near takes least: 6.00 GiB against 8.00 GiB. The "
+      "budget is 14.0 GiB: the machine's memory less the 2.00 GiB that stay free.");
   ASSERT_THAT(memory.guides, SizeIs(1));
   EXPECT_TRUE(memory.guides[0].vertical);
   EXPECT_EQ(memory.guides[0].at, 14);
@@ -256,8 +257,8 @@ TEST_F(ChartsTest, QualityShowsBothFiltersAndWhereCheckpointsDisagree) {
   ASSERT_THAT(quality.charts, SizeIs(1));
   const Chart& chart = quality.charts[0];
   EXPECT_EQ(chart.answer,
-            "k180 has the best strict, 0.975; of the 1 others shown 1 are worse on the same cases "
-            "and 0 not separable from it.");
+            "k180 has the best strict, 0.975; others shown: 1 worse on the same cases, 0 not "
+            "separable from it.");
   EXPECT_THAT(chart.y.categories, ElementsAre("k180", "k160"));
   EXPECT_THAT(chart.series, SizeIs(4)) << "two filters of two checkpoints";
   EXPECT_THAT(places(*series(chart, "k160, strict")), ElementsAre(std::pair(0.25, 1.)));

@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "runners/guard/course.h"
 #include "runners/guard/recorder.h"
 #include "tests/support/command.h"
 
@@ -115,6 +116,41 @@ TEST(GuardRecorder, RefusesAPlaceItCannotWriteTo) {
   const test_support::TemporaryFolder folder;
   EXPECT_THROW(Recorder(folder / "absent/t.jsonl", ""), Error);
   EXPECT_THROW(Recorder("/dev/full", "header"), Error);
+}
+
+// 1,000 readings over 100 s of a machine of 1,000 bytes; one of them, in decode, is a peak.
+TEST(GuardCourse, KeepsTheLeastAndTheMostOfEachStretch) {
+  Trace trace;
+  trace.limits = example_limits();
+  for (int i = 0; i < 1000; ++i) {
+    Sample reading;
+    reading.time_s = 0.1 * i;
+    reading.phase = i < 500 ? Phase::kLoad : Phase::kDecode;
+    reading.total = 1000;
+    reading.available = i == 777 ? 5 : 900 - i / 10;
+    reading.gpu_target = i;
+    trace.samples.push_back(reading);
+  }
+  trace.samples[10].available = -1;  // could not be read
+  const std::vector<probes::Sample> course = course_of(trace, 20);
+  std::vector<probes::Sample> machine, floors;
+  for (const probes::Sample& sample : course) {
+    if (sample.metric == "course_machine_memory") machine.push_back(sample);
+    if (sample.metric == "course_floor") floors.push_back(sample);
+  }
+  EXPECT_EQ(machine.size(), 40u);
+  const auto peak = std::find_if(machine.begin(), machine.end(),
+                                 [](const probes::Sample& s) { return s.value == 995; });
+  ASSERT_NE(peak, machine.end());
+  EXPECT_DOUBLE_EQ(peak->time_s, 77.7);
+  EXPECT_EQ(peak->phase, "decode");
+  EXPECT_TRUE(std::is_sorted(machine.begin(), machine.end(),
+                             [](const auto& a, const auto& b) { return a.time_s < b.time_s; }));
+  ASSERT_EQ(floors.size(), 2u) << "of load, and of decode from its first kept reading on";
+  EXPECT_EQ(floors[0].value, 1000);
+  EXPECT_EQ(floors[1].value, 1003);
+  EXPECT_EQ(course.size(), 2 * machine.size() + floors.size());
+  EXPECT_TRUE(course_of(Trace{}).empty());
 }
 
 }  // namespace
