@@ -21,9 +21,8 @@ struct Rows {
   const char* tag;
   const char* title;
 };
-constexpr Rows kRows[] = {{"depth", "depth"},
-                          {"residue128", "length modulo 128"},
-                          {"residue", "length modulo the suite's modulus"}};
+constexpr Rows kRows[] = {
+    {"depth", "depth"}, {"residue128", "length modulo 128"}, {"residue", "residue of the length"}};
 
 using Tags = std::map<std::string, std::string>;
 
@@ -172,6 +171,15 @@ Table difference_table(PageContext& context, const CellRow& reference, const Cel
   return table;
 }
 
+// A map of a cell that did not come to the suite says nothing: the table of cells tells of it.
+void add_unless_blank(Table table, Section& section) {
+  const bool blank = std::all_of(table.rows.begin(), table.rows.end(), [](const auto& row) {
+    return std::all_of(row.begin() + 1, row.end(),
+                       [](const TableCell& cell) { return cell.tone == Tone::kMuted; });
+  });
+  if (!blank) section.tables.push_back(std::move(table));
+}
+
 // The cell with the sweep's first checkpoint and else the settings of `cell`; nullptr for that one.
 const CellRow* first_checkpoint_of(const PageContext& context, const std::vector<Choice>& choices,
                                    const CellRow& cell) {
@@ -194,18 +202,25 @@ Section long_context_section(PageContext& context) {
   std::vector<size_t> n_values;
   for (const Axis& axis : context.judging.axes) n_values.push_back(axis.n_values);
   const std::vector<Choice> choices = choices_of(context.run.cells, n_values);
-  std::vector<Table> differences;
-  for (const CellRow* cell : shown_cells(context.run)) {
-    const CellRow* reference = first_checkpoint_of(context, choices, *cell);
+  const std::vector<const CellRow*> cells = shown_cells(context.run);
+  std::vector<std::string> suites;
+  for (const CellRow* cell : cells) {
     for (const std::string& suite : suites_of(context.run, cell->key)) {
-      for (const Rows& rows : kRows) {
+      if (std::find(suites.begin(), suites.end(), suite) == suites.end()) suites.push_back(suite);
+    }
+  }
+  // Maps of one kind stand beside each other, and behind them what they differ by.
+  for (const std::string& suite : suites) {
+    for (const Rows& rows : kRows) {
+      std::vector<Table> differences;
+      for (const CellRow* cell : cells) {
         const std::optional<Map> map = map_of(context, *cell, suite, rows);
         if (!map) continue;
-        section.tables.push_back(heat_table(context, *cell, *map));
-        if (reference) {
-          differences.push_back(difference_table(context, *reference, *cell, *map));
-        }
+        add_unless_blank(heat_table(context, *cell, *map), section);
+        const CellRow* reference = first_checkpoint_of(context, choices, *cell);
+        if (reference) differences.push_back(difference_table(context, *reference, *cell, *map));
       }
+      for (Table& table : differences) add_unless_blank(std::move(table), section);
     }
   }
   if (context.run.cells.size() > kMostMaps && !section.tables.empty()) {
@@ -213,7 +228,6 @@ Section long_context_section(PageContext& context) {
                                  std::to_string(context.run.cells.size()) +
                                  " cells: the first of each checkpoint, then the second of each.");
   }
-  section.tables.insert(section.tables.end(), differences.begin(), differences.end());
   return section;
 }
 

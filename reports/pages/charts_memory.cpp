@@ -2,6 +2,7 @@
 // and where it ended; and the plan by owner beside what was taken.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,7 @@ constexpr double kGiB = 1024.0 * 1024 * 1024;
 constexpr size_t kMostCourses = 6;  // cells drawn: those that memory ended first, else in order
 constexpr size_t kMostBands = 8;    // with more, phases of single answers are one band
 constexpr size_t kMostCells = 24;   // of the table of owners
+constexpr size_t kMostOwners = 4;   // drawn: the largest; the others are one area
 
 std::string bytes(double value) {
   return format_bytes(std::llround(value));
@@ -70,36 +72,46 @@ std::vector<Course> courses_of(const RunData& run) {
   return courses;
 }
 
-ChartSeries area(const std::string& name, const std::string& key) {
-  return {name, key, ChartForm::kArea};
+// The largest owners in the order of the plan, and all others as one.
+std::vector<probes::Sample> drawn_owners(const Course& course) {
+  std::vector<double> sizes;
+  for (const probes::Sample& owner : course.owners) sizes.push_back(owner.value);
+  std::sort(sizes.rbegin(), sizes.rend());
+  std::vector<probes::Sample> drawn;
+  probes::Sample others{"", 0, 0, "other owners"};
+  for (const probes::Sample& owner : course.owners) {
+    if (sizes.size() <= kMostOwners || owner.value >= sizes[kMostOwners - 1]) {
+      drawn.push_back(owner);
+    } else {
+      others.value += owner.value;
+    }
+  }
+  if (others.value > 0) drawn.push_back(others);
+  return drawn;
 }
 
-// What a launch has, in the order of the plan: each owner up to its planned size, then what no
-// owner was planned for. `before`: in use when the launch began, by others.
+// What a launch has: each owner up to its planned size, one after the other, then what no owner was
+// planned for. `before`: in use when the launch began, by others.
 std::vector<ChartSeries> areas(const Course& course, const std::vector<probes::Sample>& readings,
                                double before) {
+  const std::vector<probes::Sample> owners = drawn_owners(course);
   std::vector<ChartSeries> series;
-  if (before > 0) series.push_back(area("in use before", ""));
-  const size_t first_owner = series.size();
-  for (const probes::Sample& owner : course.owners) {
-    series.push_back(area(owner.phase, owner.phase));
-  }
-  series.push_back(area(course.owners.empty() ? "this launch" : "unattributed", "unattributed"));
+  std::vector<double> most;  // of each area
+  const auto add = [&](const std::string& name, const std::string& key, double bytes) {
+    series.push_back({name, key, ChartForm::kArea});
+    most.push_back(bytes);
+  };
+  if (before > 0) add("in use before", "", before);
+  for (const probes::Sample& owner : owners) add(owner.phase, owner.phase, owner.value);
+  add(owners.empty() ? "this launch" : "unattributed", "unattributed",
+      std::numeric_limits<double>::infinity());
   for (const probes::Sample& reading : readings) {
-    const auto add = [&](size_t i, double value) {
-      series[i].points.push_back({reading.time_s, value / kGiB});
-    };
     double left = reading.value;
-    if (before > 0) {
-      add(0, std::min(left, before));
-      left -= std::min(left, before);
-    }
-    for (size_t i = 0; i < course.owners.size(); ++i) {
-      const double taken = std::min(left, course.owners[i].value);
-      add(first_owner + i, taken);
+    for (size_t i = 0; i < series.size(); ++i) {
+      const double taken = std::min(left, most[i]);
+      series[i].points.push_back({reading.time_s, taken / kGiB});
       left -= taken;
     }
-    add(series.size() - 1, left);
   }
   return series;
 }
@@ -158,9 +170,9 @@ std::optional<Chart> course_chart(const PageContext& context, const Course& cour
   const auto most = std::max_element(
       readings.begin(), readings.end(),
       [](const probes::Sample& a, const probes::Sample& b) { return a.value < b.value; });
-  chart.answer = "At most " + bytes(most->value) + " of " + bytes(budget->capacity) + " of " +
-                 whose + " were in use, in " + band_name(most->phase, false);
-  if (before > 0) chart.answer += ", of which " + bytes(before) + " before the launch began";
+  chart.answer = "At most " + bytes(most->value) + " of " + whose + "'s " +
+                 bytes(budget->capacity) + " were in use, in " + band_name(most->phase, false);
+  if (before > 0) chart.answer += "; " + bytes(before) + " were before the launch began";
   chart.answer += ".";
   chart.guides.push_back(
       {false, budget->capacity / kGiB, "all of " + whose + ": " + bytes(budget->capacity)});
@@ -184,8 +196,8 @@ std::optional<Chart> course_chart(const PageContext& context, const Course& cour
     if (!end.empty()) chart.answer += " The launch was " + end + ".";
   }
   chart.table = {
-      "The readings that are stored: of each of 30 equal stretches of the launch the "
-      "least and the most.",
+      "The readings that are stored: the first, the last, and of each of 30 equal stretches of the "
+      "launch the least and the most.",
       {{"s", true}, {"phase"}, {"in use", true}},
       {}};
   chart.table.in_terminal = false;
@@ -253,7 +265,8 @@ void add_memory_charts(PageContext& context, Section& section) {
   bool guarded_without = false;
   for (const Course& course : courses) {
     if (!course.empty()) drawn.push_back(&course);
-    guarded_without |= course.empty() && course.launch && !course.launch->origin.telemetry.empty();
+    guarded_without |= course.empty() && course.launch && course.launch->outcome != "running" &&
+                       !course.launch->origin.telemetry.empty();
   }
   std::stable_sort(drawn.begin(), drawn.end(), [](const Course* a, const Course* b) {
     return memory_ended(*a->launch) && !memory_ended(*b->launch);

@@ -9,9 +9,9 @@ int64_t used(const Sample& reading) {
   return reading.total - reading.available;
 }
 
-// Positions of the readings to keep, ascending.
+// Positions of the readings to keep, ascending: the first, the last, and of each stretch two.
 std::vector<size_t> kept(const std::vector<Sample>& readings, int n_stretches) {
-  std::vector<size_t> places;
+  std::vector<size_t> places = {0};
   const double begin = readings.front().time_s;
   const double length = (readings.back().time_s - begin) / n_stretches;
   for (size_t first = 0; first < readings.size();) {
@@ -24,10 +24,11 @@ std::vector<size_t> kept(const std::vector<Sample>& readings, int n_stretches) {
       if (used(readings[end]) < used(readings[least])) least = end;
       if (used(readings[end]) > used(readings[most])) most = end;
     }
-    places.push_back(std::min(least, most));
-    if (least != most) places.push_back(std::max(least, most));
+    places.insert(places.end(), {std::min(least, most), std::max(least, most)});
     first = end;
   }
+  places.push_back(readings.size() - 1);
+  places.erase(std::unique(places.begin(), places.end()), places.end());
   return places;
 }
 

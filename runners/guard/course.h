@@ -9,9 +9,9 @@
 namespace ds4::runners::guard {
 
 /// Samples `course_machine_memory`, and `course_device_memory` where the GPU tells, at the same
-/// times: of each of `n_stretches` equally long stretches of the trace the readings with the least
-/// and the most memory in use. `course_floor` wherever the floor changes. Times are those of the
-/// trace, phases the guard's.
+/// times: the first reading, the last, and of each of `n_stretches` equally long stretches of the
+/// trace those with the least and the most memory in use. `course_floor` wherever the floor
+/// changes. Times are those of the trace, phases the guard's.
 std::vector<probes::Sample> course_of(const Trace& trace, int n_stretches = 30);
 
 }  // namespace ds4::runners::guard
