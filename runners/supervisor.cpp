@@ -246,7 +246,9 @@ class Launch {
   // What an attempt's end means for those who look on.
   void count(const reports::AttemptRow& row, const std::optional<reports::ScoreRow>& score) {
     ++state_.cases_done;
-    state_.case_ends_s.push_back(monotonic_seconds() - start_ - state_.ready_s);
+    if (state_.ready_s >= 0) {
+      state_.case_ends_s.push_back(monotonic_seconds() - start_ - state_.ready_s);
+    }
     state_.tally.add(row, score);
     int64_t completion = row.completion_tokens;
     for (const reports::ExchangeRow& turn : row.exchanges) completion += turn.completion_tokens;

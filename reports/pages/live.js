@@ -101,6 +101,7 @@
 
   const swapTo = async (now) => {
     const hash = frame ? hashOf(frame) : location.hash;
+    if (!frame) say("the page is being made");
     const next = await load(`${page}?v=${encodeURIComponent(now)}${hash}`);
     if (!next.contentDocument || !next.contentDocument.querySelector("main")) {
       const why = next.contentDocument ? next.contentDocument.body.textContent.trim() : "no answer";

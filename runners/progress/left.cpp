@@ -5,8 +5,10 @@
 namespace ds4::runners {
 namespace {
 
-bool has_pattern(const RunState& state) {
-  return state.n_cases > 0 && state.pattern_s.size() == static_cast<size_t>(state.n_cases);
+// The cases of the launch but those that ended before the worker was ready (probes of the machine).
+size_t cases_when_ready(const RunState& state) {
+  const auto before = state.cases_done - static_cast<int>(state.case_ends_s.size());
+  return static_cast<size_t>(std::max(0, state.n_cases - before));
 }
 
 // Seconds a case took over the turns that ended; nothing before one has with answers.
@@ -28,9 +30,9 @@ std::optional<double> left_in_cell(const RunState& state) {
   if (state.ready_s < 0 || state.n_cases == 0) return std::nullopt;
   const double now = state.elapsed_s - state.ready_s;
   const auto done = state.case_ends_s.size();
-  const auto n = static_cast<size_t>(state.n_cases);
+  const size_t n = cases_when_ready(state);
   if (done >= n) return 0;
-  const bool pattern = has_pattern(state);
+  const bool pattern = n > 0 && state.pattern_s.size() == n;
   if (done == 0) {
     if (!pattern) return std::nullopt;
     return std::max(0.0, state.pattern_s.back() - now);

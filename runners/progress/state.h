@@ -54,7 +54,7 @@ struct RunState {
   int64_t prompt_done = 0, completion_done = 0;  // tokens of the cases in flight
   double elapsed_s = 0;
   double ready_s = -1;              // when the worker was ready; -1 = it is not
-  std::vector<double> case_ends_s;  // since then
+  std::vector<double> case_ends_s;  // since then, of those that ended since then
   std::optional<double> rate;       // tok/s in flight: of the answers, or of prompts before them
   Tally tally;                      // of this turn, earlier launches included
   std::optional<GuardedMemory> memory;

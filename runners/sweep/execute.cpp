@@ -224,7 +224,7 @@ class Walk {
     shown().outcome = launch.outcome;
     shown().seconds += launch.seconds;
     shown().count(state_.tally);
-    if (state_.case_ends_s.size() == static_cast<size_t>(shown().n_cases)) {
+    if (state_.cases_done == shown().n_cases) {
       state_.pattern_s = state_.case_ends_s;
     }
   }
@@ -302,8 +302,8 @@ class Walk {
     store_.set_turn(run_id_, turn, again);
     queue_ = store_.queue(run_id_);
     if (again) {
-      state_.turns.push_back({.label = cell.row.label + " again",
-                              .n_cases = static_cast<int>(cell.row.cases.size())});
+      state_.turns.push_back(
+          {.label = cell.row.label + " again", .n_cases = static_cast<int>(cell.row.cases.size())});
     }
   }
 

@@ -78,7 +78,12 @@ TEST(TimeLeft, FollowsTheMeanAndTheCaseThatRuns) {
   EXPECT_DOUBLE_EQ(*left_in_cell(state), 30 * 2 - 1) << "ten in 20 s, and a second into the next";
   state.elapsed_s = 1000;
   EXPECT_EQ(*left_in_cell(state), 0) << "a case that takes longer than all were to take";
+  state = third_of_four();
+  state.cases_done += 2;
+  EXPECT_DOUBLE_EQ(*left_in_cell(state), 28 * 2 - 1) << "two had ended before it was ready";
+  state = third_of_four();
   state.case_ends_s.clear();
+  state.cases_done = 0;
   EXPECT_FALSE(left_in_cell(state)) << "no case has ended, nothing is known";
   state.ready_s = -1;
   EXPECT_FALSE(left_in_cell(state));
@@ -90,6 +95,7 @@ TEST(TimeLeft, FollowsThePatternOfAnEarlierCellStretched) {
   // Ten cases took 20 s where they had taken 10 s; the 900 s that followed then are twice as long.
   EXPECT_DOUBLE_EQ(*left_in_cell(state), 2 * 900 - 1);
   state.case_ends_s.clear();
+  state.cases_done = 0;
   state.elapsed_s = 10;
   EXPECT_DOUBLE_EQ(*left_in_cell(state), 910 - 6) << "before the first case: as it was";
   state.pattern_s.pop_back();
