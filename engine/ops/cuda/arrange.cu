@@ -13,13 +13,16 @@ constexpr int kGroup = 128;
 template <Arrange kind, Order order>
 __global__ void arrange_kernel(int64_t groups, int64_t cols, const __grid_constant__ Input in,
                                void* out, float* scales) {
-  wait_for_inputs();
   const int lane = threadIdx.x % 32;
   const int64_t group = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
+  // Groups fit 32 bits, whose division is a fifth of 64 bits'.
+  const auto per_row = static_cast<uint32_t>(cols / kGroup);
+  const uint32_t row = static_cast<uint32_t>(group) / per_row;
+  const uint32_t in_row = static_cast<uint32_t>(group) % per_row;
+  wait_for_inputs();
   if (group >= groups) return;
-  const int64_t per_row = cols / kGroup;
   float v[4];
-  input_values(in, cols, group / per_row, group % per_row * kGroup + lane * 4, v);
+  input_values(in, cols, row, int64_t{in_row} * kGroup + lane * 4, v);
   uint2 elements;
   const float scale = arrange_four<kind>(lane, v, elements);
   if constexpr (order == Order::kChunks) {

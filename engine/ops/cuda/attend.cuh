@@ -73,7 +73,7 @@ __device__ void list_rows(const Attention& a, const Keys& keys, int begin, int t
   }
   if (keys.chosen != nullptr) {
 #pragma unroll
-    for (int i = 0; i < kOwn; ++i) index[i] = keys.chosen[min(index[i], a.top - 1)];
+    for (int i = 0; i < kOwn; ++i) index[i] = __ldcg(keys.chosen + min(index[i], a.top - 1));
   }
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) {
@@ -86,7 +86,7 @@ __device__ void list_rows(const Attention& a, const Keys& keys, int begin, int t
 // Values slice .. slice + 8 * octets - 1 of listed rows begin .. begin + count - 1 into a tile,
 // zeros for rows that are not there and behind the last row and the last value. A thread has kBatch
 // loads under way.
-template <int kThreads, int kBatch>
+template <int kThreads, int kBatch, bool early = false>
 __device__ void stage_rows(const Attention& a, const Keys& keys, const uint8_t* const* rows,
                            int begin, int count, int slice, int octets, int thread, Bf16* tile,
                            int stride) {
@@ -101,7 +101,7 @@ __device__ void stage_rows(const Attention& a, const Keys& keys, const uint8_t* 
         const int at = min(first + i * kThreads, total - 1);
         const int d = min(slice + at % octets * 8, a.dim - 8);
         const uint8_t* row = rows[at / octets];
-        stored[i] = load_octet(shape, row != nullptr ? row : keys.raw, d);
+        stored[i] = load_octet<early>(shape, row != nullptr ? row : keys.raw, d);
       }
     }
 #pragma unroll
@@ -141,12 +141,20 @@ inline __device__ uint4 vector_octet(const Bf16* x, int d, int dim) {
   return *reinterpret_cast<const uint4*>(out);
 }
 
+// Cosine and sine by which values d and d + 1 of a row's output are turned back.
+inline __device__ float2 turn_of(const Attention& a, int row, int d) {
+  const int pair = (d - (a.dim - a.rope)) / 2;
+  if (d < a.dim - a.rope) return {1.0f, 0.0f};
+  const float* table = a.rotation + int64_t{row} * a.rope;
+  return {table[pair], -table[a.rope / 2 + pair]};
+}
+
 // Values d and d + 1 of a head's output, over the sum of its weights, turned back where they carry
 // the rotation. Only kernels for few queries arrange: the address costs those for many registers
 // that they do not have.
 template <class V, bool kArranges = false>
-__device__ void store_pair(const Attention& a, int row, int head, int d, float sum, float x,
-                           float y) {
+__device__ void store_pair(const Attention& a, int row, int head, int d, float2 turn, float sum,
+                           float x, float y) {
   if constexpr (kStrict<V>) {  // divided once for all values of a head
     const float share = 1.0f / sum;
     x = rounded<V>(x * share);
@@ -155,11 +163,7 @@ __device__ void store_pair(const Attention& a, int row, int head, int d, float s
     x /= sum;
     y /= sum;
   }
-  const int pair = (d - (a.dim - a.rope)) / 2;
-  if (d >= a.dim - a.rope) {
-    const float* table = a.rotation + int64_t{row} * a.rope;
-    rotate_pair<V>(x, y, table[pair], -table[a.rope / 2 + pair]);
-  }
+  if (d >= a.dim - a.rope) rotate_pair<V>(x, y, turn.x, turn.y);
   V* out = static_cast<V*>(a.o) + (int64_t{row} * a.heads + head) * a.dim + d;
   if constexpr (kStrict<V>) {
     *reinterpret_cast<__nv_bfloat162*>(out) = {put<V>(x), put<V>(y)};
@@ -176,6 +180,11 @@ __device__ void store_pair(const Attention& a, int row, int head, int d, float s
     out[0] = x;
     out[1] = y;
   }
+}
+template <class V>
+__device__ void store_pair(const Attention& a, int row, int head, int d, float sum, float x,
+                           float y) {
+  store_pair<V>(a, row, head, d, turn_of(a, row, d), sum, x, y);
 }
 
 // A warp per head: weights exp(s - max) as V in place of the scores, zeros up to a whole

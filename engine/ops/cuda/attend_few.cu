@@ -1,6 +1,7 @@
 // Attention of the few queries of a decode step, in two kernels: what costs there is not bytes but
-// the loads that wait for each other, so each kernel sends all its loads off at once. Products,
-// sums and roundings come in the same order as in attend.cu, so that the results are the same bits.
+// the loads that wait for each other, so each kernel sends all its loads off at once, and those of
+// what was there before the kernel in front while that one still runs. Products, sums and roundings
+// come in the same order as in attend.cu, so that the results are the same bits.
 #include "engine/ops/cuda/attend.cuh"
 
 namespace ds4::ops::cuda {
@@ -11,15 +12,15 @@ constexpr int kKeys = 16;   // rows of a block of the first kernel
 constexpr int kScoreHeads = 4 * kHeads;
 constexpr int kScoreThreads = kScoreHeads / kHeads * (kKeys / 8) * 32;  // a warp per tile
 
-constexpr int kWeighThreads = 256;
-constexpr int kWeighWarps = kWeighThreads / 32;
-constexpr int kSlice = 32;   // values of a head per block of the second kernel
-constexpr int kStage = 640;  // rows at a time: the window and 512 selected ones
-constexpr int kStoredOctets = kStage * (kSlice / 8) / kWeighThreads;
-constexpr int kVStride = kSlice + 8;
+constexpr int kWeighThreads = kHeads * 32;  // a warp per head
+constexpr int kStage = 640;                 // rows at a time: the window and 512 selected ones
+constexpr int kHeld = kStage / 32;          // scores of a lane
+constexpr int kBatch = 5;                   // loads of a thread that go together
 constexpr int kPStride = kStage + 8;
-// Rows and weights leave a block room on every GPU: 99 KiB are the least that one can have.
-constexpr size_t kWeighShared = (kStage * kVStride + kHeads * kPStride) * sizeof(Bf16);
+// The second kernel by the values of a head that a block has: 64, or 32 where a block cannot have
+// the shared memory (99 KiB are the least).
+template <int kSlice>
+constexpr size_t kWeighShared = (kStage * (kSlice + 8) + kHeads * kPStride) * sizeof(Bf16);
 
 // A block per kKeys rows of a query, a warp per 16 heads and 8 rows.
 __global__ void __launch_bounds__(kScoreThreads)
@@ -30,32 +31,42 @@ __global__ void __launch_bounds__(kScoreThreads)
   auto* key_tile = reinterpret_cast<Bf16*>(memory);  // [kKeys][stride]
   auto* query_tile = key_tile + kKeys * stride;      // [kScoreHeads][stride]
   const int row = a.places.row[0] + blockIdx.y;
-  const Keys keys = keys_of(a, row);
+  const Keys keys = keys_of(a, row);  // positions were there before the step
   const int begin = blockIdx.x * kKeys;
-  wait_for_inputs();  // positions were there before the step
   if (begin >= keys.n) return;
 
+  const int octets = padded / 8;
+  const auto fetch_rows = [&] {
+    list_rows<kScoreThreads>(a, keys, begin, threadIdx.x, rows);
+    __syncthreads();
+    stage_rows<kScoreThreads, 4, true>(a, keys, rows, begin, kKeys, 0, octets, threadIdx.x,
+                                       key_tile, stride);
+  };
+  const bool early = a.settled && has_whole_octets(a.raw.shape) &&
+                     (keys.chosen == nullptr || begin + kKeys <= keys.n_raw);
   // Behind the last head that one again, of which nothing is stored.
   const int lane = threadIdx.x % 32;
   const int first_head = blockIdx.z * kScoreHeads;
   const auto* q = static_cast<const Bf16*>(a.q) + int64_t{row} * a.heads * a.dim;
-  const int octets = padded / 8;
-  for (int i = threadIdx.x; i < kScoreHeads * octets; i += kScoreThreads) {
-    const int head = i / octets;
-    const int d = i % octets * 8;
-    const Bf16* from = q + int64_t{min(first_head + head, a.heads - 1)} * a.dim;
-    Bf16* to = query_tile + head * stride + d;
-    if (a.dim % 8 == 0 && d < a.dim) {
-      copy_async<16>(to, from + d);
-    } else {
-      *reinterpret_cast<uint4*>(to) = vector_octet(from, d, a.dim);
+#pragma unroll 1
+  for (int pass = 0; pass < 2; ++pass) {
+    if (pass == 1) {
+      wait_for_inputs();
+      for (int i = threadIdx.x; i < kScoreHeads * octets; i += kScoreThreads) {
+        const int head = i / octets;
+        const int d = i % octets * 8;
+        const Bf16* from = q + int64_t{min(first_head + head, a.heads - 1)} * a.dim;
+        Bf16* to = query_tile + head * stride + d;
+        if (a.dim % 8 == 0 && d < a.dim) {
+          copy_async<16>(to, from + d);
+        } else {
+          *reinterpret_cast<uint4*>(to) = vector_octet(from, d, a.dim);
+        }
+      }
+      commit_async();
     }
+    if (early == (pass == 0)) fetch_rows();
   }
-  commit_async();
-  list_rows<kScoreThreads>(a, keys, begin, threadIdx.x, rows);
-  __syncthreads();
-  stage_rows<kScoreThreads, 4>(a, keys, rows, begin, kKeys, 0, octets, threadIdx.x, key_tile,
-                               stride);
   wait_async<0>();
   __syncthreads();
 
@@ -84,114 +95,126 @@ __global__ void __launch_bounds__(kScoreThreads)
   }
 }
 
-// A block per 16 heads and kSlice values of a query: the softmax of its heads, which other blocks
-// make as well, and the weighted sum, a warp per 8 values.
+// A block per 16 heads and kSlice values of a query: the softmax of its heads, a warp each, which
+// other blocks make as well, and the weighted sum, a warp per 8 values. All but the scores was
+// there before the kernel in front, so the values of the first rows are fetched while it runs.
+template <int kSlice>
 __global__ void __launch_bounds__(kWeighThreads)
     few_weigh_kernel(const __grid_constant__ Attention a) {
+  constexpr int kOwnOctets = kStage * (kSlice / 8) / kWeighThreads;
+  constexpr int kVStride = kSlice + 8;
   extern __shared__ __align__(16) unsigned char memory[];
   __shared__ const uint8_t* rows[kStage];
   __shared__ float sums[kHeads];
   auto* values = reinterpret_cast<Bf16*>(memory);  // [kStage][kVStride]
   auto* weights = values + kStage * kVStride;      // [kHeads][kPStride]
   const int row = a.places.row[0] + blockIdx.y;
-  const Keys keys = keys_of(a, row);
+  const Keys keys = keys_of(a, row);  // positions were there before the step
   const int slice = blockIdx.x * kSlice;
   const int first_head = blockIdx.z * kHeads;
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   const RowShape& shape = a.raw.shape;
   const bool whole = has_whole_octets(shape);
-  wait_for_inputs();  // positions were there before the step
+  const int own_head = min(first_head + warp, a.heads - 1);
+  const float sink = a.sinks[own_head];
+  const float* scores = scores_of(a, row, own_head);
+  const int d = slice + 8 * warp + lane % 4 * 2;  // of a warp that sums
+  const bool sums_up = warp < kSlice / 8;
 
-  constexpr int kOwnHeads = kHeads / kWeighWarps;
-  const float* scores[kOwnHeads];
-  float top[kOwnHeads];
-  float sum[kOwnHeads];
-#pragma unroll
-  for (int i = 0; i < kOwnHeads; ++i) {
-    const int head = min(first_head + warp + i * kWeighWarps, a.heads - 1);
-    scores[i] = scores_of(a, row, head);
-    top[i] = -INFINITY;
-    sum[i] = 0;
-  }
-  float acc[4] = {};
-  for (int begin = 0; begin < keys.n; begin += kStage) {
+  const auto fetch_values = [&](int begin) {
     list_rows<kWeighThreads>(a, keys, begin, threadIdx.x, rows);
     __syncthreads();  // also: values and weights of the stage before are read
-    const auto octet_of = [&](int i, int& r, int& d) {
-      const int at = i * kWeighThreads + static_cast<int>(threadIdx.x);
-      r = at / (kSlice / 8);
-      d = at % (kSlice / 8) * 8;
-    };
-    StoredOctet stored[kStoredOctets];
-    if (whole) {
+#pragma unroll 1
+    for (int first = 0; first < kOwnOctets; first += kBatch) {
+      const auto octet_of = [&](int i, int& r, int& in_slice) {
+        const int at = (first + i) * kWeighThreads + static_cast<int>(threadIdx.x);
+        r = at / (kSlice / 8);
+        in_slice = at % (kSlice / 8) * 8;
+      };
+      StoredOctet stored[kBatch];
+      if (whole) {
 #pragma unroll
-      for (int i = 0; i < kStoredOctets; ++i) {
-        int r, d;
-        octet_of(i, r, d);
-        const uint8_t* from = rows[r];
-        stored[i] = load_octet(shape, from != nullptr ? from : keys.raw, min(slice + d, a.dim - 8));
+        for (int i = 0; i < kBatch; ++i) {
+          int r, in_slice;
+          octet_of(i, r, in_slice);
+          const uint8_t* from = rows[r];
+          stored[i] = load_octet<true>(shape, from != nullptr ? from : keys.raw,
+                                       min(slice + in_slice, a.dim - 8));
+        }
       }
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        int r, in_slice;
+        octet_of(i, r, in_slice);
+        uint4 octet{0, 0, 0, 0};
+        if (begin + r < keys.n && slice + in_slice < a.dim && rows[r] != nullptr) {
+          octet = whole ? decode_octet(shape, stored[i], slice + in_slice)
+                        : row_octet(shape, rows[r], slice + in_slice);
+        }
+        *reinterpret_cast<uint4*>(values + r * kVStride + in_slice) = octet;
+      }
+      if (begin + (first + kBatch) * kWeighThreads / (kSlice / 8) >= (keys.n + 31) / 32 * 32) break;
     }
-    if (begin == 0) {
+  };
+  float held[kHeld];
+  const auto load_scores = [&](int begin) {
 #pragma unroll
-      for (int i = 0; i < kOwnHeads; ++i) {
-#pragma unroll 10
-        for (int t = lane; t < keys.n; t += 32) top[i] = fmaxf(top[i], scores[i][t]);
-        top[i] = warp_max(top[i]);
-      }
+    for (int i = 0; i < kHeld; ++i) {
+      const int t = begin + 32 * i + lane;
+      held[i] = t < keys.n ? scores[t] : -INFINITY;
     }
+  };
+  if (!whole) wait_for_inputs();
+  fetch_values(0);
+  if (whole) wait_for_inputs();
+
+  const float2 turn = sums_up && d < a.dim ? turn_of(a, row, d) : float2{};
+  float top = -INFINITY;
+  for (int begin = (keys.n - 1) / kStage * kStage; begin >= 0; begin -= kStage) {
+    load_scores(begin);
 #pragma unroll
-    for (int i = 0; i < kStoredOctets; ++i) {
-      int r, d;
-      octet_of(i, r, d);
-      uint4 octet{0, 0, 0, 0};
-      if (begin + r < keys.n && slice + d < a.dim && rows[r] != nullptr) {
-        octet = whole ? decode_octet(shape, stored[i], slice + d)
-                      : row_octet(shape, rows[r], slice + d);
-      }
-      *reinterpret_cast<uint4*>(values + r * kVStride + d) = octet;
-    }
-    const int end = min(kStage, keys.n - begin);
-    const int padded = (end + 31) / 32 * 32;
+    for (int i = 0; i < kHeld; ++i) top = fmaxf(top, held[i]);
+  }
+  top = warp_max(top);
+  float sum = 0;
+  float acc[4] = {};
+  for (int begin = 0;;) {
+    const int padded = (min(kStage, keys.n - begin) + 31) / 32 * 32;
+    Bf16* to = weights + warp * kPStride + lane;
 #pragma unroll
-    for (int i = 0; i < kOwnHeads; ++i) {
-      Bf16* to = weights + (warp + i * kWeighWarps) * kPStride;
-#pragma unroll 5
-      for (int t = lane; t < padded; t += 32) {
-        const float e = t < end ? expf(scores[i][begin + t] - top[i]) : 0.0f;
-        if (t < end) sum[i] += e;
-        to[t] = __float2bfloat16_rn(e);
-      }
+    for (int i = 0; i < kHeld; ++i) {
+      if (32 * i >= padded) break;
+      const float e = begin + 32 * i + lane < keys.n ? expf(held[i] - top) : 0.0f;
+      sum += e;
+      to[32 * i] = __float2bfloat16_rn(e);
     }
     __syncthreads();
-    if (warp < kSlice / 8) {
-      const Bf16* p = weights + lane / 4 * kPStride + lane % 4 * 2;
-      const auto pair = [&](int at) { return *reinterpret_cast<const uint32_t*>(p + at); };
+    if (sums_up) {
+      const Bf16* p = weights + lane % 16 * kPStride + lane / 16 * 8;
 #pragma unroll 4
       for (int k = 0; k < padded; k += 32) {
         const uint4 b = load_transposed(values + (k + lane) * kVStride + 8 * warp);
-        const int low = 8 * kPStride + k;
-        mma_bf16(acc, pair(k), pair(low), pair(k + 8), pair(low + 8), b.x, b.y);
-        mma_bf16(acc, pair(k + 16), pair(low + 16), pair(k + 24), pair(low + 24), b.z, b.w);
+        const uint4 a0 = load_blocks(p + k);
+        const uint4 a1 = load_blocks(p + k + 16);
+        mma_bf16(acc, a0.x, a0.y, a0.z, a0.w, b.x, b.y);
+        mma_bf16(acc, a1.x, a1.y, a1.z, a1.w, b.z, b.w);
       }
     }
+    begin += kStage;
+    if (begin >= keys.n) break;
+    fetch_values(begin);
+    load_scores(begin);
   }
-#pragma unroll
-  for (int i = 0; i < kOwnHeads; ++i) {
-    sum[i] = warp_sum(sum[i]);
-    const int head = warp + i * kWeighWarps;
-    if (lane == 0 && first_head + head < a.heads) {
-      sums[head] = sum[i] + expf(a.sinks[first_head + head] - top[i]);
-    }
-  }
+  sum = warp_sum(sum);
+  if (lane == 0) sums[warp] = sum + expf(sink - top);
   __syncthreads();
-  const int d = slice + 8 * warp + lane % 4 * 2;
-  if (warp >= kSlice / 8 || d >= a.dim) return;
+  if (!sums_up || d >= a.dim) return;
   for (int i = 0; i < 2; ++i) {
     const int head = lane / 4 + 8 * i;
     if (first_head + head >= a.heads) return;
-    store_pair<Bf16, true>(a, row, first_head + head, d, sums[head], acc[2 * i], acc[2 * i + 1]);
+    store_pair<Bf16, true>(a, row, first_head + head, d, turn, sums[head], acc[2 * i],
+                           acc[2 * i + 1]);
   }
 }
 
@@ -203,11 +226,19 @@ void attend_few(const Launch& at, const Attention& a) {
   const size_t shared = (kKeys + kScoreHeads) * static_cast<size_t>(padded + kRowPad) * 2;
   const unsigned head_blocks = blocks_for(a.heads, kScoreHeads);
   allow_shared(few_scores_kernel, shared);
-  allow_shared(few_weigh_kernel, kWeighShared);
   start(at, few_scores_kernel, dim3(blocks_for(a.stride, kKeys), queries, head_blocks),
         kScoreThreads, shared, a, padded);
-  start(at, few_weigh_kernel, dim3(blocks_for(a.dim, kSlice), queries, blocks_for(a.heads, kHeads)),
-        kWeighThreads, kWeighShared, a);
+  const auto weigh = [&](auto kernel, int slice, size_t bytes) {
+    allow_shared(kernel, bytes);
+    start(at, kernel, dim3(blocks_for(a.dim, slice), queries, blocks_for(a.heads, kHeads)),
+          kWeighThreads, bytes, a);
+  };
+  constexpr size_t kRowList = kStage * sizeof(void*) + 1024;  // what else a block has
+  if (kWeighShared<64> + kRowList <= block_shared_bytes()) {
+    weigh(few_weigh_kernel<64>, 64, kWeighShared<64>);
+  } else {
+    weigh(few_weigh_kernel<32>, 32, kWeighShared<32>);
+  }
 }
 
 }  // namespace ds4::ops::cuda

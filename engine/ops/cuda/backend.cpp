@@ -119,15 +119,21 @@ void CudaBackend::launch_products() {
   } else {
     few_columns_set(at_, products.tasks, products.finishes, products.sides);
   }
+  stored_ = products.sides.stores();
+  check_launches();
+}
+
+void CudaBackend::launch(const Sides& sides) {
+  if (sides.blocks() == 0) return;
+  run_sides(at_, sides);
+  stored_ = sides.stores();
   check_launches();
 }
 
 void CudaBackend::launch_sides() {
   if (sides_.blocks() == 0) return;
   launch_products();  // which make what the sides read
-  run_sides(at_, sides_);
-  sides_ = {};
-  check_launches();
+  launch(std::exchange(sides_, {}));
 }
 
 void CudaBackend::launch_leaving() {
@@ -434,7 +440,7 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
   for (const Task& task : together.tasks) bytes += task.tiles.stride;
   if (bytes < kLargeBytes && sides.only(Sides::kCoefficients)) sides_ = std::exchange(sides, {});
   if (together.tasks.empty()) {
-    run_sides(at, sides);
+    launch(sides);
   } else {
     together.finishes.resize(together.tasks.size());
     together.sides = sides;

@@ -108,6 +108,7 @@ class CudaBackend final : public Backend {
   /// cannot.
   bool finish_products(const void* out, Finish finish);
   void launch_products();
+  void launch(const Sides& sides);
   void launch_sides();
   void launch_leaving();
   /// Launches what waits for company.
@@ -238,6 +239,8 @@ class CudaBackend final : public Backend {
   Products products_;
   Ready ready_;
   Sides sides_;
+  // Whether the last launch that could store cache rows did.
+  bool stored_ = false;
   Waiting waiting_;
   struct {
     int streams = 0;

@@ -213,6 +213,7 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
   }
   const Operation at = begin();
   Selection s;
+  s.settled = !stored_;
   s.heads = heads;
   s.dim = dim;
   s.ratio = ratio;
@@ -279,6 +280,7 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   }
   const Operation at = begin();
   Attention a;
+  a.settled = !stored_;
   a.heads = heads;
   a.dim = dim;
   a.window = keys.window;

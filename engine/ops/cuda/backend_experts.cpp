@@ -69,7 +69,7 @@ void CudaBackend::route(const weights::Moe& moe, const RouteSettings& settings, 
     if (sides.only(Sides::kCoefficients)) {
       sides_ = sides;
     } else {
-      run_sides(at, sides);
+      launch(sides);
     }
     route_few(at, few);
     check_launches();
@@ -145,7 +145,7 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   if (!pairs(a.up[0], routed.up, b.up[0], shared.up) ||
       !pairs(a.down, routed.down, b.down, shared.down)) {
     launch_products();
-    run_sides(at_, sides);
+    launch(sides);
     run(routed);
     run(shared);
     return;

@@ -388,6 +388,8 @@ struct Sides {
            (has(kPooling) && (pooling[0].kv == rows || pooling[0].score == rows)) ||
            (has(kIndexPooling) && (pooling[1].kv == rows || pooling[1].score == rows));
   }
+  /// Whether a part stores cache rows.
+  bool stores() const { return has(kRaw) || has(kPooling) || has(kIndexPooling); }
   bool only(Part part) const { return has(part) && end[kParts - 1] == blocks_of(part); }
   int blocks_of(Part part) const { return end[part] - (part == 0 ? 0 : end[part - 1]); }
   bool has(Part part) const { return blocks_of(part) > 0; }
@@ -434,6 +436,7 @@ struct Selection {
   RowStores keys;
   void* scores = nullptr;  // values [rows of the places, stride]
   int64_t stride = 0;      // a multiple of 8, at least the most visible rows
+  bool settled = false;    // as Attention::settled, of the keys
 };
 void select_rows(Launch at, const Selection& selection);
 /// Whether many queries are scored by warp groups, from arranged ones (select_groups.cu).
@@ -464,6 +467,9 @@ struct Attention {
   float* sums = nullptr;     // [rows of the places, heads]
   int64_t stride = 0;        // a multiple of kScoreStep, at least the most keys of a query
   void* arranged = nullptr;  // not null, few queries: o once more, as kBf16Wide
+  // Rows were stored by launches before the one in front, which has waited for them: they may be
+  // read before it ends.
+  bool settled = false;
 };
 void attend(Launch at, const Attention& attention);
 /// The same for a chunk of one sequence (attend_chunk.cu), with the same bits; without scores and

@@ -11,7 +11,9 @@
 namespace ds4::ops::cuda {
 
 /// To be called by every thread of a kernel before it touches memory that kernels write, by all
-/// kernels that start() launches. What precedes it may read parameters only.
+/// kernels that start() launches. What precedes it may read parameters, weights, positions of the
+/// step, and past L1 what the launch in front has waited for: kernels before that one wrote it.
+/// Some block of a kernel must call it in any case, or what comes behind waits for nothing either.
 __device__ __forceinline__ void wait_for_inputs() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
@@ -72,6 +74,32 @@ void start(const Launch& at, void (*kernel)(Parameters...), dim3 grid, unsigned 
   config.stream = at.stream;
   config.attrs = attributes.all;
   config.numAttrs = attributes.count;
+  kernel_launches.fetch_add(1, std::memory_order_relaxed);
+  static_cast<void>(cudaLaunchKernelEx(
+      &config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...));
+}
+
+/// The blocks of a row of a grid as a cluster.
+inline cudaLaunchConfig_t cluster_config(const Launch& at, dim3 grid, unsigned threads,
+                                         LaunchAttributes& attributes) {
+  cudaLaunchAttribute& cluster = attributes.all[attributes.count++];
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = grid.x;
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = threads;
+  config.stream = at.stream;
+  config.attrs = attributes.all;
+  config.numAttrs = attributes.count;
+  return config;
+}
+/// start() of a cluster per row.
+template <class... Parameters, class... Arguments>
+void start_clusters(const Launch& at, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                    Arguments&&... arguments) {
+  LaunchAttributes attributes(at);
+  const cudaLaunchConfig_t config = cluster_config(at, grid, threads, attributes);
   kernel_launches.fetch_add(1, std::memory_order_relaxed);
   static_cast<void>(cudaLaunchKernelEx(
       &config, kernel, static_cast<Parameters>(std::forward<Arguments>(arguments))...));

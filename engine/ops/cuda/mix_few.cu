@@ -23,22 +23,52 @@ constexpr int kDims = kSlice;  // of a block
 constexpr int kMostBlocks = 16;  // of a cluster: as many as Hopper takes
 [[maybe_unused]] constexpr int kOwnDots = (kStreams * kDots + kWarps - 1) / kWarps;
 
-// y of a token from its parts, or as it is.
+constexpr int kBatch = 8;  // sums that a warp makes together
+
+// The sums over a warp of eight values of a lane, in the order of warp_sum(): lane 4i and the three
+// behind it get that of v[i]. With a quarter of its shuffles, because each step halves the values.
+[[maybe_unused]] __device__ float sums_of_eight(float (&v)[kBatch]) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int step = 16, count = kBatch / 2; count > 0; step /= 2, count /= 2) {
+    const bool upper = lane & step;
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      const float own = upper ? v[i + count] : v[i];
+      const float other = upper ? v[i] : v[i + count];
+      v[i] = own + __shfl_xor_sync(0xffffffffu, other, step);
+    }
+  }
+  v[0] += __shfl_xor_sync(0xffffffffu, v[0], 2);
+  return v[0] + __shfl_xor_sync(0xffffffffu, v[0], 1);
+}
+
+// y of a token from its parts, or as it is; loads of kBatch parts go together.
 [[maybe_unused]] __device__ void load_result(const Leaving& from, int64_t token, int64_t d,
                                              int64_t k, const int32_t* order, float (&v)[4]) {
   if (from.routed == nullptr) {
     return load_four(static_cast<const Bf16*>(from.y) + token * d + k, v);
   }
+  float last[4];
+  load_four(static_cast<const Bf16*>(from.shared) + token * d + k, last);
   float sum[4] = {};
-  float part[4];
-  for (int j = 0; j < from.per_token; ++j) {
-    load_four(static_cast<const Bf16*>(from.routed) + order[j] * d + k, part);
+  for (int begin = 0; begin < from.per_token; begin += kBatch) {
+    float part[kBatch][4];
 #pragma unroll
-    for (int e = 0; e < 4; ++e) sum[e] += part[e];
+    for (int i = 0; i < kBatch; ++i) {
+      if (begin + i < from.per_token) {
+        load_four(static_cast<const Bf16*>(from.routed) + order[begin + i] * d + k, part[i]);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      if (begin + i >= from.per_token) break;
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum[e] += part[i][e];
+    }
   }
-  load_four(static_cast<const Bf16*>(from.shared) + token * d + k, part);
 #pragma unroll
-  for (int e = 0; e < 4; ++e) v[e] = rounded<Bf16>(sum[e] + part[e]);
+  for (int e = 0; e < 4; ++e) v[e] = rounded<Bf16>(sum[e] + last[e]);
 }
 
 __global__ void __launch_bounds__(kThreads, 1)
@@ -48,10 +78,10 @@ __global__ void __launch_bounds__(kThreads, 1)
 #if __CUDA_ARCH__ >= 900  // never launched below
   __shared__ __align__(16) float streams[kStreams][kDims];
   __shared__ float partial[kStreams * kMostBlocks][kDots];
-  __shared__ float m[kDots];
   __shared__ float squares[32];  // of 128 dims each
   __shared__ int32_t order[kMostPerToken];
   const cg::cluster_group cluster = cg::this_cluster();
+  cluster.barrier_arrive();
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   const auto blocks = static_cast<int>(gridDim.x);
@@ -74,15 +104,20 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int64_t k = block * kDims + 4 * quad;
   float gain[4];
   load_four(mixing.gain + k, gain);
+  // Lanes 4j .. 4j + 3 of the first warps make the coefficient of stream j.
+  const int own_stream = lane / 4 % kStreams;
+  const float scale_in = mixing.scale[0];
+  const float base_in = mixing.base[own_stream];
   if (threadIdx.x < 32) squares[threadIdx.x] = 0;
   if (from.routed != nullptr && threadIdx.x < 32) {
     // Routing is at least two kernels back, so its lists are there.
-    const int own = lane < from.per_token ? from.place[token * from.per_token + lane] : INT32_MAX;
+    const int own =
+        lane < from.per_token ? __ldcg(from.place + token * from.per_token + lane) : INT32_MAX;
     int rank = 0;
     for (int j = 0; j < from.per_token; ++j) rank += __shfl_sync(0xffffffffu, own, j) < own;
     if (lane < from.per_token) order[rank] = own;
   }
-  cluster.sync();  // all blocks are there
+  __syncthreads();
   wait_for_inputs();
 
   // A thread per stream and quad.
@@ -98,15 +133,17 @@ __global__ void __launch_bounds__(kThreads, 1)
       float old[kStreams][4];
 #pragma unroll
       for (int j = 0; j < kStreams; ++j) load_four(at + j * d, old[j]);
+      const float share = post[to];
+      float shares[kStreams];
+#pragma unroll
+      for (int j = 0; j < kStreams; ++j) shares[j] = comb[j * kStreams + to];
       float v[4];
       load_result(from, token, d, k, order, v);
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        own[e] = post[to] * v[e];
+        own[e] = share * v[e];
 #pragma unroll
-        for (int j = 0; j < kStreams; ++j) {
-          own[e] = fmaf(comb[j * kStreams + to], old[j][e], own[e]);
-        }
+        for (int j = 0; j < kStreams; ++j) own[e] = fmaf(shares[j], old[j][e], own[e]);
         own[e] = rounded<Bf16>(own[e]);
       }
     }
@@ -118,62 +155,75 @@ __global__ void __launch_bounds__(kThreads, 1)
     store_four(&streams[to][4 * quad], h + token * cols + to * d + k);
   }
 
+  static_assert(kOwnDots < kBatch);
+  float sums[kBatch] = {};
 #pragma unroll
   for (int i = 0; i < kOwnDots; ++i) {
-    const int dot = warp + i * kWarps;
-    if (dot >= kStreams * kDots) break;
+    const int dot = min(warp + i * kWarps, kStreams * kDots - 1);
     const int row = dot % kDots;
     const int stream = dot / kDots;
     float v[kPerLane];
     load_four(&streams[stream][4 * lane], v);
     load_four(&streams[stream][4 * lane + 128], v + 4);
-    float sum = 0;
 #pragma unroll
-    for (int e = 0; e < kPerLane; ++e) sum = fmaf(row < kRows ? w[i][e] : v[e], v[e], sum);
-    sum = warp_sum(sum);
-    if (lane < blocks) {
-      *cluster.map_shared_rank(&partial[stream * blocks + block][row], lane) = sum;
+    for (int e = 0; e < kPerLane; ++e) {
+      sums[i] = fmaf(row < kRows ? w[i][e] : v[e], v[e], sums[i]);
+    }
+  }
+  const float dot_sum = sums_of_eight(sums);
+  cluster.barrier_wait();  // all blocks are there
+  {
+    const int dot = warp + lane / 4 * kWarps;
+    if (dot < kStreams * kDots) {
+      for (int to = lane % 4; to < blocks; to += 4) {
+        *cluster.map_shared_rank(&partial[dot / kDots * blocks + block][dot % kDots], to) = dot_sum;
+      }
     }
   }
   cluster.sync();
 
-  for (int row = warp; row < kDots; row += kWarps) {
-    float sum = 0;
-    for (int s = lane; s < kStreams * blocks; s += 32) sum += partial[s][row];
-    sum = warp_sum(sum);
-    if (lane == 0) m[row] = sum;
-  }
-  __syncthreads();
-  const float r = inverse_root(m[kRows] / static_cast<float>(cols) + mixing.norm_eps);
-  __syncthreads();
-  if (threadIdx.x < kRows) {
-    m[threadIdx.x] *= r;
-    if (block == 0) mix[token * kRows + threadIdx.x] = m[threadIdx.x];
-  }
-  __syncthreads();
+  // By two warps for what comes next; by others of the first block for whoever makes coefficients.
+  constexpr int kMixWarps = kQuads / 32;
+  const bool mixes = warp < kMixWarps;
+  const int first_row = mixes ? 0 : (warp - kMixWarps) * kStreams;
   float mixed[4] = {};
-  if (threadIdx.x < kQuads) {
+  if (mixes || (block == 0 && first_row < kRows)) {
+    float parts[kBatch] = {};
+    for (int s = lane; s < kStreams * blocks; s += 32) {
 #pragma unroll
-    for (int j = 0; j < kStreams; ++j) {
-      const float pre = pre_coefficient(mixing, m, j);
-      float v[4];
-      load_four(&streams[j][4 * quad], v);
-#pragma unroll
-      for (int e = 0; e < 4; ++e) mixed[e] = fmaf(pre, v[e], mixed[e]);
+      for (int i = 0; i < kStreams; ++i) parts[i] += partial[s][first_row + i];
+      parts[kStreams] += partial[s][kRows];
     }
-    float sum = 0;
+    const float sum = sums_of_eight(parts);
+    const float square_sum = __shfl_sync(0xffffffffu, sum, 4 * kStreams);
+    const float r = inverse_root(square_sum / static_cast<float>(cols) + mixing.norm_eps);
+    const float own = sum * r;
+    if (!mixes) {
+      if (lane % 4 == 0 && lane < 4 * kStreams) mix[token * kRows + first_row + lane / 4] = own;
+    } else {
+      const float pre = sigmoid(own * scale_in + base_in) + mixing.mix_eps;
 #pragma unroll
-    for (int e = 0; e < 4; ++e) {
-      mixed[e] = rounded<Bf16>(mixed[e]);
-      sum = fmaf(mixed[e], mixed[e], sum);
-    }
-    sum = warp_sum(sum);
-    if (lane < blocks) {
-      *cluster.map_shared_rank(&squares[block * (kQuads / 32) + warp], lane) = sum;
+      for (int j = 0; j < kStreams; ++j) {
+        const float of_stream = __shfl_sync(0xffffffffu, pre, 4 * j);
+        float v[4];
+        load_four(&streams[j][4 * quad], v);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) mixed[e] = fmaf(of_stream, v[e], mixed[e]);
+      }
+      float squared = 0;
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        mixed[e] = rounded<Bf16>(mixed[e]);
+        squared = fmaf(mixed[e], mixed[e], squared);
+      }
+      squared = warp_sum(squared);
+      if (lane < blocks) {
+        *cluster.map_shared_rank(&squares[block * kMixWarps + warp], lane) = squared;
+      }
     }
   }
   cluster.sync();
-  if (threadIdx.x >= kQuads) return;
+  if (!mixes) return;
   const float scale =
       inverse_root(warp_sum(squares[lane]) / static_cast<float>(d) + mixing.norm_eps);
 #pragma unroll
@@ -181,21 +231,6 @@ __global__ void __launch_bounds__(kThreads, 1)
   store_four(mixed, x + token * d + k);
   if (arranged.codes != nullptr) arrange_inputs(arranged, lane, mixed, (token * d + k) / 128);
 #endif
-}
-
-// A cluster of all blocks of a token.
-cudaLaunchConfig_t config_of(const Launch& at, int64_t d, int n, LaunchAttributes& attributes) {
-  cudaLaunchAttribute& cluster = attributes.all[attributes.count++];
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(d / kDims), static_cast<unsigned>(n));
-  config.blockDim = kThreads;
-  config.stream = at.stream;
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = config.gridDim.x;
-  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-  config.attrs = attributes.all;
-  config.numAttrs = attributes.count;
-  return config;
 }
 
 }  // namespace
@@ -209,7 +244,8 @@ bool can_mix_few(Launch at, int streams, int64_t d) {
       cudaFuncSetAttribute(mix_few_kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   at.early = false;  // nothing but the size of the cluster matters
   LaunchAttributes attributes(at);
-  const cudaLaunchConfig_t config = config_of(at, d, 1, attributes);
+  const cudaLaunchConfig_t config =
+      cluster_config(at, static_cast<unsigned>(d / kDims), kThreads, attributes);
   int clusters = 0;
   const cudaError_t status = cudaOccupancyMaxActiveClusters(&clusters, mix_few_kernel, &config);
   if (status != cudaSuccess) static_cast<void>(cudaGetLastError());
@@ -218,12 +254,9 @@ bool can_mix_few(Launch at, int streams, int64_t d) {
 
 void mix_few(Launch at, const Leaving& from, const PlainMatrix& fn, const Mixing& mixing, int n,
              int64_t d, void* h, float* mix, void* x, const ArrangedInputs& arranged) {
-  LaunchAttributes attributes(at);
-  const cudaLaunchConfig_t config = config_of(at, d, n, attributes);
-  kernel_launches.fetch_add(1, std::memory_order_relaxed);
-  static_cast<void>(
-      cudaLaunchKernelEx(&config, mix_few_kernel, from, reinterpret_cast<const float*>(fn.data),
-                         mixing, d, static_cast<Bf16*>(h), mix, static_cast<Bf16*>(x), arranged));
+  const dim3 grid(static_cast<unsigned>(d / kDims), static_cast<unsigned>(n));
+  start_clusters(at, mix_few_kernel, grid, kThreads, from, reinterpret_cast<const float*>(fn.data),
+                 mixing, d, static_cast<Bf16*>(h), mix, static_cast<Bf16*>(x), arranged);
 }
 
 }  // namespace ds4::ops::cuda

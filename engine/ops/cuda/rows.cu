@@ -17,9 +17,9 @@ template <class V>
 __global__ void __launch_bounds__(kSideThreads)
     queries_kernel(const __grid_constant__ QueryHeads queries, int blocks,
                    const __grid_constant__ QueryHeads index) {
-  wait_for_inputs();
   const auto block = static_cast<int>(blockIdx.x);
-  finish_heads<V>(block < blocks ? queries : index, block < blocks ? block : block - blocks);
+  finish_heads<V>(block < blocks ? queries : index, block < blocks ? block : block - blocks,
+                  [] { wait_for_inputs(); });
 }
 
 void add_blocks(Sides& sides, int part, int64_t blocks, int64_t shared_floats) {

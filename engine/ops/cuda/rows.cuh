@@ -86,13 +86,17 @@ __host__ __device__ __forceinline__ bool has_whole_octets(const RowShape& rows) 
   return rows.dim % 8 == 0 &&
          (rows.format == RowShape::kBf16 || (rows.format == RowShape::kFp8 && rows.nope % 8 == 0));
 }
+/// `early`: in front of wait_for_inputs(), when L1 may still have what was there before.
+template <bool early = false>
 __device__ __forceinline__ StoredOctet load_octet(const RowShape& rows, const uint8_t* row, int d) {
   const bool coded = rows.format == RowShape::kFp8 && d < rows.nope;
   const int begin = coded                           ? d
                     : rows.format == RowShape::kFp8 ? rows.rope_offset + 2 * (d - rows.nope)
                                                     : 2 * d;
   const auto* at = reinterpret_cast<const uint2*>(row + begin);
-  return {at[0], at[coded ? 0 : 1], row[coded ? rows.scale_offset + d / kKvScaleBlock : 0]};
+  const uint8_t* scale = row + (coded ? rows.scale_offset + d / kKvScaleBlock : 0);
+  if constexpr (early) return {__ldcg(at), __ldcg(at + (coded ? 0 : 1)), __ldcg(scale)};
+  return {at[0], at[coded ? 0 : 1], *scale};
 }
 __device__ __forceinline__ uint4 decode_octet(const RowShape& rows, const StoredOctet& from,
                                               int d) {

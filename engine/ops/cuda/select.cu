@@ -13,132 +13,202 @@ constexpr int kManyQueries = 16;   // that a block meets with its keys
 constexpr int kFewSelections = 8;  // up to these, more but smaller blocks
 constexpr int kQueryPad = 32;      // puts neighbouring heads on other banks
 
-// A warp holds 16 * kTiles keys as fragments and meets the heads of one query after the other.
-// kDim: 32, 64 or 128; smaller dims are filled up with zeros. `staged`: queries pass through shared
-// memory, the next one while this one is multiplied; they fill all heads and dims.
-template <int kDim, int kTiles, int kWarps, int kQueries, bool staged>
-__global__ void __launch_bounds__(kWarps * 32) scores_kernel(const __grid_constant__ Selection s) {
-  wait_for_inputs();
-  extern __shared__ __align__(16) unsigned char memory[];
-  constexpr int kStride = kDim + kQueryPad;
+// Keys of a query's segment as fragments of 16 * kTiles rows, zeros from `most` on. `coded`: they
+// are FP4 and fill all dims. `early`: past L1.
+template <int kDim>
+__device__ bool has_coded_keys(const Selection& s) {
+  return s.keys.shape.format == RowShape::kFp4 && s.dim == kDim && s.keys.shape.bytes % 4 == 0;
+}
+template <int kDim, int kTiles, bool early>
+__device__ __forceinline__ void load_keys(const Selection& s, int segment, bool coded, int64_t key,
+                                          int64_t most, uint4 (*keys)[2][kDim / 32]) {
   constexpr int kChunks = kDim / 32;
-  const int segment = blockIdx.z;
-  const int begin = s.places.row[segment] + blockIdx.y * kQueries;
-  const int end = min(begin + kQueries, s.places.row[segment + 1]);
-  if (begin >= end) return;
-  const int lane = threadIdx.x % 32;
-  const int g = lane / 4;
-  const int t = lane % 4;
-  const int64_t first_key = int64_t{blockIdx.x} * kWarps * 16 * kTiles;
-  const int64_t key = first_key + threadIdx.x / 32 * 16 * kTiles;
-  const int64_t most = visible(s, end - 1);
-  if (first_key >= most || most <= s.top) return;
-
-  const uint8_t* rows = s.keys.data[segment];
-  uint4 keys[kTiles][2][kChunks];
-  if (s.keys.shape.format == RowShape::kFp4 && s.dim == kDim && s.keys.shape.bytes % 4 == 0) {
+  const int g = threadIdx.x % 32 / 4;
+  const int t = threadIdx.x % 4;
+  if (coded) {
     StoredKey stored[kTiles][2][kChunks];
 #pragma unroll
     for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
       const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
-      stored[tile][half][k] =
-          load_key(s, rows, key + 16 * tile + 8 * half + g, most, 32 * k + 8 * t);
+      stored[tile][half][k] = load_key<early>(s, s.keys.data[segment],
+                                              key + 16 * tile + 8 * half + g, most, 32 * k + 8 * t);
     }
 #pragma unroll
     for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
       const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
       keys[tile][half][k] = decode_key(stored[tile][half][k]);
     }
-  } else {
+    return;
+  }
 #pragma unroll
-    for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
-      const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
-      const int64_t index = key + 16 * tile + 8 * half + g;
-      keys[tile][half][k] =
-          index < most ? row_octet(s.keys.shape, row_at(s.keys, segment, index), 32 * k + 8 * t)
-                       : uint4{0, 0, 0, 0};
+  for (int i = 0; i < 2 * kTiles * kChunks; ++i) {
+    const int tile = i / (2 * kChunks), half = i / kChunks % 2, k = i % kChunks;
+    const int64_t index = key + 16 * tile + 8 * half + g;
+    keys[tile][half][k] =
+        index < most ? row_octet(s.keys.shape, row_at(s.keys, segment, index), 32 * k + 8 * t)
+                     : uint4{0, 0, 0, 0};
+  }
+}
+
+// Adds the shares of eight heads, whose queries and weights lie in shared memory.
+template <int kDim, int kTiles>
+__device__ __forceinline__ void add_eight(const uint4 (*keys)[2][kDim / 32], const Bf16* q,
+                                          const float* weights, float (&sum)[kTiles][2]) {
+  const int g = threadIdx.x % 32 / 4;
+  const int t = threadIdx.x % 4;
+  float dot[kTiles][4] = {};
+#pragma unroll
+  for (int k = 0; k < kDim / 32; ++k) {
+    const uint4 b = *reinterpret_cast<const uint4*>(q + g * (kDim + kQueryPad) + 32 * k + 8 * t);
+#pragma unroll
+    for (int i = 0; i < kTiles; ++i) {
+      const uint4& top = keys[i][0][k];
+      const uint4& low = keys[i][1][k];
+      mma_bf16(dot[i], top.x, low.x, top.y, low.y, b.x, b.y);
+      mma_bf16(dot[i], top.z, low.z, top.w, low.w, b.z, b.w);
     }
   }
-  const auto query = [&](int row) {
-    return static_cast<const Bf16*>(s.iq) + int64_t{row} * s.heads * s.dim;
-  };
+  const __nv_bfloat162 w = __floats2bfloat162_rn(weights[2 * t], weights[2 * t + 1]);  // exact
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      add_heads(dot[i][2 * half], dot[i][2 * half + 1], w, sum[i][half]);
+    }
+  }
+}
+
+template <int kTiles>
+__device__ __forceinline__ void store_scores(const Selection& s, int row, int64_t key, int64_t seen,
+                                             const float (&sum)[kTiles][2]) {
+  const int g = threadIdx.x % 32 / 4;
+  Bf16* out = static_cast<Bf16*>(s.scores) + int64_t{row - s.places.row[0]} * s.stride;
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float total = sum[i][half];
+      total += __shfl_xor_sync(0xffffffffu, total, 1);
+      total += __shfl_xor_sync(0xffffffffu, total, 2);
+      const int64_t at = key + 16 * i + 8 * half + g;
+      if (threadIdx.x % 4 == 0 && at < seen) out[at] = put<Bf16>(total);
+    }
+  }
+}
+
+// Many queries: a warp holds 16 * kTiles keys as fragments and meets the heads of one query after
+// the other; queries pass through shared memory, the next one while this one is multiplied. They
+// fill all heads and dims.
+template <int kDim, int kTiles, int kWarps, int kQueries>
+__global__ void __launch_bounds__(kWarps * 32)
+    many_scores_kernel(const __grid_constant__ Selection s) {
+  wait_for_inputs();
+  extern __shared__ __align__(16) unsigned char memory[];
+  constexpr int kStride = kDim + kQueryPad;
+  const int segment = blockIdx.z;
+  const int begin = s.places.row[segment] + blockIdx.y * kQueries;
+  const int end = min(begin + kQueries, s.places.row[segment + 1]);
+  if (begin >= end) return;
+  const int64_t first_key = int64_t{blockIdx.x} * kWarps * 16 * kTiles;
+  const int64_t key = first_key + threadIdx.x / 32 * 16 * kTiles;
+  const int64_t most = visible(s, end - 1);
+  if (first_key >= most || most <= s.top) return;
+
+  uint4 keys[kTiles][2][kDim / 32];
+  load_keys<kDim, kTiles, false>(s, segment, has_coded_keys<kDim>(s), key, most, keys);
   const int stage_bytes = s.heads * (kStride * 2 + 4);
   const auto staged_query = [&](int row) {
     return reinterpret_cast<Bf16*>(memory + (row - begin) % 2 * stage_bytes);
   };
   const auto stage = [&](int row) {
+    const Bf16* from = static_cast<const Bf16*>(s.iq) + int64_t{row} * s.heads * s.dim;
     Bf16* to = staged_query(row);
     for (int i = threadIdx.x; i < s.heads * kDim / 8; i += kWarps * 32) {
-      copy_async<16>(to + i / (kDim / 8) * kStride + i % (kDim / 8) * 8, query(row) + i * 8);
+      copy_async<16>(to + i / (kDim / 8) * kStride + i % (kDim / 8) * 8, from + i * 8);
     }
     auto* weights = reinterpret_cast<float*>(to + s.heads * kStride);
     for (int i = threadIdx.x; i < s.heads; i += kWarps * 32) weights[i] = head_weight(s, row, i);
     commit_async();
   };
-  if constexpr (staged) stage(begin);
+  stage(begin);
   for (int row = begin; row < end; ++row) {
-    if constexpr (staged) {
-      if (row + 1 < end) {
-        stage(row + 1);
-        wait_async<1>();
-      } else {
-        wait_async<0>();
-      }
-      __syncthreads();
+    if (row + 1 < end) {
+      stage(row + 1);
+      wait_async<1>();
+    } else {
+      wait_async<0>();
     }
+    __syncthreads();
     const int64_t seen = visible(s, row);
     if (seen > s.top && seen > key) {
-      const Bf16* q = staged ? staged_query(row) : query(row);
+      const Bf16* q = staged_query(row);
       const auto* weights = reinterpret_cast<const float*>(q + s.heads * kStride);
       float sum[kTiles][2] = {};
-      constexpr int kAhead = staged ? 1 : 4;  // loads of so many rounds go together
-#pragma unroll kAhead
-      for (int heads = 0; heads < s.heads; heads += 8) {
-        float dot[kTiles][4] = {};
-#pragma unroll
-        for (int k = 0; k < kChunks; ++k) {
-          const int d = 32 * k + 8 * t;
-          uint4 b{0, 0, 0, 0};
-          if constexpr (staged) {
-            b = *reinterpret_cast<const uint4*>(q + (heads + g) * kStride + d);
-          } else if (heads + g < s.heads && d < s.dim) {
-            b = __ldg(reinterpret_cast<const uint4*>(q + int64_t{heads + g} * s.dim + d));
-          }
-#pragma unroll
-          for (int i = 0; i < kTiles; ++i) {
-            const uint4& top = keys[i][0][k];
-            const uint4& low = keys[i][1][k];
-            mma_bf16(dot[i], top.x, low.x, top.y, low.y, b.x, b.y);
-            mma_bf16(dot[i], top.z, low.z, top.w, low.w, b.z, b.w);
-          }
-        }
-        const int head = heads + 2 * t;
-        const float w0 = staged ? weights[head] : head_weight(s, row, head);
-        const float w1 = staged ? weights[head + 1] : head_weight(s, row, head + 1);
-        const __nv_bfloat162 w = __floats2bfloat162_rn(w0, w1);  // exact
-#pragma unroll
-        for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            add_heads(dot[i][2 * half], dot[i][2 * half + 1], w, sum[i][half]);
-          }
-        }
+#pragma unroll 1
+      for (int head = 0; head < s.heads; head += 8) {
+        add_eight<kDim, kTiles>(keys, q + head * kStride, weights + head, sum);
       }
-      Bf16* out = static_cast<Bf16*>(s.scores) + int64_t{row - s.places.row[0]} * s.stride;
-#pragma unroll
-      for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-          float total = sum[i][half];
-          total += __shfl_xor_sync(0xffffffffu, total, 1);
-          total += __shfl_xor_sync(0xffffffffu, total, 2);
-          const int64_t at = key + 16 * i + 8 * half + g;
-          if (t == 0 && at < seen) out[at] = put<Bf16>(total);
-        }
-      }
+      store_scores<kTiles>(s, row, key, seen, sum);
     }
-    if constexpr (staged) __syncthreads();  // the stage may be filled again
+    __syncthreads();  // the stage may be filled again
   }
+}
+
+// A block per kFewKeys keys and query, a warp per 16 keys, which it holds as fragments. Keys that
+// were there before the kernel in front are fetched while it runs; the query passes through shared
+// memory. Heads and dims that are not there are zeros.
+constexpr int kFewKeys = 64;
+constexpr int kFewThreads = kFewKeys / 16 * 32;
+template <int kDim>
+constexpr int few_shared(int heads) {
+  return (heads + 7) / 8 * 8 * ((kDim + kQueryPad) * 2 + 4);
+}
+template <int kDim>
+__global__ void __launch_bounds__(kFewThreads)
+    few_scores_kernel(const __grid_constant__ Selection s) {
+  extern __shared__ __align__(16) unsigned char memory[];
+  constexpr int kStride = kDim + kQueryPad;
+  const int segment = blockIdx.z;
+  const int row = s.places.row[segment] + static_cast<int>(blockIdx.y);
+  const bool there = row < s.places.row[segment + 1];
+  const int64_t seen = there ? visible(s, row) : 0;  // positions were there before the step
+  const int64_t first_key = int64_t{blockIdx.x} * kFewKeys;
+  const bool works = first_key < seen && seen > s.top;
+  const bool coded = has_coded_keys<kDim>(s);
+  const bool early = works && coded && s.settled;
+  if (!early) wait_for_inputs();
+  if (!works) return;
+
+  const int64_t key = first_key + threadIdx.x / 32 * 16;
+  uint4 keys[2][kDim / 32];
+  load_keys<kDim, 1, true>(s, segment, coded, key, seen, &keys);
+  if (early) wait_for_inputs();
+
+  const int heads = (s.heads + 7) / 8 * 8;
+  auto* q = reinterpret_cast<Bf16*>(memory);  // [heads][kStride]
+  auto* weights = reinterpret_cast<float*>(q + heads * kStride);
+  const auto* from = static_cast<const Bf16*>(s.iq) + int64_t{row} * s.heads * s.dim;
+  for (int i = threadIdx.x; i < heads * kDim / 8; i += kFewThreads) {
+    const int head = i / (kDim / 8);
+    const int d = i % (kDim / 8) * 8;
+    Bf16* to = q + head * kStride + d;
+    if (head < s.heads && d < s.dim) {
+      copy_async<16>(to, from + head * s.dim + d);
+    } else {
+      *reinterpret_cast<uint4*>(to) = uint4{0, 0, 0, 0};
+    }
+  }
+  commit_async();
+  for (int i = threadIdx.x; i < heads; i += kFewThreads) weights[i] = head_weight(s, row, i);
+  wait_async<0>();
+  __syncthreads();
+  if (seen <= key) return;
+  float sum[1][2] = {};
+#pragma unroll 4
+  for (int head = 0; head < heads; head += 8) {
+    add_eight<kDim, 1>(&keys, q + head * kStride, weights + head, sum);
+  }
+  store_scores<1>(s, row, key, seen, sum);
 }
 
 // The same for f32 values: a thread per key.
@@ -343,10 +413,11 @@ void scores(const Launch& at, const Selection& s, int most) {
   };
   const size_t bytes = size_t{2} * static_cast<size_t>(s.heads) * ((kDim + kQueryPad) * 2 + 4);
   if (most <= kFewSelections || s.dim != kDim || s.heads % 8 || bytes > size_t{48} << 10) {
-    start(at, scores_kernel<kDim, 1, 4, 1, false>, grid(64, 1), 128, 0, s);
+    const auto shared = static_cast<size_t>(few_shared<kDim>(s.heads));
+    allow_shared(few_scores_kernel<kDim>, shared);
+    start(at, few_scores_kernel<kDim>, grid(kFewKeys, 1), kFewThreads, shared, s);
   } else {
-    start(at, scores_kernel<kDim, 2, 8, kManyQueries, true>, grid(256, kManyQueries), 256, bytes,
-          s);
+    start(at, many_scores_kernel<kDim, 2, 8, kManyQueries>, grid(256, kManyQueries), 256, bytes, s);
   }
 }
 
@@ -373,7 +444,7 @@ void select_rows(Launch at, const Selection& s) {
       scores<128>(at, s, most);
     }
   }
-  if (at.strict && rows <= kFewSelections && selects_held(s)) return select_held(at, s);
+  if (at.strict && rows <= kFewSelections && selects_held(at, s)) return select_held(at, s);
   at.strict ? select<Bf16>(at, s) : select<float>(at, s);
 }
 

@@ -20,12 +20,16 @@ inline __device__ float head_weight(const Selection& s, int row, int head) {
 struct StoredKey {
   uint32_t codes, scale;
 };
+/// `early`: in front of wait_for_inputs(), when L1 may still have what was there before.
+template <bool early = false>
 inline __device__ StoredKey load_key(const Selection& s, const uint8_t* rows, int64_t index,
                                      int64_t most, int d) {
   // Keys never wrap around: their store has a slot for each.
   const uint8_t* row = rows + (index < most ? index : most - 1) * s.keys.shape.bytes;
-  return {*reinterpret_cast<const uint32_t*>(row + d / 2),
-          row[s.keys.shape.scale_offset + d / kIndexScaleBlock]};
+  const auto* codes = reinterpret_cast<const uint32_t*>(row + d / 2);
+  const uint8_t* scale = row + s.keys.shape.scale_offset + d / kIndexScaleBlock;
+  if constexpr (early) return {__ldcg(codes), __ldcg(scale)};
+  return {*codes, *scale};
 }
 inline __device__ uint4 decode_key(const StoredKey& from) {
   __align__(16) Bf16 out[8];
@@ -65,7 +69,7 @@ __device__ __forceinline__ uint32_t order_of(Bf16 v) {
 
 /// The selection of few queries in the reference precision (select_held.cu), and whether it can
 /// hold the scores.
-bool selects_held(const Selection& selection);
+bool selects_held(const Launch& at, const Selection& selection);
 void select_held(const Launch& at, const Selection& selection);
 
 /// Scores of all keys by warp groups; see select_rows().

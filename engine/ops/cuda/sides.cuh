@@ -50,11 +50,9 @@ __device__ __forceinline__ void rotate_lane(const QueryHeads& w, const float* ta
 
 // A head of all rows by a warp, in registers: a lane has every 32nd value.
 template <class V>
-__device__ void finish_head(const QueryHeads& w, int64_t index) {
+__device__ void finish_head(const QueryHeads& w, V* head, const float* table) {
   constexpr int kOwn = (kMostHeadDim + 31) / 32;
   const int lane = threadIdx.x % 32;
-  V* head = static_cast<V*>(w.q) + index * w.dim;
-  const float* table = w.rotation + index / w.heads * w.rope;
   float v[kOwn];
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) v[i] = lane + 32 * i < w.dim ? get(head[lane + 32 * i]) : 0.0f;
@@ -71,14 +69,13 @@ __device__ void finish_head(const QueryHeads& w, int64_t index) {
 }
 
 template <class V>
-__device__ void finish_index_head(const QueryHeads& w, int64_t index) {
+__device__ void finish_index_head(const QueryHeads& w, V* head, const float* table) {
   constexpr int kOwn = kMaxIndexDim / 32;
   const int lane = threadIdx.x % 32;
-  V* head = static_cast<V*>(w.q) + index * w.dim;
-  const float* table = w.rotation + index / w.heads * w.rope;
   float v[kOwn];
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) v[i] = lane + 32 * i < w.dim ? get(head[lane + 32 * i]) : 0.0f;
+  const float factor = inverse_root(static_cast<float>(w.dim));
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) rotate_lane<V>(w, table, i, v[i]);
     // As hadamard(): neighbours first.
@@ -102,7 +99,6 @@ __device__ void finish_index_head(const QueryHeads& w, int64_t index) {
       v[i + step] = low - v[i + step];
     }
   }
-  const float factor = static_cast<float>(1.0 / sqrt(static_cast<double>(w.dim)));
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) {
     if (32 * i >= w.dim) break;
@@ -116,15 +112,20 @@ __device__ void finish_index_head(const QueryHeads& w, int64_t index) {
   }
 }
 
-// A warp per head.
-template <class V>
-__device__ void finish_heads(const QueryHeads& w, int block) {
+// A warp per head. `ready`: called before anything that kernels write is read.
+template <class V, class Ready>
+__device__ void finish_heads(const QueryHeads& w, int block, const Ready& ready) {
   const int64_t index = int64_t{block} * kSideWarps + threadIdx.x / 32;
+  // Heads of all rows fit 32 bits, whose division is a fifth of 64 bits'.
+  const uint32_t row = static_cast<uint32_t>(index) / static_cast<uint32_t>(w.heads);
+  V* head = static_cast<V*>(w.q) + index * w.dim;
+  const float* table = w.rotation + int64_t{row} * w.rope;
+  ready();
   if (index >= w.n_heads) return;
   if (w.index) {
-    finish_index_head<V>(w, index);
+    finish_index_head<V>(w, head, table);
   } else {
-    finish_head<V>(w, index);
+    finish_head<V>(w, head, table);
   }
 }
 
@@ -296,7 +297,7 @@ __device__ __noinline__ void run_side(const Sides& sides, int block) {
     case Sides::kIndexPooling:
       return compress_some<V>(sides.pooling[part - Sides::kPooling], block);
     default:
-      return finish_heads<V>(sides.queries[part - Sides::kQueries], block);
+      return finish_heads<V>(sides.queries[part - Sides::kQueries], block, [] {});
   }
 }
 

@@ -265,6 +265,37 @@ TEST_F(Parity, IndexerSelection) {
         {1e-2, 0.05});
 }
 
+// More keys than one block of the selection holds, most of them alike, so that ties decide.
+TEST_F(Parity, SelectionAmongKeysAlike) {
+  constexpr int kHeads = 8;
+  constexpr int kDim = 128;
+  constexpr int kTop = 512;
+  constexpr int kRatio = 4;
+  constexpr int64_t kFirst = 40'011;
+  constexpr int64_t kKeys = (kFirst + kRows) / kRatio + 1;
+  constexpr int64_t kOther = 30;  // every so many keys, one of its own
+  const std::vector<float> iq = random_.values(kRows * kHeads * kDim, 3);
+  const std::vector<float> projected = random_.values(kRows * kHeads, 2);
+  const std::vector<float> keys = random_.values((kKeys / kOther + 2) * kDim, 2);
+  check("select_rows 512 of 10,000, most alike",
+        [&](OpBench& bench, int first, int n) {
+          const ops::RowStore store = bench.poisoned_rows({ops::RowFormat::kFp4, kDim, 64}, kKeys);
+          for (int64_t i = 0; i < kKeys; ++i) {
+            const int64_t from = i % kOther == 7 ? i / kOther + 1 : 0;
+            bench.write_row(store, i, keys.data() + from * kDim);
+          }
+          const ops::Ids selected = bench.poisoned_ids(n, kTop);
+          const ops::Segment segment{0, {kFirst + first, n}};
+          bench->select_rows(kHeads, kRatio, {&segment, 1},
+                             bench.values(part(iq, first, n, kHeads * kDim), kHeads * kDim),
+                             bench.values(part(projected, first, n, kHeads), kHeads), {&store, 1},
+                             selected);
+          const std::vector<int64_t> ids = bench.read_ids(selected, n * kTop);
+          return std::vector<float>(ids.begin(), ids.end());
+        },
+        {0.05, 0.2});
+}
+
 TEST_F(Parity, Attention) {
   check_attention(random_, {.name = "attend, window only", .first = 5});
   check_attention(
