@@ -124,6 +124,47 @@ TEST(View, ShowsEveryCellInALine) {
           "  experts=18  waiting"));
 }
 
+TEST(View, ColourRepeatsWhatSignsAndWordsSay) {
+  const auto lines = render_view(third_of_four(), {140, 24}, true);
+  EXPECT_THAT(lines[1], HasSubstr("\033[32m✓ experts=32\033[0m  \033[32mok\033[0m  40 of 40"));
+  EXPECT_THAT(lines[2], HasSubstr("\033[31mPREFILL_OOM\033[0m"));
+  EXPECT_EQ(lines[4], "\033[2m  experts=18\033[0m  \033[2mwaiting\033[0m");
+}
+
+// A cell measured twice, answered once by now, and one that was left out.
+TEST(TurnStates, ARunThatIsGoneOnWithKnowsWhatIsBehindIt) {
+  reports::CellRow a, b;
+  a.key = a.label = "a";
+  b.key = b.label = "b";
+  a.cases = b.cases = {{"smoke", "x", {}}, {"smoke", "y", {}}};
+  const std::vector<reports::TurnRow> queue = {{.ordinal = 0, .cell_key = "a", .state = "done"},
+                                               {.ordinal = 1, .cell_key = "b", .state = "skipped"},
+                                               {.ordinal = 2, .cell_key = "a", .again_of = 0}};
+  reports::LaunchRow launch;
+  launch.cell_key = "a";
+  launch.outcome = "SLOW_STATE";
+  launch.seconds = 12;
+  std::vector<reports::StoredAttempt> attempts(4);
+  for (size_t i = 0; i < attempts.size(); ++i) {
+    attempts[i].cell_key = "a";
+    attempts[i].suite = "smoke";
+    attempts[i].case_id = i == 1 ? "y" : "x";  // the third is the second answer to x
+    attempts[i].status = i == 3 ? "error" : "ok";
+    attempts[i].score.emplace();
+    attempts[i].score->grade = i == 0 ? "correct" : "wrong";
+  }
+  const auto turns = turn_states(queue, {a, b}, {launch}, attempts);
+  ASSERT_EQ(turns.size(), 3u);
+  EXPECT_EQ(turns[0].outcome, "SLOW_STATE");
+  EXPECT_EQ(turns[0].seconds, 12);
+  EXPECT_EQ(turns[0].answered, 2);
+  EXPECT_EQ(turns[0].correct, 1);
+  EXPECT_EQ(turns[1].outcome, "skipped");
+  EXPECT_EQ(turns[2].label, "a again");
+  EXPECT_EQ(turns[2].outcome, "");
+  EXPECT_EQ(turns[2].answered, 1) << "one case has its second answer";
+}
+
 TEST(View, LeavesOutTheLeastImportantWhereItIsNarrow) {
   const auto running = [](int columns) {
     return render_view(third_of_four(), {columns, 24}, false)[3];
