@@ -71,10 +71,22 @@ class KeyNumbers {
   std::map<std::string, int> numbers_;
 };
 
-ordered_json series_json(const ChartSeries& series, KeyNumbers& colours, KeyNumbers& shapes) {
+// What gives the shape: of several cells with one colour on a chart, the cell.
+std::string shape_of(const ChartSeries& series, const Chart& chart) {
+  if (!series.shape_key.empty()) return series.shape_key;
+  const std::string cell = common_cell(series);
+  const bool shared =
+      std::any_of(chart.series.begin(), chart.series.end(), [&](const ChartSeries& other) {
+        return other.key == series.key && !cell.empty() && common_cell(other) != cell;
+      });
+  return shared ? cell : series.key;
+}
+
+ordered_json series_json(const ChartSeries& series, const Chart& chart, KeyNumbers& colours,
+                         KeyNumbers& shapes) {
   ordered_json json = {{"name", clean_line(series.name)}, {"form", form_name(series.form)}};
   json["colour"] = colours.of(series.key);
-  json["shape"] = shapes.of(series.shape_key.empty() ? series.key : series.shape_key);
+  json["shape"] = shapes.of(shape_of(series, chart));
   if (series.dashed) json["dashed"] = true;
   const std::string cell = common_cell(series);
   if (!cell.empty()) json["cell"] = clean_line(cell);
@@ -121,7 +133,7 @@ std::string charts_json(const std::vector<const Chart*>& charts) {
                          {"y", axis_json(chart->y)},
                          {"series", ordered_json::array()}};
     for (const ChartSeries& series : chart->series) {
-      json["series"].push_back(series_json(series, colours, shapes));
+      json["series"].push_back(series_json(series, *chart, colours, shapes));
     }
     for (const ChartGuide& guide : chart->guides) {
       json["guides"].push_back({{"vertical", guide.vertical},

@@ -42,7 +42,7 @@ struct ChartSeries {
   std::string key;
   ChartForm form = ChartForm::kLine;
   std::vector<ChartPoint> points = {};
-  std::string shape_key = {};  // gives the mark's shape; "" as `key`
+  std::string shape_key = {};  // gives the mark's shape; "": the cell where several share `key`
   bool dashed = false;         // not measured: from a data sheet, predicted, published
 };
 

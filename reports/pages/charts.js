@@ -29,9 +29,18 @@ const pageCharts = (() => {
   const SHAPES = [["circle", 0], ["rect", 0], ["triangle", 0], ["rectRot", 0], ["triangle", 180],
                   ["triangle", 90], ["triangle", 270], ["rectRounded", 45]];
   const shapeNumber = (series) => Math.max(series.shape, 0) % SHAPES.length;
-  // A roof or a frontier is no measurement, and a long line is read by its course: no marks.
-  const isBareLine = (series) => ["line", "steps"].includes(series.form) &&
-    (series.colour < 0 || series.points.length > 40);
+  const isLine = (series) => ["line", "steps"].includes(series.form);
+  // A roof or a frontier is no measurement: no marks.
+  const isBareLine = (series) => isLine(series) && series.colour < 0;
+  // A long line is read by its course; some marks tell it from others of its colour.
+  const isLongLine = (series) => isLine(series) && series.points.length > 40;
+  const radiiOf = (series, index) => {
+    if (isBareLine(series)) return 0;
+    if (!isLongLine(series)) return series.points.map((point) => (point.faint ? 2.5 : 4.5));
+    const stride = Math.ceil(series.points.length / 6);
+    const first = Math.floor(stride * ((0.3 + 0.37 * index) % 1));  // not one above the other
+    return series.points.map((_, i) => (i % stride === first ? 4.5 : 0));
+  };
   const FONT = "12px system-ui, sans-serif";
 
   // Three significant digits below 1,000, whole numbers with separators above.
@@ -39,7 +48,6 @@ const pageCharts = (() => {
     if (value === 0) return "0";
     const size = Math.abs(value);
     if (size >= 1000) return Math.round(value).toLocaleString("en-US");
-    if (size < 0.001) return value.toExponential(2);
     return String(Number(value.toPrecision(3)));
   };
 
@@ -122,17 +130,10 @@ const pageCharts = (() => {
     return [lo >= 0 && lo < room ? 0 : lo - room, hi <= 0 && -hi < room ? 0 : hi + room];
   };
 
-  // 1, 2, 5 of each power of ten, or 1 and 3, or 1: as many as there is room for. Within one power
-  // evenly spaced values.
+  // 1, 2, 5 of each power of ten, or 1 and 3, or 1: as many as there is room for. Evenly spaced
+  // values where less than three of those are in sight.
   const logTicks = (min, max, most) => {
     const decades = Math.log10(max / min);
-    if (decades < 1) {
-      const raw = (max - min) / Math.max(most, 2);
-      const unit = 10 ** Math.floor(Math.log10(raw));
-      const step = unit * [1, 2, 5, 10].find((m) => m * unit >= raw);
-      const count = Math.floor(max / step) - Math.ceil(min / step) + 1;
-      return Array.from({ length: count }, (_, i) => (Math.ceil(min / step) + i) * step);
-    }
     const between = (mantissas, every = 1) => {
       const ticks = [];
       for (let power = Math.floor(Math.log10(min)); power <= Math.log10(max); power += every) {
@@ -140,6 +141,13 @@ const pageCharts = (() => {
       }
       return ticks.filter((value) => value >= min && value <= max);
     };
+    if (between([1, 2, 5]).length < 3) {
+      const raw = (max - min) / Math.max(most, 2);
+      const unit = 10 ** Math.floor(Math.log10(raw));
+      const step = unit * [1, 2, 5, 10].find((m) => m * unit >= raw);
+      const count = Math.floor(max / step) - Math.ceil(min / step) + 1;
+      return Array.from({ length: count }, (_, i) => (Math.ceil(min / step) + i) * step);
+    }
     return [between([1, 2, 5]), between([1, 3]), between([1])].find((ticks) => ticks.length <= most) ??
       between([1], Math.ceil(decades / most));
   };
@@ -267,7 +275,7 @@ const pageCharts = (() => {
     const marksOf = model.series.map((_, s) => chart.getDatasetMeta(s).data);
     const isPlaced = (mark) => mark && !Number.isNaN(mark.x) && !Number.isNaN(mark.y);
     model.series.forEach((series, s) => {
-      if (isBareLine(series) || ["bars", "area"].includes(series.form)) return;
+      if (isBareLine(series) || isLongLine(series) || ["bars", "area"].includes(series.form)) return;
       series.points.forEach((point, i) => {
         const mark = marksOf[s][i];
         if (isPlaced(mark) && !point.faint) room.take(mark.x - 5, mark.y, 10, 10);
@@ -327,20 +335,29 @@ const pageCharts = (() => {
       stacked: !isX && hasForm(model, "area"),
       title: { display: Boolean(axis.title), text: axis.title, color: colourOf("--muted"), font: { size: 12 } },
       grid: { color: colourOf("--grid") },
-      ticks: { color: colourOf("--muted"), callback: formatTick, maxRotation: 0, autoSkipPadding: 16 },
+      ticks: { color: colourOf("--muted"), callback: formatTick, maxRotation: 0, autoSkipPadding: 16,
+               includeBounds: false },
     };
     if (axis.categories) {
       const shortened = (text, chart) => {
         const most = chart.width < 500 ? 16 : 36;
         return text.length > most ? `${text.slice(0, most - 1)}…` : text;
       };
+      // By number, downwards: two rows may have one name.
       return Object.assign(scale, {
-        type: "category", labels: axis.categories, grid: { display: false }, offset: true,
+        min: -0.5, max: axis.categories.length - 0.5, reverse: true, grid: { display: false },
+        afterBuildTicks: (built) => { built.ticks = axis.categories.map((_, value) => ({ value })); },
         ticks: { color: colourOf("--text"), autoSkip: false,
-                 callback(value) { return shortened(axis.categories[value] ?? "", this.chart); } },
+                 callback(value) { return shortened(axis.categories[value], this.chart); } },
       });
     }
     const [lo, hi] = paddedExtent(model, name);
+    // Places and counts have nothing between them.
+    const isWhole = (point) => Number.isInteger(point[name] ?? 0);
+    const span = (axis.max ?? hi) - (axis.min ?? lo);
+    if (span >= 2 && span < 20 && model.series.every((series) => series.points.every(isWhole))) {
+      scale.ticks.precision = 0;
+    }
     if (axis.log) {
       scale.min = axis.min ?? lo;
       scale.max = axis.max ?? hi;
@@ -364,8 +381,7 @@ const pageCharts = (() => {
     const dataset = {
       label: series.name,
       data: series.points.map((point) => ({
-        x: positive(model.x, point.x),
-        y: model.y.categories ? model.y.categories[point.y] : positive(model.y, point.y),
+        x: positive(model.x, point.x), y: positive(model.y, point.y),
       })),
       borderColor: colour,
       backgroundColor: colours,
@@ -373,14 +389,14 @@ const pageCharts = (() => {
       pointBorderColor: colours,
       pointStyle: style,
       pointRotation: turn,
-      pointRadius: isBareLine(series) ? 0 : series.points.map((point) => (point.faint ? 2.5 : 4.5)),
+      pointRadius: radiiOf(series, index),
       pointHoverRadius: 7,
       pointHoverBorderColor: colourOf("--text"),
       pointHitRadius: 6,
       borderWidth: 2,
       borderDash: series.dashed ? [6, 4] : [],
-      clip: 6,  // a mark at the edge of the axis is whole
       showLine: series.form !== "points" && series.form !== "crosses",
+      clip: 8,  // marks on the edge stay whole
       stack: `alone-${index}`,
     };
     if (series.form === "steps") dataset.stepped = "before";
@@ -392,7 +408,7 @@ const pageCharts = (() => {
       Object.assign(dataset, { type: "bar", indexAxis: "y", maxBarThickness: 16, borderWidth: 0 });
     }
     if (series.form === "crosses") {
-      Object.assign(dataset, { pointStyle: "crossRot", pointRotation: 0, pointRadius: 8, clip: false,
+      Object.assign(dataset, { pointStyle: "crossRot", pointRotation: 0, pointRadius: 8,
                                pointBorderWidth: 3, order: -1 });
     }
     return dataset;
@@ -482,27 +498,40 @@ const pageCharts = (() => {
     canvas.addEventListener("blur", leave);
   };
 
-  // The legend is text in the page, with the mark's shape and colour drawn beside it.
+  const isFaint = (series) => series.points.every((point) => point.faint);
+  const markClass = (series) => {
+    let shape = `shape-${shapeNumber(series)}`;
+    if (["bars", "area"].includes(series.form)) shape = "shape-1";
+    if (isBareLine(series)) shape = "shape-line";
+    if (series.form === "crosses") shape = "shape-ended";
+    return `mark ${shape} colour-${colourName(series)}` + (series.dashed ? " dashed" : "");
+  };
+
+  // The legend is text in the page, with the mark's shape and colour drawn beside it. What several
+  // series have beside them ("K160, each answer") is named once.
   const legendOf = (model) => {
     const list = document.createElement("ul");
     list.className = "legend";
     const seen = new Set();
-    model.series.forEach((series, s) => {
-      if (seen.has(series.name)) return;
-      seen.add(series.name);
+    const add = (name, marks, s) => {
+      if (seen.has(name)) return;
+      seen.add(name);
       const item = document.createElement("li");
       item.dataset.series = s;
       const mark = document.createElement("span");
-      let shape = `shape-${shapeNumber(series)}`;
-      if (["bars", "area"].includes(series.form)) shape = "shape-1";
-      if (isBareLine(series)) shape = "shape-line";
-      if (series.form === "crosses") shape = "shape-ended";
-      mark.className = `mark ${shape} colour-${colourName(series)}` + (series.dashed ? " dashed" : "") +
-        (series.points.every((point) => point.faint) ? " faint" : "");
+      mark.className = marks;
       mark.setAttribute("aria-hidden", "true");
-      item.append(mark, series.name);
+      item.append(mark, name);
       list.append(item);
+    };
+    const besides = [];
+    model.series.forEach((series, s) => {
+      const main = isFaint(series) && model.series.find((other) => !isFaint(other) &&
+        markClass(other) === markClass(series) && series.name.startsWith(`${other.name}, `));
+      if (main) besides.push([`faint: ${series.name.slice(main.name.length + 2)}`, s]);
+      else add(series.name, markClass(series) + (isFaint(series) ? " faint" : ""), s);
     });
+    besides.forEach(([name, s]) => add(name, "mark shape-0 colour-muted faint", s));
     return list;
   };
 
@@ -517,7 +546,7 @@ const pageCharts = (() => {
   const heightOf = (model, width) => {
     if (!model.y.categories) return width < 500 ? 280 : CHART_HEIGHT;
     const n_bars = model.series.filter((series) => series.form === "bars").length;
-    return 80 + model.y.categories.length * Math.max(24, 14 * n_bars + 10);
+    return 90 + model.y.categories.length * Math.max(24, 14 * n_bars + 10);
   };
 
   const draw = (place, model) => {

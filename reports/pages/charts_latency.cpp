@@ -81,7 +81,7 @@ void add_chart(Chart chart, const std::vector<Curve>& curves, const std::string&
   chart.y = {"share of " + what, false, 0, 1};
   chart.table = {"Percentiles, interpolated between neighbours; a curve is drawn at up to " +
                      std::to_string(kMostPoints) + " ranks at equal distances." + left_out,
-                 {{""}, {"n", true}},
+                 {{"curve"}, {"n", true}},
                  {}};
   for (const char* title : {"least", "p50", "p90", "p95", "p99", "most"}) {
     chart.table.columns.push_back({title, true});

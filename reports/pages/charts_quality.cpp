@@ -56,8 +56,8 @@ std::optional<Row> row_of(PageContext& context, const CellRow& cell, const std::
 // One series for each checkpoint and filter, a mark in each of its rows.
 void draw(const PageContext& context, const std::vector<Row>& rows, Chart& chart) {
   chart.x = {"score", false, 0, 1};
-  chart.table.columns = {{""},           {"score"},   {"value", true},
-                         {"95 %", true}, {"n", true}, {"invalid", true}};
+  chart.table.columns = {{"suite and cell"}, {"score"},   {"value", true},
+                         {"95 %", true},     {"n", true}, {"invalid", true}};
   for (size_t i = 0; i < rows.size(); ++i) {
     chart.y.categories.push_back(rows[i].label);
     const std::string key = chart_key(context.run, *rows[i].cell);

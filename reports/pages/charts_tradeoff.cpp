@@ -152,7 +152,7 @@ class Tradeoff {
                     {panel.column, true},
                     {"95 %", true},
                     {"n", true},
-                    {""}},
+                    {"place"}},
                    {}};
     const std::set<size_t> on_line(line.begin(), line.end());
     for (const size_t i : shown_) {

@@ -70,7 +70,7 @@
   const sortKey = (row, column) => {
     const text = row.cells[column]?.textContent.trim() ?? "";
     const number = numberOf(text);
-    return { row, text, number, kind: ["", "—", "-"].includes(text) ? 2 : Number.isNaN(number) ? 1 : 0 };
+    return { row, text, number, kind: ["", "—", "–", "-"].includes(text) ? 2 : Number.isNaN(number) ? 1 : 0 };
   };
 
   const sortTable = (index) => {
@@ -160,6 +160,7 @@
 
   tables.forEach((table, index) => {
     headings(table).forEach((cell, column) => {
+      if (cell.textContent.trim() === "") return;
       const sorter = button(cell.textContent, () => sortBy(index, column));
       sorter.className = "sorter";
       cell.replaceChildren(sorter);
