@@ -26,6 +26,7 @@ struct DeviceFacts {
 struct DeviceProbes {
   DeviceFacts facts;
   SlowedBy slowed_by;  // for the recorder's protocol
+  MostPossible most;   // the same
   std::vector<Probe> probes;
 };
 
@@ -35,7 +36,8 @@ DeviceProbes device_probes(const ProbeOptions& options);
 /// The two ceilings that steps of a model are held against, in a second.
 struct DeviceSpeed {
   double read_rate = 0;  // B/s, F32 sums
-  double bf16_rate = 0;  // FLOP/s, mma.sync
+  double bf16_rate = 0;  // FLOP/s, by the faster instruction
+  std::string bf16_by;   // "BF16 mma.sync", "BF16 wgmma"
 };
 /// As device_probes().
 DeviceSpeed measure_device_speed();

@@ -1,5 +1,7 @@
 #include "probes/host_memory.h"
 
+#include <malloc.h>
+
 #include <fstream>
 #include <string>
 
@@ -21,6 +23,11 @@ int64_t read_kib_field(const char* file, const std::string& key) {
 HostMemory read_host_memory() {
   return {read_kib_field("/proc/self/status", "VmRSS"),
           read_kib_field("/proc/self/status", "VmHWM")};
+}
+
+void forget_peak_memory() {
+  ::malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): resets VmHWM
 }
 
 MachineMemory read_machine_memory() {

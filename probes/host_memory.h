@@ -13,6 +13,10 @@ struct HostMemory {
 /// Reads /proc/self/status. Fields the kernel does not give stay 0.
 HostMemory read_host_memory();
 
+/// From here on peak_bytes is that of what follows: gives freed memory back, and forgets the peak
+/// where the kernel allows it.
+void forget_peak_memory();
+
 /// MemTotal and MemAvailable of the machine, in bytes; 0 where unknown.
 struct MachineMemory {
   int64_t total_bytes = 0;

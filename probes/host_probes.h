@@ -9,6 +9,7 @@ namespace ds4::probes {
 
 struct HostProbes {
   SlowedBy slowed_by;  // for the recorder's protocol: other processes took the cores
+  MostPossible most;   // the same: what so many cores of any make can do in a second
   std::vector<Probe> probes;
 };
 

@@ -193,6 +193,16 @@ constexpr std::array kMetrics{
            "bytes of weights per second of a product with few rows"},
     Metric{"gemv_plain_rate", "B/s", kHigherIsBetter,
            "bytes of weights per second of the same loads without any arithmetic"},
+    Metric{"memory_peak", "B/s", kNeither, "bytes per second that a GPU's memory pins can carry"},
+    Metric{"tensor_peak", "FLOP/s", kNeither,
+           "operations per second of the tensor cores by their number and clock"},
+    Metric{"step_time", "s", kLowerIsBetter, "time of a step of the model as it normally runs"},
+    Metric{"operation_time", "s", kLowerIsBetter, "time of all calls of an operation in a step"},
+    Metric{"operation_bytes", "B", kNeither, "bytes that these calls cannot do without"},
+    Metric{"operation_flops", "FLOP", kNeither, "operations that these calls cannot do without"},
+    Metric{"demand_bytes", "B", kNeither,
+           "bytes of weights and cached rows that a pass cannot do without"},
+    Metric{"demand_flops", "FLOP", kNeither, "operations that a pass cannot do without"},
 };
 
 }  // namespace

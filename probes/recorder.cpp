@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/units.h"
 #include "probes/metric.h"
 
 namespace ds4::probes {
@@ -14,6 +16,8 @@ namespace {
 
 // A slowed-down GPU is given a moment before it is tried again, and twice the passes in all.
 constexpr auto kRest = std::chrono::milliseconds(100);
+// Clocks are told in whole steps, and a GPU may boost above the one it names.
+constexpr double kAboveMost = 1.05;
 
 double median_of(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -59,6 +63,7 @@ Series& Recorder::measure(const std::string& group, const std::string& metric,
     const bool late = now() - begin > protocol_.most_s || now() > protocol_.all_s;
     if (late && all >= Protocol::kFewest) break;
     const double value = pass();
+    require_possible(metric, of, value);
     std::string after = slowed();
     const std::string& reason = before.empty() ? after : before;
     series.passes.push_back({value, now(), reason});
@@ -81,9 +86,30 @@ void Recorder::absent(const std::string& group, const std::string& metric, const
   series_.push_back({group, metric, of, {}, why});
 }
 
+void Recorder::refuse(const std::string& group, const std::string& of, const std::string& why) {
+  series_.push_back({group, "", of, {}, why, true});
+}
+
+void Recorder::require_possible(const std::string& metric, const std::string& of,
+                                double value) const {
+  const bool share = find_metric(metric)->unit == "1";  // may be too small to be seen
+  const double most = protocol_.most ? protocol_.most(metric, of) : 0;
+  if (std::isfinite(value) && (value > 0 || (share && value == 0)) &&
+      (most == 0 || value <= kAboveMost * most)) {
+    return;
+  }
+  const std::string unit(find_metric(metric)->unit);
+  throw ImpossibleFigure(
+      ErrorCode::kMachine,
+      metric + " of " + of + " came out as " + format_number(value) + " " + unit +
+          (most > 0 ? ", and this machine cannot pass " + format_number(most, 4) + " " + unit : ""),
+      "The probe did not do all its work, or miscounted it: a bug. Please report it.");
+}
+
 void Recorder::add(const std::string& group, const std::string& metric, const std::string& of,
                    double value) {
   DS4_CHECK(find_metric(metric));
+  require_possible(metric, of, value);
   const auto same = std::find_if(series_.begin(), series_.end(),
                                  [&](const Series& s) { return s.metric == metric && s.of == of; });
   Series& series =
@@ -109,6 +135,8 @@ void run_probes(const std::vector<Probe>& probes, Recorder& recorder,
     if (progress) progress({probe.name, done_s / expected_s, pace * (expected_s - done_s)});
     try {
       probe.run(recorder);
+    } catch (const ImpossibleFigure& e) {
+      recorder.refuse(probe.group, probe.name, e.what());
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kMachine) throw;
       recorder.absent(probe.group, "", probe.name, e.what());

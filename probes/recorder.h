@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/error.h"
+
 namespace ds4::probes {
 
 /// A value of one pass. `discarded`: why it does not count ("power cap"); "" = it counts.
@@ -21,7 +23,8 @@ struct Series {
   std::string metric;  // a name of metric.h
   std::string of;      // what exactly: "F32 sums, 8 GiB"
   std::vector<PassValue> passes;
-  std::string note;  // why there are none, or what the values say
+  std::string note;      // why there are none, or what the values say
+  bool refused = false;  // there are none because one could not be true
 
   std::vector<double> kept() const;
   /// Their median. Where every pass was discarded the median of those: shown, never without saying
@@ -33,15 +36,25 @@ struct Series {
 /// Says why the GPU is slower than it could be ("power cap"), "" when it is not.
 using SlowedBy = std::function<std::string()>;
 
+/// The most that a metric can be on this machine, of a thing (Series::of); 0 = not known.
+using MostPossible = std::function<double(const std::string& metric, const std::string& of)>;
+
+/// A value that no machine of this kind can reach: the work was not all done, or miscounted.
+class ImpossibleFigure : public Error {
+ public:
+  using Error::Error;
+};
+
 struct Protocol {
   int passes = 15;          // that count, of each series
   double most_s = 3;        // of one series: then at least kFewest passes and no more
   double all_s = 600;       // of all: from then on a series has kFewest passes
   SlowedBy slowed_by = {};  // asked before the first pass and behind each; may be empty
+  MostPossible most = {};   // a pass above it is refused; may be empty
   static constexpr int kFewest = 3;
 
-  static Protocol quick() { return {7, 0.6, 35, {}}; }
-  static Protocol thorough() { return {15, 3, 600, {}}; }
+  static Protocol quick() { return {7, 0.6, 35, {}, {}}; }
+  static Protocol thorough() { return {15, 3, 600, {}, {}}; }
 };
 
 class Recorder {
@@ -49,13 +62,16 @@ class Recorder {
   explicit Recorder(Protocol protocol);
 
   /// Runs `pass` once without counting it, then repeats it; it returns one value in the metric's
-  /// unit. The reference holds until the next call.
+  /// unit. The reference holds until the next call. Throws ImpossibleFigure for a value that is not
+  /// a positive number or above Protocol::most.
   Series& measure(const std::string& group, const std::string& metric, const std::string& of,
                   const std::function<double()>& pass);
   /// A thing that cannot be measured here; without a metric when a whole probe could not run.
   void absent(const std::string& group, const std::string& metric, const std::string& of,
               const std::string& why);
-  /// One value that was taken by the way, under the same clock.
+  /// The same of a probe whose figure could not be true.
+  void refuse(const std::string& group, const std::string& of, const std::string& why);
+  /// One value that was taken by the way, under the same clock. Throws as measure().
   void add(const std::string& group, const std::string& metric, const std::string& of,
            double value);
 
@@ -66,6 +82,7 @@ class Recorder {
 
  private:
   double now() const;
+  void require_possible(const std::string& metric, const std::string& of, double value) const;
 
   Protocol protocol_;
   double start_;
@@ -86,7 +103,7 @@ struct ProbeProgress {
 };
 
 /// Runs them one after the other. A probe that throws Error(kMachine) becomes an absent series with
-/// its words, and the others go on.
+/// its words, one that throws ImpossibleFigure a refused one, and the others go on.
 void run_probes(const std::vector<Probe>& probes, Recorder& recorder,
                 const std::function<void(const ProbeProgress&)>& progress);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "probes/device/gpu.h"
+#include "probes/device/tensor.h"
 #include "probes/recorder.h"
 
 namespace ds4::probes {
@@ -15,8 +16,10 @@ inline constexpr const char* kReadCeiling = "F32 sums";
 
 /// Bytes per second of f32 sums over a buffer far larger than L2.
 Series& measure_read(Gpu& gpu, Recorder& recorder, bool quick);
-/// FLOP/s of mma.sync; an absent series where the GPU or the build has no such instruction.
-void measure_tensor(Gpu& gpu, Recorder& recorder, int type);
+/// FLOP/s of the tensor cores; an absent series where the GPU or the build has no such instruction.
+void measure_tensor(Gpu& gpu, Recorder& recorder, TensorWay way);
+/// The FLOP/s of such a row that the chip cannot pass; 0 where it is not known.
+double tensor_peak(const Gpu& gpu, const std::string& of);
 
 std::vector<Probe> ceiling_probes(const std::shared_ptr<Gpu>& gpu, bool quick);
 

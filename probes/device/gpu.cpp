@@ -52,6 +52,12 @@ int Gpu::attribute(cudaDeviceAttr which) const {
   return value;
 }
 
+double Gpu::memory_peak() const {
+  if (attribute(cudaDevAttrIntegrated)) return 0;
+  return 2e3 * attribute(cudaDevAttrMemoryClockRate) * attribute(cudaDevAttrGlobalMemoryBusWidth) /
+         8;
+}
+
 int64_t Gpu::free_bytes() {
   size_t free = 0, total = 0;
   DS4_CUDA(cudaMemGetInfo(&free, &total));

@@ -25,6 +25,12 @@ class Gpu {
   int64_t l2_bytes() const { return l2_bytes_; }
   const std::string& name() const { return name_; }
   int attribute(cudaDeviceAttr which) const;
+  double clock_hz() const { return 1e3 * attribute(cudaDevAttrClockRate); }
+  /// Bytes per second that the memory's pins carry: width x clock, twice a clock; 0 where the
+  /// memory is not the GPU's own, whose clock is not told.
+  double memory_peak() const;
+  /// The same of all L1 caches together: a line of 128 bytes a clock each.
+  double l1_peak() const { return 128.0 * processors_ * clock_hz(); }
 
   /// Free memory now; where GPU and processors share it, no more than the kernel calls available.
   static int64_t free_bytes();

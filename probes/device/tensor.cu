@@ -2,11 +2,13 @@
 
 #include "engine/device/error.h"
 #include "engine/device/memory.h"
+#include "probes/device/tensor_groups.cuh"
 
 namespace ds4::probes {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kBlocksPerProcessor = 4;
 constexpr int kWarp = 32;
 constexpr int kSide = 4;  // a warp multiplies as many fragments of A as of B, each with each
 constexpr int kTurns = 1024;
@@ -100,14 +102,30 @@ __global__ void __launch_bounds__(kThreads) tensor_kernel(const uint4* operands,
   if (threadIdx.x % kWarp == 0) sums[thread / kWarp] = sum;
 }
 
-__global__ void supported_kernel(int* types) {
-  *types = 1 << static_cast<int>(TensorType::kBf16);
+__host__ __device__ constexpr int bit_of(TensorWay way) {
+  return 1 << (2 * static_cast<int>(way.type) + static_cast<int>(way.by_groups));
+}
+
+__global__ void supported_kernel(int* ways) {
+  *ways = bit_of({TensorType::kBf16, false});
 #ifdef DS4_HAS_FP8
-  *types |= 1 << static_cast<int>(TensorType::kFp8);
+  *ways |= bit_of({TensorType::kFp8, false});
 #endif
 #ifdef DS4_HAS_FP4
-  *types |= 1 << static_cast<int>(TensorType::kFp4);
+  *ways |= bit_of({TensorType::kFp4, false});
 #endif
+#ifdef DS4_HAS_GROUPS
+  *ways |= bit_of({TensorType::kBf16, true}) | bit_of({TensorType::kFp8, true});
+#endif
+}
+
+template <TensorType type>
+double multiply_fragments(int processors, const void* operands, float* sums, cudaStream_t stream) {
+  const int blocks = processors * kBlocksPerProcessor;
+  tensor_kernel<type><<<blocks, kThreads, 0, stream>>>(static_cast<const uint4*>(operands), sums);
+  DS4_CUDA(cudaGetLastError());
+  return 2.0 * 16 * 8 * kDepth<type> * kSide * kSide * kRepeats<type> * kTurns *
+         (kThreads / kWarp) * blocks;
 }
 
 }  // namespace
@@ -160,39 +178,35 @@ double most_tensor_rate(TensorType type, int capability, int processors, double 
   return bf16 * faster * processors * clock_hz;
 }
 
-bool tensor_supported(TensorType type) {
+bool tensor_supported(TensorWay way) {
   const device::Memory bits(16);
-  int types = 0;
+  int ways = 0;
   supported_kernel<<<1, 1>>>(reinterpret_cast<int*>(bits.data()));
   DS4_CUDA(cudaGetLastError());
-  DS4_CUDA(cudaMemcpy(&types, bits.data(), sizeof types, cudaMemcpyDeviceToHost));
-  return types >> static_cast<int>(type) & 1;
+  DS4_CUDA(cudaMemcpy(&ways, bits.data(), sizeof ways, cudaMemcpyDeviceToHost));
+  return (ways & bit_of(way)) != 0;
 }
 
-double multiply_tiles(TensorType type, int processors, const void* operands, float* sums,
+int tensor_sums(TensorWay way, int processors) {
+  return processors * kThreads / kWarp * (way.by_groups ? 1 : kBlocksPerProcessor);
+}
+
+double multiply_tiles(TensorWay way, int processors, const void* operands, float* sums,
                       cudaStream_t stream) {
-  const int blocks = processors * kTensorBlocksPerProcessor;
-  const auto* at = static_cast<const uint4*>(operands);
-  int depth = 0, repeats = 0;
-  switch (type) {
+  static_assert(kThreads == groups::kThreads);
+  switch (way.type) {
     case TensorType::kBf16:
-      tensor_kernel<TensorType::kBf16><<<blocks, kThreads, 0, stream>>>(at, sums);
-      depth = kDepth<TensorType::kBf16>;
-      repeats = kRepeats<TensorType::kBf16>;
-      break;
+      return way.by_groups
+                 ? groups::multiply<groups::Bf16>(processors, operands, sums, stream)
+                 : multiply_fragments<TensorType::kBf16>(processors, operands, sums, stream);
     case TensorType::kFp8:
-      tensor_kernel<TensorType::kFp8><<<blocks, kThreads, 0, stream>>>(at, sums);
-      depth = kDepth<TensorType::kFp8>;
-      repeats = kRepeats<TensorType::kFp8>;
-      break;
+      return way.by_groups
+                 ? groups::multiply<groups::E4m3>(processors, operands, sums, stream)
+                 : multiply_fragments<TensorType::kFp8>(processors, operands, sums, stream);
     case TensorType::kFp4:
-      tensor_kernel<TensorType::kFp4><<<blocks, kThreads, 0, stream>>>(at, sums);
-      depth = kDepth<TensorType::kFp4>;
-      repeats = kRepeats<TensorType::kFp4>;
       break;
   }
-  DS4_CUDA(cudaGetLastError());
-  return 2.0 * 16 * 8 * depth * kSide * kSide * repeats * kTurns * (kThreads / kWarp) * blocks;
+  return multiply_fragments<TensorType::kFp4>(processors, operands, sums, stream);
 }
 
 }  // namespace ds4::probes

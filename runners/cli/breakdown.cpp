@@ -20,13 +20,13 @@ namespace {
 struct Ceilings {
   double read_rate = 0;     // B/s
   double product_rate = 0;  // FLOP/s
-  const char* product = "";
+  std::string product;
 };
 
 Ceilings measure_ceilings(const EngineSettings& settings) {
   if (settings.device == Device::kCuda) {
     const probes::DeviceSpeed speed = probes::measure_device_speed();
-    return {speed.read_rate, speed.bf16_rate, "BF16 mma.sync"};
+    return {speed.read_rate, speed.bf16_rate, speed.bf16_by};
   }
   const int threads = settings.threads ? settings.threads : usable_processors();
   const probes::HostSpeed speed = probes::measure_host_speed(threads);
@@ -156,7 +156,7 @@ void add_breakdown(CLI::App& app, Common& common) {
     }
     std::printf("%s: ceilings of this run %.1f GB/s read, %.0f GFLOP/s %s\n",
                 options->checkpoint.c_str(), ceilings.read_rate / 1e9, ceilings.product_rate / 1e9,
-                ceilings.product);
+                ceilings.product.c_str());
     print_rate("prompt", breakdown.prompt_tokens, breakdown.prompt_seconds);
     const std::string behind = std::to_string(options->engine.context) + " tokens";
     print_step(

@@ -79,10 +79,12 @@ ProbeResult measure(const ProbeFlags& flags, const Common& common) {
                                             : std::filesystem::path(flags.scratch)});
     result.facts = device.facts;
     protocol.slowed_by = device.slowed_by;
+    protocol.most = device.most;
     probes = std::move(device.probes);
   } else {
     probes::HostProbes host = probes::host_probes(flags.quick);
     protocol.slowed_by = host.slowed_by;
+    protocol.most = host.most;
     probes = std::move(host.probes);
   }
   keep_only(flags.only, probes);
@@ -104,7 +106,7 @@ runners::MachineCeilings measure_ceilings(const std::string& device) {
     const probes::DeviceSpeed speed = probes::measure_device_speed();
     ceilings.read_rate = speed.read_rate;
     ceilings.product_rate = speed.bf16_rate;
-    ceilings.product = "BF16 mma.sync";
+    ceilings.product = speed.bf16_by;
   } else {
     const probes::HostSpeed speed = probes::measure_host_speed(usable_processors());
     ceilings.read_rate = speed.read_rate;
@@ -119,7 +121,7 @@ void show_roofline(const ProbeFlags& flags, const Common& common) {
   question.checkpoint = resolve_checkpoint(flags.checkpoint);
   std::vector<runners::Roofline> rooflines{
       runners::make_roofline(question, measure_ceilings(flags.device)),
-      runners::make_roofline(question, runners::published_spark())};
+      runners::make_roofline(question, reports::published_spark())};
   if (std::filesystem::exists(common.db)) {
     const auto store = reports::Store::open_read_only(common.db);
     runners::add_measured(*store, question.checkpoint, flags.device, rooflines.front());
@@ -183,6 +185,10 @@ void add_probe(CLI::App& app, Common& common) {
     const ProbeResult result = measure(*flags, common);
     std::fputs((common.json ? probe_json(result) : probe_table(result)).c_str(), stdout);
     if (against && !common.json) std::fputs(against_text(result, *against).c_str(), stdout);
+    if (std::ranges::any_of(result.series, &probes::Series::refused)) {
+      throw Error(ErrorCode::kMachine, "a figure was refused: no machine of this kind reaches it",
+                  "The rows say which. It is a bug of the probe; please report it.");
+    }
   });
 }
 

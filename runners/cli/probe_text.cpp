@@ -101,8 +101,9 @@ std::string probe_table(const ProbeResult& result) {
     }
     char line[320];
     if (series.passes.empty()) {
-      std::snprintf(line, sizeof line, "  %-16s %-*s  not measured: ", series.metric.c_str(),
-                    static_cast<int>(of_width), series.of.c_str());
+      std::snprintf(line, sizeof line, "  %-16s %-*s  %s: ", series.metric.c_str(),
+                    static_cast<int>(of_width), series.of.c_str(),
+                    series.refused ? "refused" : "not measured");
       text += line + series.note + "\n";
       continue;
     }
@@ -151,6 +152,7 @@ std::string probe_json(const ProbeResult& result) {
                                   {"unit", unit_of(series)},
                                   {"of", series.of},
                                   {"note", series.note}};
+    if (series.refused) row["refused"] = true;
     if (!series.kept().empty()) row["median"] = series.median();
     if (const auto interval = reports::median_order_interval(series.kept())) {
       row["interval"] = {interval->lo, interval->hi};

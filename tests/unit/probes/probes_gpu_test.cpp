@@ -45,13 +45,32 @@ INSTANTIATE_TEST_SUITE_P(Formats, GemvOnGpu, ::testing::ValuesIn(kWeightFormats)
 TEST(TensorOnGpu, DoesAllThatIsCountedAndNoFasterThanTheChip) {
   Gpu gpu;
   Recorder recorder(Protocol::quick());
-  for (const TensorType type : kTensorTypes) {
-    ASSERT_NO_THROW(measure_tensor(gpu, recorder, static_cast<int>(type))) << tensor_name(type);
+  for (const TensorWay way : kTensorWays) {
+    ASSERT_NO_THROW(measure_tensor(gpu, recorder, way)) << way.name();
+    const double rate = recorder.median("tensor_rate", way.name());
+    std::printf("[ rate     ] %s %.0f TFLOP/s\n", way.name().c_str(), rate / 1e12);
+    const double most = tensor_peak(gpu, way.name());
+    EXPECT_LE(rate, most > 0 ? 1.05 * most : rate) << way.name();
+    if (way.type == TensorType::kBf16 && !way.by_groups) {
+      EXPECT_GT(rate, 1e12);
+    }
+    if (way.by_groups && rate > 0) {
+      EXPECT_GT(rate, recorder.median("tensor_rate", TensorWay{way.type, false}.name()));
+    }
   }
-  const double rate = recorder.median("tensor_rate", tensor_name(TensorType::kBf16));
-  EXPECT_GT(rate, 1e12);
-  std::printf("[ rate     ] BF16 %.0f, FP8 %.0f TFLOP/s\n", rate / 1e12,
-              recorder.median("tensor_rate", tensor_name(TensorType::kFp8)) / 1e12);
+}
+
+// A counter that is off, or a kernel that skips its work, would be faster than the chip.
+TEST(TensorOnGpu, AnImpossibleRateIsRefused) {
+  Gpu gpu;
+  const double most = tensor_peak(gpu, "BF16, wgmma");
+  if (most == 0) GTEST_SKIP() << "the peak of this GPU is not known";
+  Protocol protocol = Protocol::quick();
+  protocol.most = [&](const std::string&, const std::string&) { return most; };
+  Recorder recorder(protocol);
+  EXPECT_NO_THROW(recorder.measure("ceilings", "tensor_rate", "BF16, wgmma", [&] { return most; }));
+  EXPECT_THROW(recorder.measure("ceilings", "tensor_rate", "BF16, wgmma", [&] { return 2 * most; }),
+               ImpossibleFigure);
 }
 
 TEST(TensorOnGpu, KnowsThePeakOfAnH200) {

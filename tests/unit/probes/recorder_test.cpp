@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "engine/base/error.h"
+#include "probes/tagged.h"
 
 namespace ds4::probes {
 namespace {
@@ -87,6 +90,61 @@ TEST(RunProbes, DoesNotHideOtherErrors) {
                             [](Recorder&) { throw Error(ErrorCode::kIo, "a disk is full", ""); }}},
                           recorder, nullptr),
                Error);
+}
+
+// A work that was not all done looks fast: no such figure may stand in a table.
+TEST(Recorder, RefusesWhatCannotBe) {
+  Protocol protocol{.passes = 3};
+  protocol.most = [](const std::string& metric, const std::string&) {
+    return metric == "read_rate" ? 100.0 : 0.0;
+  };
+  Recorder recorder(protocol);
+  const auto read = [&](double value) {
+    recorder.measure("ceilings", "read_rate", "numbers", [&] { return value; });
+  };
+  EXPECT_NO_THROW(read(104));  // clocks are told in whole steps
+  EXPECT_THROW(read(106), ImpossibleFigure);
+  EXPECT_THROW(read(0), ImpossibleFigure);
+  EXPECT_THROW(read(-1), ImpossibleFigure);
+  EXPECT_THROW(read(std::nan("")), ImpossibleFigure);
+  EXPECT_THROW(read(HUGE_VAL), ImpossibleFigure);
+  EXPECT_NO_THROW(recorder.add("ceilings", "copy_rate", "numbers", 1e30));  // no bound is known
+  EXPECT_NO_THROW(recorder.add("ceilings", "read_share", "numbers", 0));
+  EXPECT_EQ(recorder.series().size(), 3u);
+}
+
+TEST(RunProbes, ARefusedFigureIsSaidAndTheOthersGoOn) {
+  Protocol protocol{.passes = 3};
+  protocol.most = [](const std::string&, const std::string&) { return 100.0; };
+  Recorder recorder(protocol);
+  const auto probe = [](const char* name, double value) {
+    return Probe{"ceilings", name, 1, [=](Recorder& r) {
+                   r.measure("ceilings", "read_rate", name, [=] { return value; });
+                 }};
+  };
+  run_probes({probe("impossible", 1e6), probe("possible", 50)}, recorder, {});
+  ASSERT_EQ(recorder.series().size(), 2u);
+  EXPECT_TRUE(recorder.series()[0].refused);
+  EXPECT_TRUE(recorder.series()[0].passes.empty());
+  EXPECT_THAT(recorder.series()[0].note, ::testing::HasSubstr("cannot pass 100"));
+  EXPECT_FALSE(recorder.series()[1].refused);
+  EXPECT_EQ(recorder.series()[1].median(), 50);
+}
+
+TEST(Tagged, NamesAreReadBack) {
+  for (const Tagged& tagged : {Tagged{"read_rate", "F32 sums", ""},
+                               {"read_rate", "64.0 KiB, 8 threads", "power cap"},
+                               {"gemv_rate", "Q8_0, 32768 x 61440, M = 1", "too hot"},
+                               {"operation_time", "attend {all}", ""}}) {
+    const Tagged back = read_tagged(tagged_name(tagged));
+    EXPECT_EQ(back.metric, tagged.metric);
+    EXPECT_EQ(back.of, tagged.of);
+    EXPECT_EQ(back.discarded, tagged.discarded);
+  }
+  EXPECT_EQ(read_tagged("ttft").metric, "ttft");
+  EXPECT_EQ(read_tagged("ttft").of, "");
+  EXPECT_EQ(read_tagged("").metric, "");
+  EXPECT_EQ(read_tagged("a{of=").metric, "a{of=");
 }
 
 }  // namespace
