@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "engine/api/checkpoints.h"
 #include "engine/base/check.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -17,6 +18,8 @@
 #include "runners/load_schedule.h"
 #include "runners/outcome/attempt.h"
 #include "runners/outcome/garbled.h"
+#include "runners/probing.h"
+#include "runners/roofline/roofline.h"
 #include "runners/scoring.h"
 #include "runners/targets/registry.h"
 #include "runners/targets/server_failure.h"
@@ -50,6 +53,7 @@ class Worker final : public Work {
       : assignment_(assignment), profile_(assignment.cell.profile), out_(out) {}
 
   void run() {
+    probe_machine();
     const double start = monotonic_seconds();
     target_ = make_target(profile_);
     const Capabilities capabilities =
@@ -64,7 +68,8 @@ class Worker final : public Work {
     counter_ = {[&](const Conversation& c) { return target_->count_tokens(c); },
                 capabilities.exact_token_counts,
                 [&](const Conversation& c) { return target_->measure_tokens(c); }};
-    send(ReadyMessage{to_json(capabilities), static_cast<int>(missing_.size()), skipped_});
+    send(ReadyMessage{to_json(capabilities), n_probed_ + static_cast<int>(missing_.size()),
+                      skipped_});
     send(SamplesMessage{{{"load_time", load_s, load_s, "load"}}});
     show_phase();
     const double cases_start = monotonic_seconds();
@@ -214,10 +219,46 @@ class Worker final : public Work {
     bool answering = false;  // its first token has come
   };
 
+  // Cases that measure the machine: while it is idle and its memory is free.
+  void probe_machine() {
+    for (const profiles::SuiteSection& section : profile_.suites) {
+      if (!suites::probes_machine(section.name)) continue;
+      const suites::Suite& suite = *suites::find_suite(section.name);
+      for (const suites::CaseSpec& spec : suite.plan(section.parameters)) {
+        if (assignment_.done.contains({section.name, spec.id})) continue;
+        send(CaseMessage{section.name, spec.id});
+        AttemptMessage message;
+        reports::AttemptRow& attempt = message.attempt;
+        attempt.suite = section.name;
+        attempt.suite_version = section.version;
+        attempt.case_id = spec.id;
+        attempt.tags = spec.tags;
+        attempt.prompt = prompt_text(suite.build(section.parameters, spec, {}));
+        attempt.started_at = utc_now();
+        probe_for(suites::probing_of(section.parameters, spec), profile_, attempt,
+                  [&](const std::string& name) {
+                    send(PhaseMessage{"probe", name});
+                  });
+        outcome::AttemptFinding finding{"HARNESS_ERROR", ""};  // what was asked for is not here
+        if (attempt.status == "ok") {
+          outcome::AttemptWitness witness;
+          grade_answer(message, witness);
+          finding = outcome::classify_attempt(attempt, message.score, witness);
+        }
+        attempt.outcome = std::move(finding.outcome);
+        attempt.note = std::move(finding.note);
+        send(message);
+        ++n_probed_;
+      }
+    }
+    if (n_probed_ > 0) probes::forget_peak_memory();  // the target's peak is asked for later
+  }
+
   // A load group is measured as a whole: with one of its cases all are asked again.
   Cases missing_cases(const Capabilities& capabilities) {
     Cases cases;
     for (const profiles::SuiteSection& section : profile_.suites) {
+      if (suites::probes_machine(section.name)) continue;
       const suites::Suite& suite = *suites::find_suite(section.name);
       const std::string lack = missing_of(capabilities, suite.needs(section.parameters));
       if (!lack.empty()) {
@@ -340,6 +381,7 @@ class Worker final : public Work {
       const auto garble = outcome::garble_samples(message.attempt, flight.mapped().logprobs);
       message.attempt.samples.insert(message.attempt.samples.end(), garble.begin(), garble.end());
       grade_answer(message, witness);
+      add_demand(message.attempt);
     }
     const bool greedy = profile_.sampling.temperature == 0;
     cache_witness_.look(message.attempt, greedy, witness);
@@ -349,6 +391,24 @@ class Worker final : public Work {
     message.attempt.note = std::move(finding.note);
     send(message);
     show_phase();
+  }
+
+  // Beside the ceilings that the cell measured: of the first answer of each suite and length, when
+  // nothing else is being answered.
+  void add_demand(reports::AttemptRow& attempt) {
+    if (profile_.target != "engine" || profile_.engine.sequences > 1 || !in_flight_.empty()) return;
+    const bool wanted =
+        std::any_of(profile_.suites.begin(), profile_.suites.end(),
+                    [](const auto& suite) { return suites::probes_machine(suite.name); });
+    const auto length = attempt.tags.find("length");
+    if (!wanted ||
+        !demanded_.emplace(attempt.suite, length == attempt.tags.end() ? "" : length->second)
+             .second) {
+      return;
+    }
+    const auto samples = demand_samples(resolve_checkpoint(profile_.checkpoint), attempt,
+                                        profile_.engine.draft_tokens);
+    attempt.samples.insert(attempt.samples.end(), samples.begin(), samples.end());
   }
 
   // A scorer that throws spoils one verdict, not the launch.
@@ -386,6 +446,8 @@ class Worker final : public Work {
   std::map<int64_t, InFlight> in_flight_;       // by the place in missing_
   std::deque<int64_t> to_be_asked_;             // of them: those whose next turn is not sent
   outcome::CacheWitness cache_witness_;
+  std::set<std::pair<std::string, std::string>> demanded_;  // suites and lengths with a demand
+  int n_probed_ = 0;                                        // cases that measured the machine
   int64_t completion_tokens_ = 0;
   double last_progress_ = 0;  // when it was told
   std::string phase_;         // as last sent

@@ -12,6 +12,7 @@ std::span<const Suite* const> all_suites() {
       &bfcl_suite(),        &toolcall15_suite(), &tool_fidelity_suite(), &diagrams_suite(),
       &frontier_suite(),    &explain_suite(),    &philosophy_suite(),    &prefix_cache_suite(),
       &speculation_suite(), &logits_suite(),     &garble_suite(),
+      &bandwidth_roofline_suite(),
   };
   return list;
 }

@@ -24,5 +24,6 @@ const Suite& explain_suite();
 const Suite& philosophy_suite();
 const Suite& toolcall15_suite();
 const Suite& tool_fidelity_suite();
+const Suite& bandwidth_roofline_suite();
 
 }  // namespace ds4::suites

@@ -5,6 +5,7 @@
 
 #include "engine/base/check.h"
 #include "probes/metric.h"
+#include "reports/figures/ceilings.h"
 #include "reports/figures/twins.h"
 #include "reports/stats/bootstrap.h"
 
@@ -164,7 +165,11 @@ std::optional<Figure> metric_figure(const RunData& run, const Selection& selecti
   data.name = metric;
   const probes::Metric* known = probes::find_metric(metric);
   if (known) data.unit = known->unit;
-  if (!known || is_launch_metric(metric)) return launch_figure(run, selection, std::move(data));
+  if (!known || is_launch_metric(metric)) {
+    const bool probed = known && launch_values(run, selection.cell_key, metric).empty();
+    return probed ? series_figure(run, selection, metric)
+                  : launch_figure(run, selection, std::move(data));
+  }
   std::vector<double> values;
   Cases by_case;
   for (const StoredAttempt* attempt : timed_attempts(run, selection.cell_key)) {

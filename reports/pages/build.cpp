@@ -147,10 +147,11 @@ Page build_page(Store& store, const std::string& run_id, const std::string& prof
     page.unusual_attempts.back().samples.clear();
   }
   PageContext context{run, judging, store, page};
-  for (const auto build : {verdict_section, run_section, tradeoff_section, speed_section,
-                           load_section, frontier_section, memory_section, long_context_section,
-                           trace_section, quality_section, changes_section, twins_section,
-                           published_figures_section, outcomes_section, method_section}) {
+  for (const auto build :
+       {verdict_section, run_section, tradeoff_section, speed_section, roofline_section,
+        load_section, frontier_section, memory_section, long_context_section, trace_section,
+        quality_section, changes_section, twins_section, published_figures_section,
+        outcomes_section, method_section}) {
     Section section = build(context);
     if (section.tables.empty() && section.charts.empty() && section.paragraphs.empty() &&
         section.items.empty()) {

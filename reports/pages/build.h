@@ -31,6 +31,7 @@ Section verdict_section(PageContext& context);
 Section run_section(PageContext& context);
 Section tradeoff_section(PageContext& context);
 Section speed_section(PageContext& context);
+Section roofline_section(PageContext& context);
 Section load_section(PageContext& context);
 Section frontier_section(PageContext& context);
 Section memory_section(PageContext& context);
@@ -52,6 +53,7 @@ void add_latency_charts(PageContext& context, Section& section);
 void add_load_charts(PageContext& context, Section& section);
 void add_memory_charts(PageContext& context, Section& section);
 void add_quality_charts(PageContext& context, Section& section);
+void add_roofline_charts(const PageContext& context, Section& section);
 void add_speculation_charts(PageContext& context, Section& section);
 /// What a setting gave a cell in a suite, against the cell with its first value.
 struct PayoffLine {

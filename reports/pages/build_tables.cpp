@@ -6,6 +6,7 @@
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/units.h"
 #include "probes/metric.h"
+#include "reports/figures/ceilings.h"
 #include "reports/figures/format.h"
 #include "reports/pages/build.h"
 
@@ -196,6 +197,7 @@ Section speed_section(PageContext& context) {
                                              {"95 %", true, false}});
   for (const CellRow& cell : context.run.cells) {
     for (const std::string& suite : suites_of(context.run, cell.key)) {
+      if (suite == kProbeSuite) continue;
       const Selection whole{cell.key, suite, {}};
       const auto lengths = tag_values(context.run, whole, "length");
       if (lengths.size() < 2) speed_row(context, table, cell, whole, "");

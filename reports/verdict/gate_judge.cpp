@@ -10,6 +10,7 @@
 #include "probes/metric.h"
 #include "probes/trace_metrics.h"
 #include "reports/compare/endings.h"
+#include "reports/figures/ceilings.h"
 #include "reports/figures/format.h"
 #include "reports/verdict/floor_gate.h"
 
@@ -171,8 +172,10 @@ class GateJudge {
     const std::string measured =
         figure.value ? format_value(figure) + " (95 %: " + format_interval(figure) + n + ")"
                      : "no answer allows a verdict (" + n.substr(2) + ")";
-    // Answers of generated weights are noise: no score of theirs may pass or fail anything.
-    if (figure.kind == FigureKind::kScore && is_synthetic_identity(run_.run.checkpoint_identity)) {
+    // Answers of generated weights are noise: no score of theirs may pass or fail anything. Those
+    // of probes are of the machine.
+    if (figure.kind == FigureKind::kScore && figure.about.suite != kProbeSuite &&
+        is_synthetic_identity(run_.run.checkpoint_identity)) {
       result.decision = Decision::kInconclusive;
       result.remark = kSyntheticNote;
       result.reason = measured + " against " + result.bound + ": " + result.remark;

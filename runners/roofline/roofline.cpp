@@ -2,28 +2,40 @@
 
 #include <algorithm>
 
-#include "engine/base/check.h"
-#include "reports/published/published.h"
+#include "probes/tagged.h"
 
 namespace ds4::runners {
 namespace {
 
-constexpr const char* kPublishedSpark = "spark-bandwidth";
+void add(const PassDemand& demand, const std::string& phase, const std::string& prefix,
+         std::vector<probes::Sample>& samples) {
+  for (const PassDemand::Part& part : demand.parts) {
+    const std::string of = prefix + part.name;
+    samples.push_back({probes::tagged_name({"demand_bytes", of, ""}), part.bytes(), 0, phase});
+    samples.push_back({probes::tagged_name({"demand_flops", of, ""}), part.flops, 0, phase});
+  }
+}
 
 }  // namespace
 
-MachineCeilings published_spark() {
-  const reports::Published& base = reports::find_published(kPublishedSpark);
-  const auto read = std::find_if(base.figures.begin(), base.figures.end(),
-                                 [](const auto& figure) { return figure.figure == "read_rate"; });
-  DS4_CHECK(read != base.figures.end());
-  return {base.hardware, base.source, read->value, 0, "", true};
+double least_seconds(const PassDemand::Part& work, const MachineCeilings& ceilings) {
+  return reports::least_seconds(work.bytes(), work.flops, ceilings);
 }
 
-double least_seconds(const PassDemand::Part& work, const MachineCeilings& ceilings) {
-  const double by_bytes = work.bytes() / ceilings.read_rate;
-  if (ceilings.product_rate <= 0) return by_bytes;
-  return std::max(by_bytes, work.flops / ceilings.product_rate);
+std::vector<probes::Sample> demand_samples(const std::filesystem::path& checkpoint,
+                                           const reports::AttemptRow& attempt, int64_t drafts) {
+  std::vector<probes::Sample> samples;
+  const int64_t middle = attempt.prompt_tokens + attempt.completion_tokens / 2;
+  const int64_t computed = attempt.prompt_tokens - attempt.cached_tokens;
+  add(pass_demand(checkpoint, middle, 1, 1), "decode", "", samples);
+  if (computed > 0) {
+    add(pass_demand(checkpoint, attempt.cached_tokens, computed, 1), "prefill", "", samples);
+  }
+  if (drafts > 0) {
+    add(draft_demand(checkpoint, drafts), "round", "drafting: ", samples);
+    add(pass_demand(checkpoint, middle, drafts + 1, drafts + 1), "round", "", samples);
+  }
+  return samples;
 }
 
 Roofline make_roofline(const RooflineQuestion& question, const MachineCeilings& ceilings) {

@@ -10,25 +10,23 @@
 #include <vector>
 
 #include "engine/api/demand.h"
+#include "reports/figures/roofline.h"
 #include "reports/store/store.h"
 
 namespace ds4::runners {
 
-struct MachineCeilings {
-  std::string machine;      // "this machine", "one NVIDIA DGX Spark (GB10)"
-  std::string source;       // "measured in this run", or who published them
-  double read_rate = 0;     // B/s
-  double product_rate = 0;  // FLOP/s; 0 = not known
-  std::string product;      // what it is of: "BF16 mma.sync"
-  bool projected = false;   // this program never ran there
-};
-
-/// The ceilings that were published for a Spark (reports/published/spark-bandwidth.json).
-MachineCeilings published_spark();
+using MachineCeilings = reports::Roof;
 
 /// The least time of a pass: its bytes or its operations, whichever takes longer. Unknown product
 /// rates bind nothing.
 double least_seconds(const PassDemand::Part& work, const MachineCeilings& ceilings);
+
+/// What the passes of an answer cannot do without, as samples of it: demand_bytes and demand_flops
+/// of each component, phase "decode" (one token, half-way through the answer), "prefill" (the
+/// tokens of the prompt that came from no cache, every weight once) and with drafts "round" (they
+/// and their check). Throws Error(kCheckpoint).
+std::vector<probes::Sample> demand_samples(const std::filesystem::path& checkpoint,
+                                           const reports::AttemptRow& attempt, int64_t drafts);
 
 struct RooflineQuestion {
   std::filesystem::path checkpoint;

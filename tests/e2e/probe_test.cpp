@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/files.h"
+#include "probes/tagged.h"
+#include "reports/store/store.h"
 #include "tests/e2e/sweep.h"
 #include "tests/support/source_dir.h"
 
@@ -54,6 +56,46 @@ TEST(Probe, SaysWhatADeviceHasNot) {
   EXPECT_THAT(unknown.err, ::testing::HasSubstr("spark-bandwidth"));
   // Drafts of a checkpoint only.
   EXPECT_EQ(run_command({DS4_SWEEP_BINARY, "probe", "--drafts", "2"}).exit_code, 2);
+}
+
+// The suite that a profile names: every pass is a sample, and the report can be made of them.
+TEST(Probe, ASuiteStoresEveryPass) {
+  const Sweep sweep("{}", std::string("[[suite]]\nname = \"bandwidth_roofline\"\n") +
+                              "[[gate]]\nsuite = \"bandwidth_roofline\"\nscore = \"plausible\"\n"
+                              "min = 1\n");
+  const auto result =
+      run_command(sweep.command({"run", sweep.profile(), "--set", "target=null", "--no-progress"}));
+  ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+  const auto store = reports::Store::open_read_only(sweep.db());
+  const auto attempts = store->attempts(store->run("latest").id, true);
+  ASSERT_EQ(attempts.size(), 1u);
+  EXPECT_EQ(attempts[0].case_id, "ceilings");
+  EXPECT_EQ(attempts[0].status, "ok");
+  EXPECT_EQ(attempts[0].outcome, "ok");
+  const auto text = nlohmann::json::parse(attempts[0].text);
+  std::map<std::pair<std::string, std::string>, size_t> passes, stored;
+  for (const auto& series : text["series"]) {
+    passes[{series["metric"], series["of"]}] += series["passes"].size();
+  }
+  for (const probes::Sample& sample : attempts[0].samples) {
+    const probes::Tagged name = probes::read_tagged(sample.metric);
+    ++stored[{name.metric, name.of}];
+    EXPECT_GE(sample.value, 0) << sample.metric;
+    EXPECT_NE(name.of, "") << sample.metric;
+  }
+  EXPECT_EQ(stored, passes);
+  EXPECT_GE(stored.size(), 8u);
+  EXPECT_TRUE(attempts[0].score);
+
+  // A group that processors have not is said, and nothing is graded.
+  const auto none =
+      run_command(sweep.command({"run", sweep.profile(), "--set", "target=null", "--set",
+                                 "bandwidth_roofline.groups=[\"gemv\"]", "--no-progress"}));
+  EXPECT_NE(none.exit_code, 0);
+  const auto refused = store->attempts(store->run("latest").id, false);
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_EQ(refused[0].status, "error");
+  EXPECT_THAT(refused[0].error, ::testing::HasSubstr("of processors: ceilings"));
 }
 
 // The most a machine can give, with what a run measured beside it.

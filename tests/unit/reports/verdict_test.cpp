@@ -68,6 +68,13 @@ TEST(Verdict, SyntheticWeightsDecideNoScore) {
   const std::string gate =
       R"({"suite":"","figure":"peak_memory","tags":{},"min_n":1,"source":"p:1","max":2e9})";
   EXPECT_EQ(judge_with(run, gate).decision, Decision::kPass);
+
+  // What probes found is the machine's, whatever the weights are.
+  for (StoredAttempt& attempt : run.data.attempts) attempt.suite = "bandwidth_roofline";
+  for (PlannedCase& planned : run.data.cells[0].cases) planned.suite = "bandwidth_roofline";
+  const std::string of_machine =
+      R"({"suite":"bandwidth_roofline","figure":"exact","tags":{},"min_n":1,"source":"p:1","min":0.5})";
+  EXPECT_EQ(judge_with(run, of_machine).gates[0].decision, Decision::kPass);
 }
 
 TEST(Verdict, HoldsUpperBounds) {

@@ -174,6 +174,7 @@ TEST_F(Lint, OfTheShippedProfiles) {
       {"tiny-frontier", {}},
       {"tiny-logits", {}},
       {"tiny-needle", {}},
+      {"tiny-roofline", {}},
       {"needle-ladder", {}},
       {"quality", {}},
       {"server", {}},

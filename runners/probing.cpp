@@ -1,0 +1,143 @@
+#include "runners/probing.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "engine/api/breakdown.h"
+#include "engine/api/checkpoints.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "probes/device_probes.h"
+#include "probes/host_probes.h"
+#include "probes/metric.h"
+#include "probes/tagged.h"
+#include "runners/engine_settings.h"
+
+namespace ds4::runners {
+namespace {
+
+using nlohmann::json;
+
+std::string device_of(const suites::Probing& probing, const profiles::Profile& profile) {
+  // A server of somebody else answers elsewhere: what is here says nothing of it.
+  if (probing.device == "cell" && profile.target == "http") {
+    throw Error(ErrorCode::kMachine, "the machine that the server computes on cannot be measured",
+                "Set `device` of the suite to \"cpu\" or \"cuda\" where it is this machine.");
+  }
+  return probing.device == "cell" ? profile.engine.device : probing.device;
+}
+
+std::vector<probes::Series> run_group(const suites::Probing& probing, const std::string& device,
+                                      const std::function<void(const std::string&)>& progress) {
+  probes::Protocol protocol =
+      probing.quick ? probes::Protocol::quick() : probes::Protocol::thorough();
+  std::vector<probes::Probe> probes;
+  if (device == "cuda") {
+    probes::DeviceProbes found =
+        probes::device_probes({probing.quick, std::filesystem::temp_directory_path()});
+    protocol.slowed_by = found.slowed_by;
+    protocol.most = found.most;
+    probes = std::move(found.probes);
+  } else {
+    probes::HostProbes found = probes::host_probes(probing.quick);
+    protocol.slowed_by = found.slowed_by;
+    protocol.most = found.most;
+    probes = std::move(found.probes);
+  }
+  std::erase_if(probes, [&](const probes::Probe& p) { return p.group != probing.group; });
+  if (probes.empty()) {
+    throw Error(ErrorCode::kMachine,
+                "nothing of \"" + probing.group + "\" is measured of a " + device,
+                "Of a GPU: ceilings, paths, launch, gemv; of processors: ceilings.");
+  }
+  probes::Recorder recorder(std::move(protocol));
+  probes::run_probes(probes, recorder, [&](const probes::ProbeProgress& at) { progress(at.name); });
+  return recorder.series();
+}
+
+// The attempt's samples of a step: its phase is "decode" or "prefill".
+void add_step(const StepBreakdown& step, const std::string& phase, reports::AttemptRow& attempt) {
+  const auto add = [&](const char* metric, double value, const std::string& of) {
+    attempt.samples.push_back({probes::tagged_name({metric, of, ""}), value, 0, phase});
+  };
+  add("step_time", step.seconds, std::to_string(step.rows) + " rows");
+  for (const OperationCost& cost : step.operations) {
+    add("operation_time", cost.seconds, cost.name);
+    add("operation_bytes", cost.bytes, cost.name);
+    add("operation_flops", cost.flops, cost.name);
+  }
+}
+
+json series_json(const probes::Series& series) {
+  const probes::Metric* metric = probes::find_metric(series.metric);
+  json passes = json::array();
+  for (const probes::PassValue& pass : series.passes) {
+    passes.push_back({pass.value, pass.time_s, pass.discarded});
+  }
+  return {
+      {"metric", series.metric}, {"of", series.of},           {"unit", metric ? metric->unit : ""},
+      {"note", series.note},     {"refused", series.refused}, {"passes", passes}};
+}
+
+json sample_json(const probes::Sample& sample) {
+  const probes::Tagged name = probes::read_tagged(sample.metric);
+  return {{"metric", name.metric},
+          {"of", sample.phase + ", " + name.of},
+          {"unit", probes::find_metric(name.metric)->unit},
+          {"note", ""},
+          {"refused", false},
+          {"passes", json::array({json::array({sample.value, sample.time_s, ""})})}};
+}
+
+json measure(const suites::Probing& probing, const profiles::Profile& profile,
+             reports::AttemptRow& attempt,
+             const std::function<void(const std::string&)>& progress) {
+  json list = json::array();
+  if (probing.group == "breakdown") {
+    if (profile.target != "engine") {
+      throw Error(ErrorCode::kMachine, "only the embedded engine's steps can be taken apart",
+                  "Set `breakdown = 0` for the target `" + profile.target + "`.");
+    }
+    BreakdownOptions options;
+    options.checkpoint = resolve_checkpoint(profile.checkpoint);
+    options.settings = engine_settings(profile.engine);
+    options.context = probing.context;
+    const Breakdown found = break_down(options, [&](int64_t done) {
+      progress(std::to_string(done) + " of " + std::to_string(probing.context) + " tokens read");
+    });
+    attempt.prompt_tokens = probing.context;
+    add_step(found.decode, "decode", attempt);
+    add_step(found.prefill, "prefill", attempt);
+    for (const probes::Sample& sample : attempt.samples) list.push_back(sample_json(sample));
+    return list;
+  }
+  for (const probes::Series& series : run_group(probing, device_of(probing, profile), progress)) {
+    for (const probes::PassValue& pass : series.passes) {
+      attempt.samples.push_back({probes::tagged_name({series.metric, series.of, pass.discarded}),
+                                 pass.value, pass.time_s, ""});
+    }
+    list.push_back(series_json(series));
+  }
+  return list;
+}
+
+}  // namespace
+
+void probe_for(const suites::Probing& probing, const profiles::Profile& profile,
+               reports::AttemptRow& attempt,
+               const std::function<void(const std::string&)>& progress) {
+  const double begin = monotonic_seconds();
+  try {
+    const json list = measure(probing, profile, attempt, progress);
+    attempt.text = attempt.content = json{{"format", "ds4-probing-1"}, {"series", list}}.dump();
+    attempt.finish_reason = "stop";
+    attempt.status = "ok";
+  } catch (const Error& e) {
+    attempt.status = "error";
+    attempt.error = e.what() + (e.hint().empty() ? "" : ". " + e.hint());
+  }
+  attempt.end_s = monotonic_seconds() - begin;
+}
+
+}  // namespace ds4::runners
