@@ -164,6 +164,9 @@ const pageCharts = (() => {
     ctx.fillText(text, x, y);
   };
 
+  // Above the picture, for what stands on its upper edge.
+  const LABELS_HEIGHT = 16;
+
   // Boxes that text must not cover. Text is left-aligned in the middle of its line, 14 px high.
   class Room {
     constructor(area) {
@@ -176,7 +179,8 @@ const pageCharts = (() => {
     // The first free place of [left, middle], which is then taken; undefined when none is.
     find(places, width) {
       const free = places.find(([left, middle]) => left >= this.area.left &&
-        left + width <= this.area.right + 4 && middle - 7 >= this.area.top && middle + 7 <= this.area.bottom &&
+        left + width <= this.area.right + 4 && middle - 7 >= this.area.top - LABELS_HEIGHT &&
+        middle + 7 <= this.area.bottom &&
         this.taken.every((box) => left > box.right || left + width < box.left || middle - 7 > box.bottom ||
           middle + 7 < box.top));
       if (free) this.take(free[0], free[1], width);
@@ -268,19 +272,22 @@ const pageCharts = (() => {
     }
   };
 
+  const isPlaced = (mark) => mark && !Number.isNaN(mark.x) && !Number.isNaN(mark.y);
+
+  // Marks but those of raw values, which are many.
+  const takeMarks = (chart, model, room) => model.series.forEach((series, s) => {
+    if (isBareLine(series) || isLongLine(series) || ["bars", "area"].includes(series.form)) return;
+    const marks = chart.getDatasetMeta(s).data;
+    series.points.forEach((point, i) => {
+      if (isPlaced(marks[i]) && (!point.faint || point.label)) room.take(marks[i].x - 5, marks[i].y, 10, 10);
+    });
+  });
+
   // Beside each mark, where it covers neither another mark or label nor the edge. Tells which
   // series are named on the picture, all of them, so that the legend need not name them again.
   const drawLabels = (chart, model, room) => {
     const { ctx } = chart;
     const marksOf = model.series.map((_, s) => chart.getDatasetMeta(s).data);
-    const isPlaced = (mark) => mark && !Number.isNaN(mark.x) && !Number.isNaN(mark.y);
-    model.series.forEach((series, s) => {
-      if (isBareLine(series) || isLongLine(series) || ["bars", "area"].includes(series.form)) return;
-      series.points.forEach((point, i) => {
-        const mark = marksOf[s][i];
-        if (isPlaced(mark) && !point.faint) room.take(mark.x - 5, mark.y, 10, 10);
-      });
-    });
     return model.series.map((series, s) => {
       let named = series.points.length > 0;
       series.points.forEach((point, i) => {
@@ -319,6 +326,7 @@ const pageCharts = (() => {
       Object.assign(ctx, { font: FONT, textAlign: "left", textBaseline: "middle" });
       drawIntervals(chart, model, (series) => series.form === "bars");
       const room = new Room(chart.chartArea);
+      takeMarks(chart, model, room);
       drawGuides(chart, model, room);
       showLegend(charts.get(model.id), drawLabels(chart, model, room));
       ctx.restore();
@@ -414,6 +422,8 @@ const pageCharts = (() => {
     return dataset;
   };
 
+  const hasLabels = (model) => model.series.some((series) => series.points.some((point) => point.label));
+
   const configurationOf = (model) => ({
     type: hasForm(model, "bars") ? "bar" : "line",
     data: { datasets: model.series.map((series, i) => datasetOf(series, i, model)) },
@@ -423,7 +433,7 @@ const pageCharts = (() => {
       maintainAspectRatio: false,
       indexAxis: hasForm(model, "bars") ? "y" : "x",
       interaction: { mode: "nearest", intersect: true },
-      layout: { padding: { top: model.bands ? BANDS_HEIGHT + 2 : 8, right: 12 } },
+      layout: { padding: { top: model.bands ? BANDS_HEIGHT + 2 : hasLabels(model) ? LABELS_HEIGHT + 4 : 8, right: 12 } },
       onClick: (_, elements) => {
         const hit = elements[0];
         const point = hit && model.series[hit.datasetIndex].points[hit.index];

@@ -34,6 +34,7 @@ export const open = async (name, { fragment = "", theme = "light", size = WIDE, 
                                              javaScriptEnabled: scripts, reducedMotion: motion });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
+  page.setDefaultTimeout(120000);  // of a machine with much else to do
   const problems = [];
   const address = addressOf(name);
   page.on("console", (message) => {
