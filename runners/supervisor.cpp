@@ -20,6 +20,7 @@
 #include "runners/outcome/phrases.h"
 #include "runners/process.h"
 #include "runners/progress/rate.h"
+#include "runners/progress/roof.h"
 
 namespace ds4::runners {
 
@@ -78,7 +79,9 @@ class Launch {
     row_.origin.oom_kills = kernel_.at_begin().oom_kills;
     if (assignment.cell.profile.guard.enabled) row_.origin.telemetry = telemetry_path().string();
     for (const reports::StoredAttempt& attempt : store.attempts(run_id, false)) {
-      if (attempt.cell_key == row_.cell_key) ++tries_[{attempt.suite, attempt.case_id}];
+      if (attempt.cell_key != row_.cell_key) continue;
+      ++tries_[{attempt.suite, attempt.case_id}];
+      roof_.add(attempt, attempt.score);
     }
   }
 
@@ -153,6 +156,8 @@ class Launch {
       state_.elapsed_s = monotonic_seconds() - start_;
       state_.run_elapsed_s = run_before_s_ + state_.elapsed_s;
       state_.rate = meter_.rate(monotonic_seconds());
+      const bool reads = state_.rate && state_.completion_done == 0;
+      state_.most = roof_.most(state_.suite, state_.prompt_done, reads);
       if (const auto memory = guard_ ? guard_->memory() : std::nullopt) {
         state_.memory = {memory->total, memory->available, memory->floor};
       }
@@ -250,6 +255,7 @@ class Launch {
       state_.case_ends_s.push_back(monotonic_seconds() - start_ - state_.ready_s);
     }
     state_.tally.add(row, score);
+    roof_.add(row, score);
     int64_t completion = row.completion_tokens;
     for (const reports::ExchangeRow& turn : row.exchanges) completion += turn.completion_tokens;
     completion_ended_ += completion;
@@ -356,6 +362,7 @@ class Launch {
   outcome::FallbackLines fallbacks_;
   double last_turn_ = 0;
   RateMeter meter_;
+  RoofWatch roof_;
   int64_t prompt_ended_ = 0, completion_ended_ = 0;  // tokens of the attempts that ended
   std::map<std::pair<std::string, std::string>, int> tries_;
 };

@@ -56,6 +56,7 @@ struct RunState {
   double ready_s = -1;              // when the worker was ready; -1 = it is not
   std::vector<double> case_ends_s;  // since then, of those that ended since then
   std::optional<double> rate;       // tok/s in flight: of the answers, or of prompts before them
+  std::optional<double> most;       // tok/s the machine can give for that, where it is known
   Tally tally;                      // of this turn, earlier launches included
   std::optional<GuardedMemory> memory;
   std::string note;  // a sentence that is to stay; said once

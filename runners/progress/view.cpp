@@ -116,11 +116,16 @@ std::string phase_text(const RunState& state) {
          std::to_string(state.n_cases);
 }
 
-// The rate in flight; between cases, or where they are too short, the median of the answers.
+// The rate in flight; between cases, or where they are too short, the median of the answers. Either
+// with its share of the most the machine can give.
 std::string rate_text(const RunState& state) {
-  if (state.rate) return format_number(*state.rate) + " tok/s";
-  const auto median = reports::median(state.tally.decode_rates);
-  return median ? format_number(*median) + " tok/s median" : "";
+  const auto rate = state.rate ? state.rate : reports::median(state.tally.decode_rates);
+  if (!rate) return "";
+  std::string text = format_number(*rate) + " tok/s";
+  if (state.most && *state.most > 0) {
+    text += " (" + std::to_string(std::lround(100 * *rate / *state.most)) + " %)";
+  }
+  return text + (state.rate ? "" : " median");
 }
 
 std::string tokens_text(const RunState& state) {

@@ -4,6 +4,7 @@
 #include "runners/progress/columns.h"
 #include "runners/progress/left.h"
 #include "runners/progress/rate.h"
+#include "runners/progress/roof.h"
 #include "runners/progress/screen.h"
 #include "runners/progress/view.h"
 #include "tests/support/terminal.h"
@@ -163,6 +164,54 @@ TEST(TurnStates, ARunThatIsGoneOnWithKnowsWhatIsBehindIt) {
   EXPECT_EQ(turns[2].label, "a again");
   EXPECT_EQ(turns[2].outcome, "");
   EXPECT_EQ(turns[2].answered, 1) << "one case has its second answer";
+}
+
+TEST(View, HoldsTheRateAgainstTheMachineWhereThatIsKnown) {
+  RunState state = third_of_four();
+  state.most = 80;
+  EXPECT_THAT(render_view(state, {140, 24}, false)[3], HasSubstr("  48.3 tok/s (60 %)  "));
+  state.rate.reset();
+  state.tally.decode_rates = {10, 40, 20};
+  EXPECT_THAT(render_view(state, {140, 24}, false)[3], HasSubstr("  20.0 tok/s (25 %) median  "));
+}
+
+// Ceilings of 1,000 B/s and 100 FLOP/s, and an answer of each of two lengths that tells its demand.
+TEST(RoofWatch, KnowsTheMostOfTheNearestLengthOfASuite) {
+  const auto attempt = [](const std::string& suite, int64_t prompt,
+                          std::vector<probes::Sample> samples) {
+    reports::StoredAttempt made;
+    made.cell_key = "k1";
+    made.suite = suite;
+    made.case_id = std::to_string(prompt);
+    made.tags = {{"length", std::to_string(prompt)}};
+    made.status = made.outcome = "ok";
+    made.prompt_tokens = prompt;
+    made.completion_tokens = 3;
+    made.first_token_s = 1;
+    made.end_s = 3;
+    made.events = {{1, 1}, {2, 1}, {3, 1}};
+    made.samples = std::move(samples);
+    made.score.emplace();
+    made.score->grade = "correct";
+    return made;
+  };
+  const auto demand = [](double bytes) {
+    return std::vector<probes::Sample>{{"demand_bytes{of=experts}", bytes, 0, "decode"},
+                                       {"demand_flops{of=experts}", 1, 0, "decode"},
+                                       {"demand_bytes{of=experts}", 10 * bytes, 0, "prefill"},
+                                       {"demand_flops{of=experts}", 1, 0, "prefill"}};
+  };
+  RoofWatch roof;
+  const auto add = [&](const reports::StoredAttempt& one) { roof.add(one, one.score); };
+  add(attempt("speed", 512, demand(10)));
+  EXPECT_FALSE(roof.most("speed", 512, false)) << "no ceilings yet";
+  add(attempt("bandwidth_roofline", 0,
+              {{"read_rate{of=F32 sums}", 1000, 0, ""}, {"sgemm_rate{of=f32}", 100, 0, ""}}));
+  add(attempt("speed", 4096, demand(50)));
+  EXPECT_DOUBLE_EQ(*roof.most("speed", 600, false), 1000.0 / 10);
+  EXPECT_DOUBLE_EQ(*roof.most("speed", 4000, false), 1000.0 / 50);
+  EXPECT_DOUBLE_EQ(*roof.most("speed", 4000, true), 4096 * 1000.0 / 500);
+  EXPECT_FALSE(roof.most("needle", 600, false)) << "none of it was answered";
 }
 
 TEST(View, LeavesOutTheLeastImportantWhereItIsNarrow) {
