@@ -97,7 +97,9 @@ __global__ void __launch_bounds__(kThreads, 1)
   for (int section = 0; section < kSections; ++section) {
     for (int turn = 0; turn < kTurns; ++turn) {
       asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-#pragma unroll 1  // each product takes hundreds of clocks, and its 128 registers the compiler minutes
+      // Not unrolled: a product takes hundreds of clocks, and the compiler minutes for each one's
+      // 128 registers.
+#pragma unroll 1
       for (int piece = 0; piece < kPieces; ++piece) {
         const uint64_t a = describe(shared + (group * kPieces + piece) * kPieceA);
         const uint64_t b = describe(of_b + piece * kPieceB);
