@@ -376,7 +376,9 @@ const pageCharts = (() => {
       };
     } else {
       Object.assign(scale, { min: axis.min, max: axis.max, suggestedMin: lo, suggestedMax: hi });
-      if (isX && hasForm(model, "area")) Object.assign(scale, { min: lo, max: hi });
+      if (isX && hasForm(model, "area")) {
+        Object.assign(scale, { min: axis.min ?? lo, max: axis.max ?? hi });
+      }
     }
     return scale;
   };

@@ -162,7 +162,7 @@ std::optional<Chart> course_chart(const PageContext& context, const Course& cour
   Chart chart;
   chart.id = "memory-" + course.cell->key;
   chart.title = "Where did the memory of " + course.cell->label + " go?";
-  chart.x = {"s since the guard was armed", false, 0};
+  chart.x = {"s since the guard was armed", false, 0, std::ceil(readings.back().time_s)};
   chart.y = {"memory of " + whose + " in use, GiB", false, 0, budget->capacity / kGiB};
   const double before = of_gpu ? 0 : readings.front().value;
   chart.series = areas(course, readings, before);

@@ -132,9 +132,10 @@ void add_cells_chart(PageContext& context, const std::string& suite, Section& se
   const auto best = std::max_element(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
     return headline(context, a) < headline(context, b);
   });
-  size_t n_worse = 0;
+  size_t n_worse = 0, n_ties = 0;
   for (const Row& row : rows) {
     if (row.cell == best->cell) continue;
+    n_ties += headline(context, row) == headline(context, *best);
     const auto difference =
         score_difference({context.run, best->cell->key}, {context.run, row.cell->key}, suite,
                          context.scores_of(suite).front());
@@ -145,9 +146,10 @@ void add_cells_chart(PageContext& context, const std::string& suite, Section& se
   std::replace(chart.id.begin(), chart.id.end(), '_', '-');
   chart.title = "Does " + suite + " tell the cells apart?";
   chart.answer = best->label + " has the best " + context.scores_of(suite).front() + ", " +
-                 score_text(context, *best) + "; others shown: " + std::to_string(n_worse) +
-                 " worse on the same cases, " + std::to_string(rows.size() - 1 - n_worse) +
-                 " not separable from it.";
+                 score_text(context, *best) +
+                 (n_ties > 0 ? " (and " + std::to_string(n_ties) + " more have it)" : "") +
+                 "; others shown: " + std::to_string(n_worse) + " worse on the same cases, " +
+                 std::to_string(rows.size() - 1 - n_worse) + " not separable from it.";
   chart.table.caption = "Scores of " + suite + " by cell.";
   if (n_all > rows.size()) {
     chart.table.caption += " The " + std::to_string(kMostCells) + " best of " +

@@ -70,6 +70,8 @@ ChartSeries medians(PageContext& context, const CellRow& cell, const std::string
                           {format_interval(data)},
                           {std::to_string(data.n)}});
   }
+  // Cells of one checkpoint have one colour: their names tell them apart.
+  if (!series.points.empty()) series.points.back().label = cell.label;
   return series;
 }
 

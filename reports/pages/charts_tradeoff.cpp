@@ -243,11 +243,13 @@ class Tradeoff {
   // from it. Of these and it K160 takes least: 84.2 GiB against 98.1 GiB."
   std::string answer(const Panel& panel) const {
     const Candidate& best = cells_[against_.best];
-    size_t n_others = 0, n_equal = 0;
+    size_t n_others = 0, n_equal = 0, n_ties = 0;
     std::optional<size_t> cheapest;
     for (const size_t i : shown_) {
       if (!measured(cells_[i], panel.against)) continue;
       n_others += i != against_.best;
+      n_ties += i != against_.best && *value(cells_[i], Criterion::kQuality).value ==
+                                          *value(best, Criterion::kQuality).value;
       if (!against_.not_separable(i)) continue;
       n_equal += i != against_.best;
       if (!cheapest || better(panel.against, *value(cells_[i], panel.against).value,
@@ -257,6 +259,7 @@ class Tradeoff {
     }
     std::string text = best.cell.label + " has the best quality, " +
                        format_value("", *value(best, Criterion::kQuality).value);
+    if (n_ties > 0) text += " (and " + std::to_string(n_ties) + " more have it)";
     if (n_others == 0) return text + ", and nothing to compare it with.";
     text += "; others shown: " + std::to_string(n_others - n_equal) + " worse on the same cases, " +
             std::to_string(n_equal) + " not separable from it.";
