@@ -17,8 +17,9 @@
 namespace ds4::reports {
 namespace {
 
-constexpr size_t kMostCells = 24;  // with more, the frontiers and
-constexpr size_t kBestCells = 12;  // the best by quality
+constexpr size_t kMostCells = 24;   // with more, the frontiers and
+constexpr size_t kBestCells = 12;   // the best by quality
+constexpr double kLeastAxis = 0.1;  // of quality, where all is equally good
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 
 // One of the two pictures: quality against a criterion.
@@ -124,7 +125,7 @@ class Tradeoff {
     }
   }
 
-  // Both pictures have the same axis of quality: tenths that hold every interval.
+  // Both pictures have the same axis of quality: tenths that hold every interval, one at least.
   void fit_axis() {
     double lo = 1, hi = 0;
     for (const size_t i : shown_) {
@@ -132,8 +133,9 @@ class Tradeoff {
       lo = std::min(lo, quality.interval ? quality.interval->lo : *quality.value);
       hi = std::max(hi, quality.interval ? quality.interval->hi : *quality.value);
     }
-    quality_axis_ = {"quality", false, std::max(0.0, std::floor(lo * 10) / 10),
-                     std::min(1.0, std::ceil(hi * 10) / 10)};
+    const double low = std::max(0.0, std::min(std::floor(lo * 10) / 10, 1 - kLeastAxis));
+    quality_axis_ = {"quality", false, low,
+                     std::max(std::min(1.0, std::ceil(hi * 10) / 10), low + kLeastAxis)};
   }
 
   Chart chart(const Panel& panel, const std::vector<size_t>& line) const {

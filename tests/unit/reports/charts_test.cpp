@@ -133,6 +133,17 @@ TEST_F(ChartsTest, ATradeOffOfManyCellsShowsTheFrontierAndTheBest) {
   EXPECT_THAT(tradeoff.charts[0].table.caption, HasSubstr("17 more cells"));
 }
 
+TEST_F(ChartsTest, EqualQualityHasAnAxisWithRoomAndIsCalledEqual) {
+  measured("a", "k180", 0, 8, 20);
+  measured("b", "k160", 0, 6, 25);
+  const Section tradeoff = section(tradeoff_section);
+  for (const Chart& chart : tradeoff.charts) {
+    EXPECT_EQ(*chart.y.min, 0.9);
+    EXPECT_EQ(*chart.y.max, 1);
+    EXPECT_THAT(chart.answer, HasSubstr("a has the best quality, 1.000 (and 1 more have it)"));
+  }
+}
+
 TEST_F(ChartsTest, OneCellHasNoTradeOff) {
   measured("best", "k180", 0, 8, 20);
   EXPECT_THAT(section(tradeoff_section).charts, IsEmpty());
