@@ -1,6 +1,7 @@
 // The roofline chart of a cell (S. Williams et al., Commun. ACM 52:4, 2009): operations per byte
 // against operations per second, under the roofs that the run measured.
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "engine/base/units.h"
@@ -11,6 +12,7 @@ namespace ds4::reports {
 namespace {
 
 constexpr size_t kMostCells = 4;  // with a chart of their own; the tables have all
+constexpr double kGiga = 1e9;     // of the axis: GFLOP/s
 
 // A mark: what was done per byte, and how fast.
 struct Mark {
@@ -46,7 +48,8 @@ ChartSeries roof_line(const char* name, double read_rate, double product_rate, d
   line.dashed = dashed;
   const auto add = [&](double x) {
     const double by_bytes = x * read_rate;
-    line.points.push_back({x, product_rate > 0 ? std::min(by_bytes, product_rate) : by_bytes});
+    line.points.push_back(
+        {x, (product_rate > 0 ? std::min(by_bytes, product_rate) : by_bytes) / kGiga});
   };
   add(from);
   const double ridge = product_rate / read_rate;
@@ -62,7 +65,9 @@ std::string answer_of(const std::vector<Mark>& marks) {
     text += (text.empty() ? "" : "; ") + mark.name + " reaches " + format_number(100 * mark.share) +
             " % of its roof";
   }
-  return text.empty() ? "No whole pass was measured." : text + ".";
+  if (text.empty()) return "No whole pass was measured.";
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text + ".";
 }
 
 }  // namespace
@@ -85,8 +90,8 @@ void add_roofline_charts(const PageContext& context, Section& section) {
     chart.title = "How near to the machine's roof does the engine come?";
     if (context.many_cells()) chart.title += " (" + cell.label + ")";
     chart.answer = answer_of(marks);
-    chart.x = {"operations per byte", true};
-    chart.y = {"operations per second", true};
+    chart.x = {"FLOP per byte", true};
+    chart.y = {"GFLOP/s", true};
     chart.table = {"Every mark of the chart.",
                    {{"pass or operation"},
                     {"phase"},
@@ -110,7 +115,7 @@ void add_roofline_charts(const PageContext& context, Section& section) {
         series = chart.series.end() - 1;
         series->shape_key = mark.phase;
       }
-      ChartPoint point{mark.intensity, mark.rate};
+      ChartPoint point{mark.intensity, mark.rate / kGiga};
       if (mark.whole) point.label = mark.name;
       point.note = mark.name + ", " + format_number(100 * mark.share) + " % of the roof";
       point.cell = cell.label;
@@ -119,7 +124,7 @@ void add_roofline_charts(const PageContext& context, Section& section) {
       chart.table.rows.push_back({{mark.name},
                                   {mark.phase},
                                   {format_number(mark.intensity)},
-                                  {format_number(mark.rate / 1e9)},
+                                  {format_number(mark.rate / kGiga)},
                                   {format_number(100 * mark.share) + " %"}});
     }
     section.charts.push_back(std::move(chart));

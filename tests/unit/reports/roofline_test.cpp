@@ -175,14 +175,14 @@ TEST(Roofline, TheReportHasItsTablesAndItsChart) {
   ASSERT_NE(section, page.sections.end());
   ASSERT_EQ(section->charts.size(), 1u);
   const Chart& chart = section->charts[0];
-  EXPECT_THAT(chart.answer, HasSubstr("decode at 64 reaches 50.0 % of its roof"));
+  EXPECT_THAT(chart.answer, HasSubstr("Decode at 64 reaches 50.0 % of its roof"));
   EXPECT_TRUE(chart.x.log && chart.y.log);
   // The roof bends where both take equally long: 10 operations per byte.
   const auto& roof = chart.series[0].points;
   ASSERT_EQ(roof.size(), 3u);
   EXPECT_EQ(roof[1].x, 10);
-  EXPECT_EQ(roof[1].y, 1000);
-  EXPECT_EQ(roof[2].y, 1000);
+  EXPECT_EQ(roof[1].y, 1000 / 1e9);
+  EXPECT_EQ(roof[2].y, 1000 / 1e9);
   EXPECT_TRUE(chart.series[1].dashed);
   EXPECT_EQ(chart.table.rows.size(), 2u);
   const std::string text = render_markdown(page);
