@@ -411,7 +411,9 @@ const pageCharts = (() => {
     };
     if (series.form === "steps") dataset.stepped = "before";
     if (series.form === "area") {
-      Object.assign(dataset, { fill: true, stack: "areas", pointRadius: 0, borderWidth: 1.5,
+      // Down to the area below; to the axis they would lie over each other and mix colours.
+      const below = model.series.findLastIndex((other, i) => i < index && other.form === "area");
+      Object.assign(dataset, { fill: below < 0 ? "origin" : below, stack: "areas", pointRadius: 0, borderWidth: 1.5,
                                backgroundColor: withAlpha(colour, 0.5) });
     }
     if (series.form === "bars") {
