@@ -64,6 +64,14 @@ test("every chart is drawn, in the colours of both themes", async () => {
   pictures.light.forEach((picture, i) => assert.notEqual(picture, pictures.dark[i]));
 });
 
+test("stacked areas fill down to the one below, not over each other", async () => {
+  const { page, context } = await open("example.html");
+  const fills = await page.evaluate(() => Chart.getChart(document.querySelector("#chart-memory-time canvas"))
+    .data.datasets.filter((dataset) => dataset.stack === "areas").map((dataset) => dataset.fill));
+  assert.deepEqual(fills, ["origin", 0, 1, 2, 3, 4, 5, 6]);
+  await context.close();
+});
+
 test("a chart is drawn anew when the theme is switched", async () => {
   const { page, context } = await open("example.html", { theme: "light" });
   const before = await inkOfCharts(page);

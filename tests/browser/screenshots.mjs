@@ -21,6 +21,7 @@ const shoot = async (name, { width, theme, first, last, address = "" }) => {
   await page.addStyleTag({ content: "nav { position: static !important; }" }).catch(() => {});
   // It names paths and hardware of whoever ran it.
   await page.evaluate(() => document.getElementById("run")?.remove());
+  if (await page.locator(last).count() === 0) throw new Error(`${report} has no ${last} for ${name}`);
   const [top, bottom] = await page.evaluate(([a, b]) => [
     document.querySelector(a).getBoundingClientRect().top + scrollY,
     document.querySelector(b).getBoundingClientRect().bottom + scrollY], [first, last]);
@@ -31,5 +32,6 @@ const shoot = async (name, { width, theme, first, last, address = "" }) => {
 
 await shoot("report.png", { width: 1280, theme: "light", first: "header", last: "#trade-off figure:nth-of-type(2)" });
 await shoot("report-dark.png", { width: 1280, theme: "dark", first: "#speed", last: "#speed figure:nth-of-type(2)" });
+await shoot("report-memory.png", { width: 1280, theme: "light", first: "#memory figure", last: "#memory figure" });
 await shoot("report-phone.png", { width: 360, theme: "light", first: "#trade-off", last: "#trade-off figure:nth-of-type(2)" });
 await browser.close();
