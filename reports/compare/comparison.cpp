@@ -36,8 +36,8 @@ void name_without_verdict(Comparison& result) {
 void name_invalid_launches(Comparison& result, const RunData& run, const CellRow& cell,
                            const std::string& label, const std::string& side) {
   const std::set<int> invalid = invalid_launches(run, cell.key);
-  for (const LaunchRow& launch : run.launches) {
-    if (launch.cell_key != cell.key || !invalid.contains(launch.number)) continue;
+  for (const LaunchRow& launch : run.launches.of(cell.key)) {
+    if (!invalid.contains(launch.number)) continue;
     result.not_compared.push_back((label.empty() ? "" : "cell " + label + ": ") + "times of " +
                                   side + "'s launch " + std::to_string(launch.number) + ": " +
                                   launch.outcome);

@@ -16,10 +16,8 @@ bool killed_by_guard(std::string_view outcome) {
 
 std::set<CaseName> answered(const RunData& run, const CellRow& cell) {
   std::set<CaseName> cases;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell.key && attempt.status == "ok") {
-      cases.emplace(attempt.suite, attempt.case_id);
-    }
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (attempt.status == "ok") cases.emplace(attempt.suite, attempt.case_id);
   }
   return cases;
 }
@@ -43,18 +41,17 @@ struct Failure {
 
 Failure failure_of(const RunData& run, const CellRow& cell) {
   Failure failure;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell.key || attempt.status != "error") continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (attempt.status != "error") continue;
     failure = {attempt.outcome.empty() ? "error" : attempt.outcome,
                attempt.suite + "/" + attempt.case_id, attempt.error};
   }
-  for (const LaunchRow& launch : run.launches) {
-    if (launch.cell_key != cell.key || !forbids("failure", launch.outcome)) continue;
+  for (const LaunchRow& launch : run.launches.of(cell.key)) {
+    if (!forbids("failure", launch.outcome)) continue;
     failure = {launch.outcome, launch.phase, launch.message};
   }
   if (!failure.outcome.empty()) return failure;
-  for (const TurnRow& turn : run.queue) {
-    if (turn.cell_key != cell.key) continue;
+  for (const TurnRow& turn : run.queue.of(cell.key)) {
     if (turn.state == "refused") failure = {"PREFLIGHT_REFUSED", "", turn.reason};
     if (turn.state == "skipped") failure = {"skipped", "", turn.reason};
   }

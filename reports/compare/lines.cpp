@@ -46,8 +46,8 @@ void add_samples(Comparison& result, const CellPair& pair, const std::string& su
 std::set<std::string> answered(const RunData& run, const std::string& cell_key,
                                const std::string& suite) {
   std::set<std::string> ids;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell_key && attempt.suite == suite && attempt.status == "ok") {
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
+    if (attempt.suite == suite && attempt.status == "ok") {
       ids.insert(attempt.case_id);
     }
   }

@@ -33,8 +33,8 @@ void pair_where(std::vector<CellRow>& base, std::vector<CellRow>& now, std::vect
 std::map<CaseName, std::string> prompts_of(Store& store, const RunData& run,
                                            const std::string& cell_key) {
   std::map<CaseName, std::string> prompts;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell_key || attempt.status != "ok") continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
+    if (attempt.status != "ok") continue;
     std::string& hash = prompts[{attempt.suite, attempt.case_id}];
     if (!hash.empty()) continue;  // a repeat asks the same
     StoredAttempt with_texts = attempt;
@@ -47,17 +47,16 @@ std::map<CaseName, std::string> prompts_of(Store& store, const RunData& run,
 // Suite -> version of the scorer that graded it last.
 std::map<std::string, int> scorers_of(const RunData& run, const std::string& cell_key) {
   std::map<std::string, int> versions;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell_key && attempt.score) {
-      versions[attempt.suite] = attempt.score->suite_version;
-    }
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
+    if (attempt.score) versions[attempt.suite] = attempt.score->suite_version;
   }
   return versions;
 }
 
 void drop(RunData& run, const std::string& cell_key, const std::set<std::string>& suites,
           const std::set<CaseName>& cases) {
-  std::erase_if(run.attempts, [&](const StoredAttempt& attempt) {
+  if (suites.empty() && cases.empty()) return;
+  run.attempts.erase_if([&](const StoredAttempt& attempt) {
     return attempt.cell_key == cell_key &&
            (suites.contains(attempt.suite) || cases.contains({attempt.suite, attempt.case_id}));
   });

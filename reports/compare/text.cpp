@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "reports/compare/comparison.h"
+#include "reports/compare/page.h"
 #include "reports/compare/traces_text.h"
 #include "reports/figures/format.h"
 #include "reports/pages/build.h"
@@ -182,7 +182,8 @@ std::string counted(int n, const char* one, const char* many) {
   return std::to_string(n) + " " + (n == 1 ? one : many);
 }
 
-// What a reader is shown, from the top.
+}  // namespace
+
 std::vector<Section> sections_of(const Comparison& comparison) {
   std::vector<Section> sections;
   Section environment{"environment", "Environment", {}, {}, {}};
@@ -217,12 +218,6 @@ std::vector<Section> sections_of(const Comparison& comparison) {
   return sections;
 }
 
-struct Conclusion {
-  std::string word;
-  Tone tone;
-  std::string sentence;
-};
-
 Conclusion conclude(const Comparison& comparison) {
   const int worse = comparison.count(Change::kRegression);
   const int better = comparison.count(Change::kImprovement);
@@ -240,8 +235,6 @@ Conclusion conclude(const Comparison& comparison) {
   conclusion.sentence += ".";
   return conclusion;
 }
-
-}  // namespace
 
 std::string comparison_text(const Comparison& comparison, bool colour) {
   std::string out;

@@ -21,8 +21,8 @@ std::map<std::string, const StoredAttempt*> traced(Store& store, const RunData& 
                                                    const std::string& cell,
                                                    const std::string& suite) {
   std::map<std::string, const StoredAttempt*> found;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell || attempt.suite != suite || attempt.status != "ok") continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell)) {
+    if (attempt.suite != suite || attempt.status != "ok") continue;
     if (!found.contains(attempt.case_id) && store.has_trace(attempt.id)) {
       found.emplace(attempt.case_id, &attempt);
     }

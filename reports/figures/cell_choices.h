@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -12,13 +13,25 @@ namespace ds4::reports {
 
 using Choice = std::vector<size_t>;  // which value of each axis a cell has
 
-/// Of every cell, as its settings say. Rows older than zips and conditions do not say; their cells
-/// were all combinations of `n_values` values an axis, the last fastest. Nothing when neither
-/// tells.
-std::vector<Choice> choices_of(const std::vector<CellRow>& cells,
-                               const std::vector<size_t>& n_values);
+/// The choices of all cells of a sweep, in the order of the cells.
+class Choices {
+ public:
+  /// As the cells' settings say. Rows older than zips and conditions do not say; their cells were
+  /// all combinations of `n_values` values an axis, the last fastest. Empty when neither tells.
+  Choices(const std::vector<CellRow>& cells, const std::vector<size_t>& n_values);
 
-/// The cell with the first value of axis `index` and else the values of cell `at`, if there is one.
-std::optional<size_t> reference_of(const std::vector<Choice>& choices, size_t index, size_t at);
+  bool empty() const { return all_.empty(); }
+  size_t n_axes() const { return all_.empty() ? 0 : all_.front().size(); }
+
+  /// The cell with the first value of axis `index` and else the values of cell `at`, if there is
+  /// one and it is another.
+  std::optional<size_t> reference_of(size_t index, size_t at) const;
+
+ private:
+  bool read(const std::vector<CellRow>& cells, const std::vector<size_t>& n_values);
+
+  std::vector<Choice> all_;
+  std::map<Choice, size_t> places_;  // of each the first
+};
 
 }  // namespace ds4::reports

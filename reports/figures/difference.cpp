@@ -14,8 +14,8 @@ struct Sum {
 std::map<std::string, Sum> case_scores(const CellOf& cell, const std::string& suite,
                                        const std::string& score) {
   std::map<std::string, Sum> cases;
-  for (const StoredAttempt& attempt : cell.run.attempts) {
-    if (attempt.cell_key != cell.key || attempt.suite != suite || attempt.status != "ok") continue;
+  for (const StoredAttempt& attempt : cell.run.attempts.of(cell.key)) {
+    if (attempt.suite != suite || attempt.status != "ok") continue;
     if (!attempt.score || attempt.score->grade == "invalid") continue;
     const auto value = attempt.score->values.find(score);
     if (value == attempt.score->values.end()) continue;

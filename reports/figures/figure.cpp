@@ -15,9 +15,8 @@ namespace {
 // The selected attempts that have an answer.
 std::vector<const StoredAttempt*> select(const RunData& run, const Selection& selection) {
   std::vector<const StoredAttempt*> selected;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == selection.cell_key && attempt.status == "ok" &&
-        selection.matches(attempt.suite, attempt.tags)) {
+  for (const StoredAttempt& attempt : run.attempts.of(selection.cell_key)) {
+    if (attempt.status == "ok" && selection.matches(attempt.suite, attempt.tags)) {
       selected.push_back(&attempt);
     }
   }
@@ -81,8 +80,8 @@ std::map<int, double> launch_values(const RunData& run, const std::string& cell_
   // Several samples of one launch (a reading per phase) are one reading.
   std::map<int, double> by_launch;
   const std::set<int> invalid = invalid_launches(run, cell_key);
-  for (const LaunchSample& sample : run.launch_samples) {
-    if (sample.cell_key != cell_key || sample.sample.metric != metric) continue;
+  for (const LaunchSample& sample : run.launch_samples.of(cell_key)) {
+    if (sample.sample.metric != metric) continue;
     if (invalid.contains(sample.launch)) continue;
     const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);
     if (!first) place->second = std::max(place->second, sample.sample.value);

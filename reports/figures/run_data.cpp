@@ -44,8 +44,7 @@ bool CellStatus::failed() const {
 
 std::set<int> invalid_launches(const RunData& run, const std::string& cell_key) {
   std::set<int> numbers;
-  for (const LaunchRow& launch : run.launches) {
-    if (launch.cell_key != cell_key) continue;
+  for (const LaunchRow& launch : run.launches.of(cell_key)) {
     if (outcome_class(launch.outcome).effect == Effect::kInvalid) numbers.insert(launch.number);
   }
   return numbers;
@@ -54,8 +53,8 @@ std::set<int> invalid_launches(const RunData& run, const std::string& cell_key) 
 std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::string& cell_key) {
   const std::set<int> invalid = invalid_launches(run, cell_key);
   std::vector<const StoredAttempt*> timed;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell_key || attempt.status != "ok") continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
+    if (attempt.status != "ok") continue;
     const bool spoilt = attempt.outcome == "CONTAMINATED" || attempt.outcome == "MISCOUNTED";
     if (spoilt || invalid.contains(attempt.launch)) continue;
     timed.push_back(&attempt);
@@ -65,12 +64,13 @@ std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::
 
 std::map<std::string, std::string> skipped_suites(const RunData& run, const std::string& cell_key) {
   std::map<std::string, std::string> skipped;
-  for (const LaunchRow& launch : run.launches) {
+  for (const LaunchRow& launch : run.launches.of(cell_key)) {
     // One that ended before its target was ready has nothing to say.
-    if (launch.cell_key == cell_key && !launch.target.empty()) skipped = launch.skipped;
+    if (!launch.target.empty()) skipped = launch.skipped;
   }
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell_key && attempt.status == "ok") skipped.erase(attempt.suite);
+  if (skipped.empty()) return skipped;
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
+    if (attempt.status == "ok") skipped.erase(attempt.suite);
   }
   return skipped;
 }
@@ -83,22 +83,21 @@ CellStatus cell_status(const RunData& run, const CellRow& cell) {
       std::count_if(cell.cases.begin(), cell.cases.end(),
                     [&](const PlannedCase& planned) { return !skipped.contains(planned.suite); }));
   status.n_skipped = static_cast<int>(cell.cases.size()) - status.n_planned;
-  for (const LaunchRow& launch : run.launches) {
-    if (launch.cell_key != cell.key) continue;
+  for (const LaunchRow& launch : run.launches.of(cell.key)) {
     ++status.n_launches;
     status.seconds += launch.seconds;
     status.outcome = launch.outcome;  // launches come in the order they were made
     status.phase = launch.phase;
     status.message = launch.message;
   }
-  for (const TurnRow& turn : run.queue) {
-    if (status.n_launches > 0 || turn.cell_key != cell.key || turn.reason.empty()) continue;
+  for (const TurnRow& turn : run.queue.of(cell.key)) {
+    if (status.n_launches > 0 || turn.reason.empty()) continue;
     status.outcome = turn.state == "refused" ? "PREFLIGHT_REFUSED" : turn.state;
     status.message = turn.reason;
   }
   std::map<CaseName, std::string> grades;  // of the newest graded attempt; "" = not graded
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell.key || attempt.status != "ok") continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (attempt.status != "ok") continue;
     std::string& grade = grades[{attempt.suite, attempt.case_id}];
     if (attempt.score) grade = attempt.score->grade;
   }
@@ -125,13 +124,10 @@ std::vector<std::string> suites_of(const RunData& run, const std::string& cell_k
   const auto add = [&](const std::string& suite) {
     if (std::find(suites.begin(), suites.end(), suite) == suites.end()) suites.push_back(suite);
   };
-  for (const CellRow& cell : run.cells) {
-    if (cell.key != cell_key) continue;
-    for (const PlannedCase& planned : cell.cases) add(planned.suite);
+  if (const CellRow* cell = run.cells.find(cell_key)) {
+    for (const PlannedCase& planned : cell->cases) add(planned.suite);
   }
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell_key) add(attempt.suite);
-  }
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) add(attempt.suite);
   return suites;
 }
 
@@ -142,12 +138,11 @@ std::vector<std::string> tag_values(const RunData& run, const Selection& selecti
     const auto found = tags.find(tag);
     if (found != tags.end() && selection.matches(suite, tags)) values.insert(found->second);
   };
-  for (const CellRow& cell : run.cells) {
-    if (cell.key != selection.cell_key) continue;
-    for (const PlannedCase& planned : cell.cases) add(planned.suite, planned.tags);
+  if (const CellRow* cell = run.cells.find(selection.cell_key)) {
+    for (const PlannedCase& planned : cell->cases) add(planned.suite, planned.tags);
   }
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == selection.cell_key) add(attempt.suite, attempt.tags);
+  for (const StoredAttempt& attempt : run.attempts.of(selection.cell_key)) {
+    add(attempt.suite, attempt.tags);
   }
   return {values.begin(), values.end()};
 }

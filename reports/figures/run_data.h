@@ -3,10 +3,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "reports/figures/by_cell.h"
 #include "reports/store/store.h"
 
 namespace ds4::reports {
@@ -32,14 +34,18 @@ struct CellStatus {
   bool failed() const;
 };
 
+struct CellFacts;
+
 struct RunData {
   RunRow run;
-  std::vector<CellRow> cells;
-  std::vector<LaunchRow> launches;
-  std::vector<LaunchSample> launch_samples;
-  std::vector<StoredAttempt> attempts;
+  ByCell<CellRow> cells;
+  ByCell<LaunchRow> launches;
+  ByCell<LaunchSample> launch_samples;
+  ByCell<StoredAttempt> attempts;
   std::vector<PartRow> parts = {};  // of a joined run
-  std::vector<TurnRow> queue = {};
+  ByCell<TurnRow> queue = {};
+  /// What twins.cpp reads in the cells' settings, kept once it has: they are asked for each figure.
+  mutable std::shared_ptr<const CellFacts> cell_facts = {};
 };
 
 /// Throws Error(kUsage) when there is no such run.

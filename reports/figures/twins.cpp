@@ -11,20 +11,44 @@
 #include "reports/stats/bootstrap.h"
 
 namespace ds4::reports {
+
+struct CellFacts {
+  size_t n_cells = 0;            // it was read from
+  std::set<std::string> greedy;  // keys
+  std::vector<CellPairing> pairings;
+  std::map<std::string, std::vector<std::string>> references;  // key -> keys
+};
+
 namespace {
 
 using Prompt = std::pair<std::string, int64_t>;  // suite, prompt_id
 
 // Drawn tokens may differ; rows that tell nothing are older than sampling.
-bool decodes_greedily(const RunData& run, const std::string& cell_key) {
+bool decodes_greedily(const CellRow& cell) {
+  const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
+  const nlohmann::json::json_pointer place("/profile/sampling/temperature");
+  if (!settings.is_object() || !settings.contains(place)) return true;
+  return settings.at(place).is_number() && settings.at(place).get<double>() == 0;
+}
+
+const CellFacts& facts_of(const RunData& run) {
+  if (run.cell_facts && run.cell_facts->n_cells == run.cells.size()) return *run.cell_facts;
+  CellFacts facts;
+  facts.n_cells = run.cells.size();
   for (const CellRow& cell : run.cells) {
-    if (cell.key != cell_key) continue;
-    const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
-    const nlohmann::json::json_pointer place("/profile/sampling/temperature");
-    if (!settings.is_object() || !settings.contains(place)) return true;
-    return settings.at(place).is_number() && settings.at(place).get<double>() == 0;
+    if (decodes_greedily(cell)) facts.greedy.insert(cell.key);
   }
-  return false;
+  const Choices choices(run.cells, {});
+  for (size_t at = 0; at < run.cells.size() && !choices.empty(); ++at) {
+    for (size_t axis = 0; axis < choices.n_axes(); ++axis) {
+      const auto reference = choices.reference_of(axis, at);
+      if (!reference) continue;
+      facts.pairings.push_back({*reference, at, axis});
+      facts.references[run.cells[at].key].push_back(run.cells[*reference].key);
+    }
+  }
+  run.cell_facts = std::make_shared<const CellFacts>(std::move(facts));
+  return *run.cell_facts;
 }
 
 // A cell's answers, in running order, and whose times count.
@@ -35,11 +59,9 @@ struct Answers {
 
 Answers answers_of(const RunData& run, const std::string& cell_key) {
   Answers answers;
-  if (!decodes_greedily(run, cell_key)) return answers;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell_key && attempt.status == "ok" && attempt.prompt_id != 0) {
-      answers.all.push_back(&attempt);
-    }
+  if (!facts_of(run).greedy.contains(cell_key)) return answers;
+  for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
+    if (attempt.status == "ok" && attempt.prompt_id != 0) answers.all.push_back(&attempt);
   }
   for (const StoredAttempt* attempt : timed_attempts(run, cell_key)) answers.timed.insert(attempt);
   return answers;
@@ -91,16 +113,12 @@ std::vector<Twins> twins_across(const RunData& run, const Selection& selection,
 }
 
 std::vector<std::string> reference_cells(const RunData& run, const std::string& cell_key) {
-  const std::vector<Choice> choices = choices_of(run.cells, {});
-  std::vector<std::string> keys;
-  for (size_t at = 0; at < choices.size(); ++at) {
-    if (run.cells[at].key != cell_key) continue;
-    for (size_t axis = 0; axis < choices[at].size(); ++axis) {
-      const auto reference = reference_of(choices, axis, at);
-      if (reference && *reference != at) keys.push_back(run.cells[*reference].key);
-    }
-  }
-  return keys;
+  const auto found = facts_of(run).references.find(cell_key);
+  return found == facts_of(run).references.end() ? std::vector<std::string>() : found->second;
+}
+
+std::vector<CellPairing> pairings(const RunData& run) {
+  return facts_of(run).pairings;
 }
 
 std::optional<double> twin_value(const Twins& twins, const std::string& metric) {

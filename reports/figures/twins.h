@@ -29,6 +29,14 @@ std::vector<Twins> twins_within(const RunData& run, const Selection& selection);
 std::vector<Twins> twins_across(const RunData& run, const Selection& selection,
                                 const std::string& reference_key);
 
+/// A cell and one that it is held against: places in RunData::cells, and the setting's axis.
+struct CellPairing {
+  size_t reference = 0, cell = 0, axis = 0;
+};
+
+/// Every cell with each cell that has a setting's first value and is otherwise the same.
+std::vector<CellPairing> pairings(const RunData& run);
+
 /// The cells that a cell is held against: one for each swept setting whose first value it has not.
 std::vector<std::string> reference_cells(const RunData& run, const std::string& cell_key);
 

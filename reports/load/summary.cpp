@@ -62,9 +62,7 @@ std::string LoadSummary::invalid_reason() const {
 std::vector<LoadSummary> summarise_loads(const RunData& run) {
   std::vector<LoadSummary> all;
   for (const LoadTrace& trace : load_traces(run)) {
-    const auto cell = std::find_if(run.cells.begin(), run.cells.end(),
-                                   [&](const CellRow& c) { return c.key == trace.cell_key; });
-    all.push_back(summarise(trace, slo_of(*cell, trace.suite)));
+    all.push_back(summarise(trace, slo_of(*run.cells.find(trace.cell_key), trace.suite)));
   }
   for (size_t first = 0, last = 0; first < all.size(); first = last) {
     const auto same = [&](const LoadSummary& other) {

@@ -45,8 +45,8 @@ std::vector<LoadTrace> load_traces(const RunData& run) {
   for (size_t c = 0; c < run.cells.size(); ++c) {
     const std::string& key = run.cells[c].key;
     const std::set<int> invalid = invalid_launches(run, key);
-    for (const StoredAttempt& attempt : run.attempts) {
-      if (attempt.cell_key != key || attempt.status == "cancelled") continue;
+    for (const StoredAttempt& attempt : run.attempts.of(key)) {
+      if (attempt.status == "cancelled") continue;
       const auto scheduled = sample_of(attempt, "scheduled_at");
       if (!scheduled || attempt.tags.contains("part")) continue;
       const char* way = attempt.tags.contains("rate") ? "rate" : "concurrency";

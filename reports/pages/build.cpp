@@ -6,6 +6,7 @@
 #include <set>
 
 #include "reports/figures/format.h"
+#include "reports/pages/limits.h"
 #include "reports/published/published.h"
 
 namespace ds4::reports {
@@ -130,14 +131,36 @@ Section method_section(PageContext& context) {
   return section;
 }
 
-Page build_page(Store& store, const std::string& run_id, const std::string& profile) {
+namespace {
+
+PageHead head_of(const RunRow& run, const Verdict& verdict) {
+  const std::string subject = "run " + run.id.substr(0, 8);
+  return {sign(verdict.decision),
+          word(verdict.decision),
+          tone_of(verdict.decision),
+          run.profile_name,
+          subject,
+          verdict.reason,
+          verdict.next_step,
+          subject + ", started " + run.started_at + ", commit " + run.commit.substr(0, 12) +
+              (run.dirty ? " with uncommitted changes" : "")};
+}
+
+}  // namespace
+
+Page build_page(Store& store, const std::string& run_id, const PageSettings& settings) {
   RunData run = load_run(store, run_id, false);
-  if (!profile.empty()) run.run.resolved_profile = profile;
+  if (!settings.profile.empty()) run.run.resolved_profile = settings.profile;
   const Judging judging = judging_of(run.run);
   Page page;
   page.run = run.run;
   page.verdict = judge(run, judging, compare_with_baselines(store, run_id, judging));
+  page.head = head_of(page.run, page.verdict);
   page.cells = run.cells;
+  for (CellRow& cell : page.cells) {  // most of what a cell holds, and on no page
+    cell.cases = {};
+    cell.settings = {};
+  }
   for (const CellRow& cell : run.cells) page.statuses.push_back(cell_status(run, cell));
   page.launches = run.launches;
   for (const StoredAttempt& attempt : run.attempts) {
@@ -146,7 +169,7 @@ Page build_page(Store& store, const std::string& run_id, const std::string& prof
     page.unusual_attempts.back().events.clear();
     page.unusual_attempts.back().samples.clear();
   }
-  PageContext context{run, judging, store, page};
+  PageContext context{run, judging, store, page, settings};
   for (const auto build :
        {verdict_section, run_section, tradeoff_section, speed_section, roofline_section,
         load_section, frontier_section, memory_section, long_context_section, trace_section,
@@ -159,6 +182,7 @@ Page build_page(Store& store, const std::string& run_id, const std::string& prof
     }
     page.sections.push_back(std::move(section));
   }
+  if (!settings.full) limit_page(page, full_command(page.run));
   return page;
 }
 

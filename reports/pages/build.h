@@ -17,6 +17,7 @@ struct PageContext {
   const Judging& judging;
   Store& store;  // for the texts of the items that open
   Page& page;
+  const PageSettings settings = {};
 
   /// The figure, made and listed in the page once, so that every shown number can be traced.
   const Figure* figure(const Selection& selection, const std::string& name);

@@ -50,12 +50,12 @@ void add_rows(PageContext& context, const Axis& axis, const CellRow& reference, 
 
 Section changes_section(PageContext& context) {
   Section section{"changes", "What each setting changes", {}, {}, {}};
-  const std::vector<CellRow>& cells = context.run.cells;
+  const ByCell<CellRow>& cells = context.run.cells;
   const std::vector<Axis>& axes = context.judging.axes;
   std::vector<size_t> n_values;
   for (const Axis& axis : axes) n_values.push_back(axis.n_values);
-  const std::vector<Choice> choices = choices_of(cells, n_values);
-  if (choices.empty() || choices.front().size() != axes.size()) return section;
+  const Choices choices(cells, n_values);
+  if (choices.empty() || choices.n_axes() != axes.size()) return section;
   for (size_t index = 0; index < axes.size(); ++index) {
     Table table{"Setting " + axes[index].key +
                     ": each cell against the one with its first value and all else the same, over "
@@ -73,8 +73,8 @@ Section changes_section(PageContext& context) {
                  {"p", true}},
                 {}};
     for (size_t at = 0; at < cells.size(); ++at) {
-      const std::optional<size_t> reference = reference_of(choices, index, at);
-      if (!reference || *reference == at) continue;
+      const std::optional<size_t> reference = choices.reference_of(index, at);
+      if (!reference) continue;
       add_rows(context, axes[index], cells[*reference], cells[at], table);
     }
     if (!table.rows.empty()) section.tables.push_back(std::move(table));

@@ -15,10 +15,8 @@ std::string name_of(const LoadSummary& load, bool many_launches) {
 }
 
 const CellRow& cell_of(const PageContext& context, const LoadSummary& load) {
-  for (const CellRow& cell : context.run.cells) {
-    if (cell.key == load.cell_key) return cell;
-  }
-  return context.run.cells.front();
+  const CellRow* cell = context.run.cells.find(load.cell_key);
+  return cell ? *cell : context.run.cells.front();
 }
 
 TableCell value_of(const LoadSummary& load, const char* name,

@@ -48,12 +48,12 @@ class Endings {
           const std::string& row_tag)
       : row_tag_(row_tag) {
     std::map<std::string, std::string> outcomes;  // by case, of its newest try without an answer
-    for (const StoredAttempt& attempt : run.attempts) {
-      if (attempt.cell_key != cell.key || attempt.suite != suite) continue;
+    for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+      if (attempt.suite != suite) continue;
       if (attempt.status != "ok") outcomes[attempt.case_id] = attempt.outcome;
     }
-    for (const LaunchRow& launch : run.launches) {  // "prefill: needle/c0, needle/c1"
-      if (launch.cell_key != cell.key || launch.outcome == "ok") continue;
+    for (const LaunchRow& launch : run.launches.of(cell.key)) {  // "prefill: needle/c0, needle/c1"
+      if (launch.outcome == "ok") continue;
       const size_t colon = launch.phase.find(": ");
       for (size_t at = colon == std::string::npos ? colon : colon + 2; at < launch.phase.size();) {
         const size_t end = std::min(launch.phase.find(", ", at), launch.phase.size());
@@ -181,18 +181,16 @@ void add_unless_blank(Table table, Section& section) {
 }
 
 // The cell with the sweep's first checkpoint and else the settings of `cell`; nullptr for that one.
-const CellRow* first_checkpoint_of(const PageContext& context, const std::vector<Choice>& choices,
+const CellRow* first_checkpoint_of(const PageContext& context, const Choices& choices,
                                    const CellRow& cell) {
   const std::vector<Axis>& axes = context.judging.axes;
   const auto axis =
       std::find_if(axes.begin(), axes.end(), [](const Axis& a) { return a.key == "checkpoint"; });
-  if (axis == axes.end() || choices.empty() || choices.front().size() != axes.size()) {
-    return nullptr;
-  }
-  const auto at = static_cast<size_t>(&cell - context.run.cells.data());
+  if (axis == axes.end() || choices.empty() || choices.n_axes() != axes.size()) return nullptr;
+  const auto at = static_cast<size_t>(&cell - &context.run.cells.front());
   const auto index = static_cast<size_t>(axis - axes.begin());
-  const std::optional<size_t> reference = reference_of(choices, index, at);
-  return reference && *reference != at ? &context.run.cells[*reference] : nullptr;
+  const std::optional<size_t> reference = choices.reference_of(index, at);
+  return reference ? &context.run.cells[*reference] : nullptr;
 }
 
 }  // namespace
@@ -201,7 +199,7 @@ Section long_context_section(PageContext& context) {
   Section section{"long-context", "Long context", {}, {}, {}};
   std::vector<size_t> n_values;
   for (const Axis& axis : context.judging.axes) n_values.push_back(axis.n_values);
-  const std::vector<Choice> choices = choices_of(context.run.cells, n_values);
+  const Choices choices(context.run.cells, n_values);
   const std::vector<const CellRow*> cells = shown_cells(context.run);
   std::vector<std::string> suites;
   for (const CellRow* cell : cells) {

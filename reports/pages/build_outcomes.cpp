@@ -23,10 +23,8 @@ Tone tone_of(const OutcomeClass& known) {
 }
 
 std::string label_of(const PageContext& context, const std::string& cell_key) {
-  for (const CellRow& cell : context.run.cells) {
-    if (cell.key == cell_key) return cell.label;
-  }
-  return cell_key;
+  const CellRow* cell = context.run.cells.find(cell_key);
+  return cell ? cell->label : cell_key;
 }
 
 // "HANG, signal 9, in decode: smoke/x, after 4.2 s"

@@ -37,11 +37,8 @@ void add_figure(std::vector<TableCell>& row, const Figure* figure) {
 // Prompt tokens as observed: what a suite calls 2048 is not what was read.
 TableCell observed_tokens(const RunData& run, const Selection& selection) {
   int64_t least = -1, most = -1;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != selection.cell_key || attempt.status != "ok" ||
-        !selection.matches(attempt.suite, attempt.tags)) {
-      continue;
-    }
+  for (const StoredAttempt& attempt : run.attempts.of(selection.cell_key)) {
+    if (attempt.status != "ok" || !selection.matches(attempt.suite, attempt.tags)) continue;
     if (least < 0 || attempt.prompt_tokens < least) least = attempt.prompt_tokens;
     most = std::max(most, attempt.prompt_tokens);
   }
@@ -67,8 +64,8 @@ void speed_row(PageContext& context, Table& table, const CellRow& cell, const Se
 // Planned cases of a suite that have no answer.
 int64_t missing_cases(const RunData& run, const CellRow& cell, const std::string& suite) {
   std::set<std::string> answered;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key == cell.key && attempt.suite == suite && attempt.status == "ok") {
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (attempt.suite == suite && attempt.status == "ok") {
       answered.insert(attempt.case_id);
     }
   }
@@ -113,8 +110,8 @@ Table scores_table(PageContext& context, bool headline_only) {
 // The headline score of a suite by each value of each of its tags.
 Table tags_table(PageContext& context, const CellRow& cell, const std::string& suite) {
   std::map<std::string, bool> tags;
-  for (const StoredAttempt& attempt : context.run.attempts) {
-    if (attempt.cell_key != cell.key || attempt.suite != suite) continue;
+  for (const StoredAttempt& attempt : context.run.attempts.of(cell.key)) {
+    if (attempt.suite != suite) continue;
     for (const auto& [tag, value] : attempt.tags) tags[tag] = true;
   }
   const std::vector<std::string> scores = context.scores_of(suite);
@@ -256,14 +253,14 @@ Section memory_section(PageContext& context) {
   Section section{"memory", "Memory and start", {}, {}, {}};
   Table table{"Readings of each cell's worker process.", {{"cell"}}, {}};
   std::vector<std::string> metrics;
+  std::set<std::string_view> measured;  // of the worker, not of what surrounds it
+  for (const LaunchSample& s : context.run.launch_samples) {
+    if (s.sample.phase != "before" && s.sample.phase != "after") measured.insert(s.sample.metric);
+  }
   for (const probes::Metric& metric : probes::all_metrics()) {
     const std::string name(metric.name);
-    const auto measured = [&](const LaunchSample& s) {  // of the worker, not of what surrounds it
-      return s.sample.metric == name && s.sample.phase != "before" && s.sample.phase != "after";
-    };
     if (name.starts_with("course_")) continue;  // readings at a time: drawn, not summed up
-    if (is_launch_metric(name) && std::any_of(context.run.launch_samples.begin(),
-                                              context.run.launch_samples.end(), measured)) {
+    if (is_launch_metric(name) && measured.contains(name)) {
       metrics.push_back(name);
       std::string title = name;
       std::replace(title.begin(), title.end(), '_', ' ');

@@ -18,8 +18,8 @@ struct Sums {
 std::map<int64_t, Sums> by_depth(PageContext& context, const std::string& cell,
                                  const std::string& suite) {
   std::map<int64_t, Sums> depths;
-  for (const StoredAttempt& attempt : context.run.attempts) {
-    if (attempt.cell_key != cell || attempt.suite != suite || attempt.status != "ok") continue;
+  for (const StoredAttempt& attempt : context.run.attempts.of(cell)) {
+    if (attempt.suite != suite || attempt.status != "ok") continue;
     const std::string text = context.store.trace(attempt.id);
     if (text.empty()) continue;
     const Trace trace = trace_from_json(text, "the trace of attempt " + std::to_string(attempt.id));

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "engine/base/units.h"
-#include "reports/figures/cell_choices.h"
 #include "reports/figures/format.h"
 #include "reports/figures/twins.h"
 #include "reports/pages/build.h"
@@ -119,12 +118,11 @@ Table granularity_table(PageContext& context) {
   table.columns.insert(table.columns.end(),
                        {{"shared", true}, {"from cache", true}, {"prompt tokens", true}});
   for (const CellRow& cell : context.run.cells) {
-    for (const StoredAttempt& attempt : context.run.attempts) {
+    for (const StoredAttempt& attempt : context.run.attempts.of(cell.key)) {
       const auto shared = attempt.tags.find("shared");
       const auto phase = attempt.tags.find("phase");
-      if (attempt.cell_key != cell.key || attempt.status != "ok" || attempt.number != 1 ||
-          shared == attempt.tags.end() || phase == attempt.tags.end() ||
-          phase->second != "shared") {
+      if (attempt.status != "ok" || attempt.number != 1 || shared == attempt.tags.end() ||
+          phase == attempt.tags.end() || phase->second != "shared") {
         continue;
       }
       std::vector<TableCell> row = {{attempt.suite}};
@@ -139,24 +137,18 @@ Table granularity_table(PageContext& context) {
 }
 
 // A cell and the one it is held against, by the axis in which they differ.
-struct CellPairing {
+struct NamedPairing {
   const CellRow& reference;
   const CellRow& cell;
   std::string axis;
 };
 
-std::vector<CellPairing> pairings(const PageContext& context) {
-  std::vector<CellPairing> pairs;
-  const std::vector<CellRow>& cells = context.run.cells;
-  const std::vector<Choice> choices = choices_of(cells, {});
-  for (size_t at = 0; at < choices.size(); ++at) {
-    for (size_t axis = 0; axis < choices[at].size(); ++axis) {
-      const auto reference = reference_of(choices, axis, at);
-      if (!reference || *reference == at) continue;
-      const std::vector<Axis>& axes = context.judging.axes;
-      pairs.push_back(
-          {cells[*reference], cells[at], axis < axes.size() ? axes[axis].key : "setting"});
-    }
+std::vector<NamedPairing> named_pairings(const PageContext& context) {
+  std::vector<NamedPairing> pairs;
+  const std::vector<Axis>& axes = context.judging.axes;
+  for (const CellPairing& pairing : pairings(context.run)) {
+    pairs.push_back({context.run.cells[pairing.reference], context.run.cells[pairing.cell],
+                     pairing.axis < axes.size() ? axes[pairing.axis].key : "setting"});
   }
   return pairs;
 }
@@ -174,7 +166,7 @@ Table across_table(PageContext& context, std::vector<Twins>& apart) {
        {"decode ratio", true},
        {"95 %", true, false}},
       {}};
-  for (const CellPairing& pairing : pairings(context)) {
+  for (const NamedPairing& pairing : named_pairings(context)) {
     for (const std::string& suite : suites_of(context.run, pairing.cell.key)) {
       const Selection about{pairing.cell.key, suite, {}};
       const std::vector<Twins> pairs = twins_across(context.run, about, pairing.reference.key);
@@ -201,7 +193,7 @@ TableCell ratio_cell(const PayoffPoint& point) {
 }
 
 // Suites that ask by family and length say where a setting pays.
-void add_payoff(PageContext& context, const CellPairing& pairing, const std::string& suite,
+void add_payoff(PageContext& context, const NamedPairing& pairing, const std::string& suite,
                 Table& verdicts, Table& table, std::vector<PayoffLine>& lines) {
   const Selection whole{pairing.cell.key, suite, {}};
   std::vector<std::string> families = tag_values(context.run, whole, "family");
@@ -267,10 +259,9 @@ Table partings_table(PageContext& context, const std::vector<Twins>& apart) {
     context.store.load_texts(later);
     const size_t at = parting(first.text, later.text);
     const auto label = [&](const StoredAttempt& attempt) {
-      for (const CellRow& cell : context.run.cells) {
-        if (cell.key == attempt.cell_key && first.cell_key != later.cell_key) {
-          return attempt.suite + "/" + attempt.case_id + ", " + cell.label;
-        }
+      if (first.cell_key != later.cell_key) {
+        const CellRow* cell = context.run.cells.find(attempt.cell_key);
+        return attempt.suite + "/" + attempt.case_id + ", " + cell->label;
       }
       return attempt.suite + "/" + attempt.case_id + ", attempt " + std::to_string(attempt.number);
     };
@@ -310,7 +301,7 @@ Section twins_section(PageContext& context) {
        {"95 %", true}},
       {}};
   std::vector<PayoffLine> lines;
-  for (const CellPairing& pairing : pairings(context)) {
+  for (const NamedPairing& pairing : named_pairings(context)) {
     for (const std::string& suite : suites_of(context.run, pairing.cell.key)) {
       add_payoff(context, pairing, suite, verdicts, payoff, lines);
     }

@@ -163,8 +163,8 @@ void add_cells_chart(PageContext& context, const std::string& suite, Section& se
 using Grades = std::map<std::string, std::map<std::string, std::string>>;
 Grades grades_of(const RunData& run, const CellRow& cell) {
   Grades grades;
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell.key || attempt.status != "ok" || !attempt.score) continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (attempt.status != "ok" || !attempt.score) continue;
     grades[attempt.suite][attempt.case_id] = attempt.score->grade;
   }
   return grades;

@@ -137,11 +137,6 @@ void append_section(std::string& out, const Section& section) {
   out += "</section>\n";
 }
 
-const char* verdict_class(Decision decision) {
-  if (decision == Decision::kPass) return "good";
-  return decision == Decision::kFail ? "bad" : "unsure";
-}
-
 // What may run and how it may look: nothing but what was embedded.
 std::string content_policy(std::initializer_list<std::string_view> sheets,
                            std::initializer_list<std::string_view> scripts) {
@@ -174,9 +169,7 @@ void append_script(std::string& out, std::string_view script) {
 }  // namespace
 
 std::string render_html(const Page& page) {
-  const Verdict& verdict = page.verdict;
-  const std::string name = escape_html(page.run.profile_name);
-  const std::string id = escape_html(page.run.id.substr(0, 8));
+  const PageHead& head = page.head;
   std::vector<const Chart*> charts;
   for (const Section& section : page.sections) {
     for (const Chart& chart : section.charts) charts.push_back(&chart);
@@ -189,17 +182,14 @@ std::string render_html(const Page& page) {
   out +=
       "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
-  out += std::string(word(verdict.decision)) + ": " + name + ", run " + id + "</title>\n<style>";
+  out += escape_html(head.word + ": " + head.title + ", " + head.subject) + "</title>\n<style>";
   out += page_css;
   out += "</style>\n<style>" + margin + "</style>\n</head>\n<body>\n<header class=\"";
-  out += verdict_class(verdict.decision);
-  out += "\">\n<p class=\"verdict\"><span aria-hidden=\"true\">" +
-         std::string(sign(verdict.decision)) + "</span> " + word(verdict.decision) + "</p>\n<h1>" +
-         name + "</h1>\n<p class=\"reason\">" + escape_html(verdict.reason) + "</p>\n<p>" +
-         escape_html(verdict.next_step) + "</p>\n<p class=\"muted\">run " + id + ", started " +
-         escape_html(page.run.started_at) + ", commit " +
-         escape_html(page.run.commit.substr(0, 12)) +
-         (page.run.dirty ? " with uncommitted changes" : "") +
+  out += tone_class(head.tone);
+  out += "\">\n<p class=\"verdict\"><span aria-hidden=\"true\">" + escape_html(head.sign) +
+         "</span> " + escape_html(head.word) + "</p>\n<h1>" + escape_html(head.title) +
+         "</h1>\n<p class=\"reason\">" + escape_html(head.reason) + "</p>\n<p>" +
+         escape_html(head.next_step) + "</p>\n<p class=\"muted\">" + escape_html(head.provenance) +
          "</p>\n</header>\n<nav aria-label=\"Sections\"><ul>\n";
   for (const Section& section : page.sections) {
     out += "<li><a href=\"#" + escape_html(section.id) + "\">" + escape_html(section.title) +

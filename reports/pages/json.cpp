@@ -145,9 +145,54 @@ ordered_json embedded(const std::string& text) {
   return json.is_discarded() ? ordered_json(text) : json;
 }
 
-}  // namespace
+ordered_json cell_json(const CellRow& cell, const CellStatus& status) {
+  return {{"key", cell.key},
+          {"label", cell.label},
+          {"semantics", embedded(cell.semantics)},
+          {"checkpoint", cell.checkpoint_path},
+          {"checkpoint_identity", cell.checkpoint_identity},
+          {"outcome", status.outcome},
+          {"launches", status.n_launches},
+          {"seconds", status.seconds},
+          {"cases_planned", status.n_planned},
+          {"cases_answered", status.n_ok},
+          {"correct", status.n_correct},
+          {"wrong", status.n_wrong},
+          {"invalid", status.n_invalid}};
+}
 
-std::string render_json(const Page& page) {
+ordered_json launch_json(const LaunchRow& launch) {
+  return {{"cell", launch.cell_key},
+          {"number", launch.number},
+          {"outcome", launch.outcome},
+          {"scope", outcome_class(launch.outcome).scope},
+          {"remedy", outcome_class(launch.outcome).remedy},
+          {"phase", launch.phase},
+          {"exit_code", launch.exit_code},
+          {"signal", launch.signal},
+          {"message", launch.message},
+          {"notes", launch.notes},
+          {"log_tail", launch.log_tail},
+          {"target", parsed(launch.target)},
+          {"skipped", launch.skipped},
+          {"seconds", launch.seconds},
+          {"started_at", launch.started_at}};
+}
+
+ordered_json attempt_json(const StoredAttempt& attempt) {
+  return {{"id", attempt.id},
+          {"cell", attempt.cell_key},
+          {"suite", attempt.suite},
+          {"case", attempt.case_id},
+          {"number", attempt.number},
+          {"outcome", attempt.outcome},
+          {"scope", outcome_class(attempt.outcome).scope},
+          {"remedy", outcome_class(attempt.outcome).remedy},
+          {"error", attempt.error},
+          {"note", attempt.note}};
+}
+
+ordered_json head_json(const Page& page) {
   const RunRow& run = page.run;
   const Verdict& verdict = page.verdict;
   ordered_json json = {{"format", kFormat}, {"tool", "ds4-sweep"}, {"version", run.version}};
@@ -169,64 +214,47 @@ std::string render_json(const Page& page) {
                      {"next_step", verdict.next_step},
                      {"exit_code", verdict.exit_code()},
                      {"gates", gates}};
-  json["cells"] = ordered_json::array();
-  for (size_t i = 0; i < page.cells.size(); ++i) {
-    const CellRow& cell = page.cells[i];
-    const CellStatus& status = page.statuses[i];
-    json["cells"].push_back({{"key", cell.key},
-                             {"label", cell.label},
-                             {"semantics", embedded(cell.semantics)},
-                             {"checkpoint", cell.checkpoint_path},
-                             {"checkpoint_identity", cell.checkpoint_identity},
-                             {"outcome", status.outcome},
-                             {"launches", status.n_launches},
-                             {"seconds", status.seconds},
-                             {"cases_planned", status.n_planned},
-                             {"cases_answered", status.n_ok},
-                             {"correct", status.n_correct},
-                             {"wrong", status.n_wrong},
-                             {"invalid", status.n_invalid}});
+  return json;
+}
+
+std::string dump(const ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// A further member of the object that `out` ends in: one line for each row, so that a large sweep
+// is never held as JSON all at once.
+template <class Rows, class ToJson>
+void append_rows(std::string& out, const char* name, const Rows& rows, const ToJson& to_json) {
+  out += ",\n  \"" + std::string(name) + "\": [";
+  const char* separator = "\n    ";
+  for (const auto& row : rows) {
+    out += separator + dump(to_json(row), -1);
+    separator = ",\n    ";
   }
-  json["launches"] = ordered_json::array();
-  for (const LaunchRow& launch : page.launches) {
-    json["launches"].push_back({{"cell", launch.cell_key},
-                                {"number", launch.number},
-                                {"outcome", launch.outcome},
-                                {"scope", outcome_class(launch.outcome).scope},
-                                {"remedy", outcome_class(launch.outcome).remedy},
-                                {"phase", launch.phase},
-                                {"exit_code", launch.exit_code},
-                                {"signal", launch.signal},
-                                {"message", launch.message},
-                                {"notes", launch.notes},
-                                {"log_tail", launch.log_tail},
-                                {"target", parsed(launch.target)},
-                                {"skipped", launch.skipped},
-                                {"seconds", launch.seconds},
-                                {"started_at", launch.started_at}});
-  }
-  json["attempts"] = ordered_json::array();
-  for (const StoredAttempt& attempt : page.unusual_attempts) {
-    json["attempts"].push_back({{"id", attempt.id},
-                                {"cell", attempt.cell_key},
-                                {"suite", attempt.suite},
-                                {"case", attempt.case_id},
-                                {"number", attempt.number},
-                                {"outcome", attempt.outcome},
-                                {"scope", outcome_class(attempt.outcome).scope},
-                                {"remedy", outcome_class(attempt.outcome).remedy},
-                                {"error", attempt.error},
-                                {"note", attempt.note}});
-  }
-  json["figures"] = ordered_json::array();
-  for (const Figure& figure : page.figures) json["figures"].push_back(figure_json(*figure));
-  json["differences"] = ordered_json::array();
-  for (const Difference& d : page.differences) json["differences"].push_back(difference_json(d));
-  json["loads"] = ordered_json::array();
-  for (const LoadSummary& load : page.loads) json["loads"].push_back(load_json(load));
-  json["frontiers"] = ordered_json::array();
-  for (const FrontierStep& step : page.frontiers) json["frontiers"].push_back(frontier_json(step));
-  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  out += rows.empty() ? "]" : "\n  ]";
+}
+
+}  // namespace
+
+std::string render_json(const Page& page) {
+  constexpr size_t kRowBytes =
+      400;  // enough for most: grown by doubling, a large text is held twice
+  std::string out;
+  out.reserve(kRowBytes * (page.figures.size() + page.differences.size() + page.launches.size() +
+                           page.unusual_attempts.size() + page.cells.size()));
+  out += dump(head_json(page), 2);
+  out.resize(out.size() - std::string_view("\n}").size());
+  const CellStatus* status = page.statuses.data();
+  append_rows(out, "cells", page.cells,
+              [&](const CellRow& cell) { return cell_json(cell, *status++); });
+  append_rows(out, "launches", page.launches, launch_json);
+  append_rows(out, "attempts", page.unusual_attempts, attempt_json);
+  append_rows(out, "figures", page.figures,
+              [](const Figure& figure) { return figure_json(*figure); });
+  append_rows(out, "differences", page.differences, difference_json);
+  append_rows(out, "loads", page.loads, load_json);
+  append_rows(out, "frontiers", page.frontiers, frontier_json);
+  return out + "\n}\n";
 }
 
 }  // namespace ds4::reports

@@ -55,10 +55,10 @@ std::string markdown_section(const Section& section) {
 }
 
 std::string render_markdown(const Page& page) {
-  const Verdict& verdict = page.verdict;
-  std::string out = "# " + escape_markdown(page.run.profile_name) + ": " + sign(verdict.decision) +
-                    " " + word(verdict.decision) + "\n\n";
-  out += escape_markdown(verdict.reason) + " " + escape_markdown(verdict.next_step) + "\n\n";
+  const PageHead& head = page.head;
+  std::string out = "# " + escape_markdown(head.title) + ": " + escape_markdown(head.sign) + " " +
+                    escape_markdown(head.word) + "\n\n";
+  out += escape_markdown(head.reason) + " " + escape_markdown(head.next_step) + "\n\n";
   for (const Section& section : page.sections) out += markdown_section(section);
   out.pop_back();
   return out;

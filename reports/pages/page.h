@@ -35,7 +35,18 @@ struct Section {
   std::vector<Chart> charts = {};
 };
 
+/// What stands above the sections.
+struct PageHead {
+  std::string sign, word;  // "✓", "PASS"
+  Tone tone = Tone::kPlain;
+  std::string title;    // the profile's name
+  std::string subject;  // "run 3f2a1b0c"
+  std::string reason, next_step;
+  std::string provenance;  // when and by which commit
+};
+
 struct Page {
+  PageHead head;
   RunRow run;
   Verdict verdict;
   std::vector<CellRow> cells;
@@ -49,8 +60,13 @@ struct Page {
   std::vector<Section> sections;
 };
 
-/// Reads a run and builds its page. The same rows and version give the same page. With a `profile`
-/// (as RunRow::resolved_profile) the run is judged by that one's gates, not by its own.
-Page build_page(Store& store, const std::string& run_id, const std::string& profile = "");
+struct PageSettings {
+  /// As RunRow::resolved_profile: the run is judged by that one's gates. "" = by its own.
+  std::string profile = {};
+  bool full = false;  // every row, item and byte; else what limits.h has room for
+};
+
+/// Reads a run and builds its page. The same rows and version give the same page.
+Page build_page(Store& store, const std::string& run_id, const PageSettings& settings = {});
 
 }  // namespace ds4::reports

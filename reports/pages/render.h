@@ -14,6 +14,9 @@ std::string render_markdown(const Page& page);
 std::string markdown_section(const Section& section);
 /// One object; docs/schema.md describes it. Its `format` rises when a reader must change.
 std::string render_json(const Page& page);
+/// A row for each cell, and a row for each figure: RFC 4180, with titles, harmless in spreadsheets.
+std::string render_cells_csv(const Page& page);
+std::string render_figures_csv(const Page& page);
 /// The steps of a walk (Page::frontiers) as CSV with the columns of ds4-bench, with a column `cell`
 /// or `launch` in front where there are several.
 std::string render_ds4_bench(const Page& page);

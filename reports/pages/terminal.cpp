@@ -40,11 +40,6 @@ bool needs_caption(const Section& section, const Table& table) {
          }) > 1;
 }
 
-Tone verdict_tone(Decision decision) {
-  if (decision == Decision::kPass) return Tone::kGood;
-  return decision == Decision::kFail ? Tone::kBad : Tone::kUnsure;
-}
-
 }  // namespace
 
 std::string terminal_text(const std::string& text, Tone tone, bool colour) {
@@ -100,13 +95,12 @@ std::string render_terminal(const Page& page, bool colour) {
     }
   }
   // The verdict comes last: it is what the eye finds above the prompt.
-  const Verdict& verdict = page.verdict;
+  const PageHead& head = page.head;
   if (!out.empty()) out += "\n";
-  out += terminal_text(std::string(sign(verdict.decision)) + " " + word(verdict.decision),
-                       verdict_tone(verdict.decision), colour);
-  out += "  " + clean_line(page.run.profile_name) + ", run " +
-         clean_line(page.run.id.substr(0, 8)) + ": " + clean_line(verdict.reason) + "\n";
-  if (verdict.decision != Decision::kPass) out += "  " + clean_line(verdict.next_step) + "\n";
+  out += terminal_text(head.sign + " " + head.word, head.tone, colour);
+  out += "  " + clean_line(head.title) + ", " + clean_line(head.subject) + ": " +
+         clean_line(head.reason) + "\n";
+  if (head.tone != Tone::kGood) out += "  " + clean_line(head.next_step) + "\n";
   return out;
 }
 

@@ -64,7 +64,7 @@ std::optional<Figure> figure_of(const RunData& run, const CellRow& cell,
   const bool is_score = probes::find_metric(published.figure) == nullptr;
   if (is_score && is_synthetic_identity(run.run.checkpoint_identity)) return std::nullopt;
   RunData selected{run.run, run.cells, run.launches, run.launch_samples, {}};
-  for (const StoredAttempt& attempt : run.attempts) {
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
     if (same_length(attempt.prompt_tokens, published)) selected.attempts.push_back(attempt);
   }
   return make_figure(selected, {cell.key, published.suite, {}}, published.figure);

@@ -1,11 +1,14 @@
 #include "reports/stats/launches.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
 #include <span>
 
 #include "engine/base/check.h"
 #include "reports/stats/generator.h"
+#include "reports/stats/middle.h"
 #include "reports/stats/normal.h"
 #include "reports/stats/student.h"
 
@@ -82,9 +85,75 @@ class SideResampler {
   std::vector<double> drawn_;
 };
 
+// What draw_ratios() draws of two sides of one launch each: a function of their sizes.
+struct Draws {
+  struct One {
+    uint32_t middle = 0;  // its place in `middles`
+    double normal = 0;
+  };
+  struct Side {
+    std::vector<Middle> middles;  // each once
+    std::vector<One> all;
+
+    // Logarithms of the medians that the draws stand for.
+    std::vector<double> logs(const std::vector<double>& sorted) const {
+      std::vector<double> values;
+      for (const Middle& middle : middles) values.push_back(std::log(median_of(middle, sorted)));
+      return values;
+    }
+  };
+  Side before, after;
+};
+
+constexpr size_t kKept = 16;  // drawings, 64 KB each at most
+
+const Draws& draws_of(size_t n, size_t n_base, size_t n_now) {
+  thread_local std::map<std::array<size_t, 3>, Draws> drawn;
+  const std::array<size_t, 3> shape{n, n_base, n_now};
+  if (drawn.size() == kKept && !drawn.contains(shape)) drawn.clear();
+  const auto [place, is_new] = drawn.try_emplace(shape);
+  if (!is_new) return place->second;
+  Generator generator;
+  using Known = std::map<std::pair<uint32_t, uint32_t>, uint32_t>;
+  Known known_before, known_after;
+  std::vector<uint32_t> before(n_base), after(n_now);
+  const auto draw = [&](std::vector<uint32_t>& places, Known& known, Draws::Side& side) {
+    const Middle middle = draw_middle(generator, places);
+    const auto number = static_cast<uint32_t>(side.middles.size());
+    const auto [at, first] = known.try_emplace({middle.lower, middle.upper}, number);
+    if (first) side.middles.push_back(middle);
+    side.all.push_back({at->second, generator.normal()});
+  };
+  for (size_t i = 0; i < n; ++i) {
+    draw(before, known_before, place->second.before);
+    draw(after, known_after, place->second.after);
+  }
+  return place->second;
+}
+
+// draw_ratios() of sides of one launch each, by within_launches().
+std::vector<double> draw_single_ratios(size_t n, std::vector<double> base, std::vector<double> now,
+                                       double noise) {
+  std::sort(base.begin(), base.end());
+  std::sort(now.begin(), now.end());
+  const Draws& drawn = draws_of(n, base.size(), now.size());
+  const std::vector<double> logs_before = drawn.before.logs(base);
+  const std::vector<double> logs_after = drawn.after.logs(now);
+  std::vector<double> draws(n);
+  for (size_t i = 0; i < n; ++i) {
+    const Draws::One &before = drawn.before.all[i], &after = drawn.after.all[i];
+    const double reference = logs_before[before.middle] + noise * before.normal;
+    draws[i] = logs_after[after.middle] + noise * after.normal - reference;
+  }
+  return draws;
+}
+
 // Logarithms of the ratios of n resamples.
 std::vector<double> draw_ratios(size_t n, const Launches& base, const Launches& now, bool measured,
                                 double noise) {
+  if (base.size() == 1 && now.size() == 1) {
+    return draw_single_ratios(n, base.front(), now.front(), noise);
+  }
   Generator generator;
   SideResampler before(base), after(now);
   const auto draw = [&](SideResampler& side) {
@@ -99,9 +168,12 @@ std::vector<double> draw_ratios(size_t n, const Launches& base, const Launches& 
 }
 
 Interval percentiles(std::vector<double>& draws, double tail) {
-  std::sort(draws.begin(), draws.end());
-  const auto skip = static_cast<size_t>(static_cast<double>(draws.size()) * tail);
-  return {std::exp(draws[skip]), std::exp(draws[draws.size() - 1 - skip])};
+  const auto skip = static_cast<std::ptrdiff_t>(static_cast<double>(draws.size()) * tail);
+  const auto at = [&](std::ptrdiff_t place) {
+    std::nth_element(draws.begin(), draws.begin() + place, draws.end());
+    return std::exp(draws[static_cast<size_t>(place)]);
+  };
+  return {at(skip), at(std::ssize(draws) - 1 - skip)};
 }
 
 double deviation(std::span<const double> values) {

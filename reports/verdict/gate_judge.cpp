@@ -49,8 +49,8 @@ Missing missing_cases(const RunData& run, const CellRow& cell, const Selection& 
   std::set<std::pair<std::string, std::string>> answered;
   Missing missing;
   const auto skipped = skipped_suites(run, cell.key);
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell.key || !selection.matches(attempt.suite, attempt.tags)) continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (!selection.matches(attempt.suite, attempt.tags)) continue;
     if (attempt.status == "ok") answered.emplace(attempt.suite, attempt.case_id);
   }
   for (const PlannedCase& planned : cell.cases) {
@@ -60,8 +60,8 @@ Missing missing_cases(const RunData& run, const CellRow& cell, const Selection& 
     const auto lack = skipped.find(planned.suite);
     if (missing.lack.empty() && lack != skipped.end()) missing.lack = lack->second;
   }
-  for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.cell_key != cell.key || !selection.matches(attempt.suite, attempt.tags)) continue;
+  for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
+    if (!selection.matches(attempt.suite, attempt.tags)) continue;
     if (attempt.status == "error" && missing.error.empty() &&
         !answered.contains({attempt.suite, attempt.case_id})) {
       missing.error = attempt.suite + "/" + attempt.case_id + ": " + attempt.error;
@@ -126,8 +126,8 @@ class GateJudge {
 
   // Every launch counts: that a later one went well does not undo it.
   void decide_by_outcome(GateResult& result) const {
-    for (const LaunchRow& launch : run_.launches) {
-      if (launch.cell_key != cell_.key || !forbids(result.gate.outcome, launch.outcome)) continue;
+    for (const LaunchRow& launch : run_.launches.of(cell_.key)) {
+      if (!forbids(result.gate.outcome, launch.outcome)) continue;
       result.decision = Decision::kFail;
       result.remark = "launch " + std::to_string(launch.number) + " ended in " + launch.outcome;
       if (!launch.phase.empty()) result.remark += " (" + launch.phase + ")";

@@ -149,8 +149,8 @@ TEST_F(PagesTest, ComparesCellsAlongEachAxisOfTheSweep) {
   for (size_t i = 0; i < 4; ++i) {
     run_.data.cells[i].settings = std::string("{\"choice\":") + choices[i] + "}";
   }
-  run_.data.cells.erase(run_.data.cells.begin() + 2);  // b0
-  std::erase_if(run_.data.attempts, [](const auto& a) { return a.cell_key == "b0"; });
+  run_.data.cells.erase_if([](const auto& c) { return c.key == "b0"; });
+  run_.data.attempts.erase_if([](const auto& a) { return a.cell_key == "b0"; });
   pairs.clear();
   for (const Difference& d : build().differences) pairs.push_back(d.axis + " " + d.cell_key);
   EXPECT_EQ(pairs, (std::vector<std::string>{"checkpoint b2", "engine.draft_tokens a2"}));

@@ -100,7 +100,7 @@ TEST_F(PickTest, ADominatedOrUnfinishedCellIsNeverPicked) {
   add("worse", 10, 5, 20);
   add("best", 0, 4, 40);
   add("broken", 0, 1, 90);
-  std::erase_if(run_.data.attempts,
+  run_.data.attempts.erase_if(
                 [](const StoredAttempt& a) { return a.cell_key == "broken" && a.case_id == "c7"; });
   run_.data.launches.back().outcome = "PREFILL_OOM";
   for (const Criterion prefer :
