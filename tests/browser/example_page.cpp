@@ -314,6 +314,14 @@ Page example_page() {
   page.verdict.decision = Decision::kFail;
   page.verdict.reason = "1 gate is broken: K180 decode_rate is 14.2, the bound is ≥ 15.0.";
   page.verdict.next_step = "Look at it: ds4-sweep show aaaaaaaa needle";
+  page.head = {"✗",
+               "FAIL",
+               Tone::kBad,
+               page.run.profile_name,
+               "run aaaaaaaa",
+               page.verdict.reason,
+               page.verdict.next_step,
+               "run aaaaaaaa, started " + page.run.started_at};
   page.sections = {
       {"verdict", "Gates", {}, {gates_table()}, {}},
       {"trade-off", "The trade-off", {}, {}, {}, {pareto()}},

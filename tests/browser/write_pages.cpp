@@ -60,8 +60,10 @@ class Attacker {
     (*this)(chart.table);
   }
   void operator()(Page& page) {
-    for (std::string* text : {&page.run.id, &page.run.profile_name, &page.run.started_at,
-                              &page.verdict.reason, &page.verdict.next_step}) {
+    PageHead& head = page.head;
+    for (std::string* text :
+         {&page.run.id, &page.run.profile_name, &page.run.started_at, &head.title, &head.subject,
+          &head.reason, &head.next_step, &head.provenance, &head.word}) {
       (*this)(*text);
     }
     for (Section& section : page.sections) {
