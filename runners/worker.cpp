@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "engine/api/checkpoints.h"
 #include "engine/base/check.h"
@@ -56,10 +57,14 @@ class Worker final : public Work {
     probe_machine();
     const double start = monotonic_seconds();
     target_ = make_target(profile_);
+    bool planned = false;
     const Capabilities capabilities =
         target_->open([&](const std::string& phase, const std::string& detail) {
           phase_ = phase;
           send(PhaseMessage{phase, detail});
+          if (std::exchange(planned, true)) return;
+          const std::vector<probes::Sample> plan = target_->plan();
+          if (!plan.empty()) send(SamplesMessage{plan});
         });
     const double load_s = monotonic_seconds() - start;
     remote_ = capabilities.remote;

@@ -30,7 +30,6 @@ class EngineTarget final : public Target {
     const std::filesystem::path checkpoint = resolve_checkpoint(profile_.checkpoint);
     tokenizer_ = Tokenizer::load(checkpoint);
     release_ = release_of_checkpoint(checkpoint).value_or(Release::kApril);
-    planned_ = estimate_memory(checkpoint, settings);
     engine_ = Engine::load_watched(checkpoint, settings, [&](int64_t done, int64_t total) {
       const std::string detail = load_.told(done, total, monotonic_seconds());
       if (!detail.empty()) on_phase("load", detail);
@@ -73,15 +72,27 @@ class EngineTarget final : public Target {
     }
   }
 
+  // All of it and each owner's part. What is wrong with the checkpoint is open()'s to tell.
+  std::vector<probes::Sample> plan() override try {
+    if (profile_.checkpoint.empty()) return {};
+    const MemoryEstimate planned =
+        estimate_memory(resolve_checkpoint(profile_.checkpoint), engine_settings(profile_.engine));
+    const bool cuda = profile_.engine.device == "cuda";
+    const std::string metric = cuda ? "planned_device_memory" : "planned_memory";
+    std::vector<probes::Sample> samples = {
+        {metric, static_cast<double>(planned.total_bytes()), 0, ""}};
+    for (const MemoryEstimate::Part& part : planned.parts) {
+      if (part.bytes == 0) continue;
+      samples.push_back({metric, static_cast<double>(part.bytes), 0, part.owner});
+    }
+    return samples;
+  } catch (const Error&) {
+    return {};
+  }
+
   std::vector<probes::Sample> observe() override {
     const bool cuda = profile_.engine.device == "cuda";
-    const std::string planned = cuda ? "planned_device_memory" : "planned_memory";
-    std::vector<probes::Sample> samples = {
-        {planned, static_cast<double>(planned_.total_bytes()), 0, ""}};
-    for (const MemoryEstimate::Part& part : planned_.parts) {
-      if (part.bytes == 0) continue;
-      samples.push_back({planned, static_cast<double>(part.bytes), 0, part.owner});
-    }
+    std::vector<probes::Sample> samples;
     if (cuda) {
       samples.push_back({"device_memory", static_cast<double>(gpu_memory_in_use()), 0, ""});
       const GpuMemory gpu = gpu_memory();
@@ -177,7 +188,6 @@ class EngineTarget final : public Target {
   Release release_ = Release::kApril;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Session>> sessions_;  // engine.sequences of them
-  MemoryEstimate planned_;
   LoadWatch load_;
 };
 

@@ -45,7 +45,7 @@ struct TokenLogprob {
 /// What was added to an answer, in whole UTF-8 characters, as Answer has it apart.
 struct Pieces {
   std::string reasoning, content;
-  int64_t tokens = 0;  // of the answer, these included
+  int64_t tokens = 0;                       // of the answer, these included
   std::vector<TokenLogprob> logprobs = {};  // of the tokens since the last pieces, where wanted
 };
 
@@ -129,6 +129,9 @@ class Target {
   virtual int64_t measure_tokens(const Conversation& /*conversation*/) { return -1; }
   /// Answers requests, as many at a time as it is set to, until there are no more.
   virtual void run(Work& work) = 0;
+  /// What memory it will take, as far as it can tell before it takes any: asked when open() tells
+  /// its first phase, so that it is known of a target that does not live to be observed.
+  virtual std::vector<probes::Sample> plan() { return {}; }
   /// Memory and other readings since the last call.
   virtual std::vector<probes::Sample> observe() = 0;
   virtual void close() = 0;
