@@ -83,7 +83,7 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   run_rows(at - chunk, chunk);
   print("last chunk again", backend.stop());
   std::printf("%lld launches so far\n", static_cast<long long>(ops::cuda_kernel_launches()));
-  for (const int rows : {1, 2, 4, 8, 12, 24}) {
+  for (const int rows : {1, 2, 3, 4, 8, 12, 24}) {
     constexpr int kSteps = 24;
     std::vector<double> times;
     for (int i = 0; i < kSteps; ++i) {

@@ -37,6 +37,34 @@ __global__ void arrange_kernel(int64_t groups, int64_t cols, const __grid_consta
   if (scales != nullptr && lane == 0) scales[group] = scale;
 }
 
+// `ready`: called before anything that kernels write is read.
+template <Arrange kind, class Ready>
+__device__ void arrange_group(const Arranging& task, uint32_t group, const Ready& ready) {
+  const int lane = threadIdx.x % 32;
+  const auto per_row = static_cast<uint32_t>(task.cols / kGroup);
+  const uint32_t row = group / per_row;
+  const int64_t k = int64_t{group % per_row} * kGroup + lane * 4;
+  ready();
+  float v[4];
+  input_values(task.x, task.cols, row, k, v);
+  uint2 elements;
+  const float scale = arrange_four<kind>(lane, v, elements);
+  store_arranged<kind>(lane, elements, group, task.out);
+  if (lane == 0) task.scales[group] = scale;
+}
+
+template <Arrange codes>
+__global__ void arrange_both_kernel(const __grid_constant__ Arranging first,
+                                    const __grid_constant__ Arranging second) {
+  const auto wait = [] { wait_for_inputs(); };
+  const uint32_t group = blockIdx.x * kWarps + threadIdx.x / 32;
+  const auto end = static_cast<uint32_t>(first.rows * (first.cols / kGroup));
+  const auto all = end + static_cast<uint32_t>(second.rows * (second.cols / kGroup));
+  if (group < end) return arrange_group<Arrange::kF16Words>(first, group, wait);
+  if (group < all) return arrange_group<codes>(second, group - end, wait);
+  wait();
+}
+
 // A warp per group, the last of a row possibly short.
 template <class V>
 __global__ void widen_kernel(bool quantise, int64_t rows, int64_t cols, const V* x, float* out) {
@@ -76,6 +104,13 @@ void arrange(Launch at, Arrange kind, Order order, int64_t rows, int64_t cols, c
         : kind == Arrange::kF16Words ? arrange_kernel<Arrange::kF16Words, Order::kLanes>
                                      : arrange_kernel<Arrange::kBf16Wide, Order::kLanes>);
   }
+}
+
+void arrange_both(Launch at, const Arranging& words, const Arranging& codes) {
+  const int64_t groups = (words.rows * words.cols + codes.rows * codes.cols) / kGroup;
+  const auto kernel = codes.kind == Arrange::kE4m3 ? arrange_both_kernel<Arrange::kE4m3>
+                                                   : arrange_both_kernel<Arrange::kF16>;
+  start(at, kernel, blocks_for(groups, kWarps), kWarps * 32, 0, words, codes);
 }
 
 void widen(Launch at, bool quantise, int64_t rows, int64_t cols, const void* x, float* out) {

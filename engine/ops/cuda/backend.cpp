@@ -299,18 +299,23 @@ bool CudaBackend::arranges(const Product& product, const Columns& columns) const
   return product.tiles.feed != Feed::kBf16 || (columns.columns > kStepRows && at_.warp_groups);
 }
 
+Arranging CudaBackend::arranging(Arrange kind, int64_t x_rows, int64_t cols, Input& x) {
+  Arranging task{kind, x_rows, cols, x, nullptr, nullptr};
+  task.out = arena_.take<std::byte>(x_rows * cols * arranged_bytes(kind));
+  const bool scaled = kind != Arrange::kBf16 && kind != Arrange::kBf16Wide;
+  if (scaled) task.scales = arena_.take<float>(x_rows * (cols / 128));
+  x.arranged = task.out;
+  x.scales = task.scales;
+  return task;
+}
+
 void CudaBackend::arrange_input(const Tiles& tiles, const Columns& columns, int64_t x_rows,
                                 Input& x) {
   if (x.arranged) return;
-  const Arrange kind = arrange_of(tiles.feed);
   const bool chunks = columns.columns > kStepRows && at_.warp_groups;
-  auto* arranged = arena_.take<std::byte>(x_rows * tiles.cols * arranged_bytes(kind));
-  const bool scaled = kind != Arrange::kBf16 && kind != Arrange::kBf16Wide;
-  float* scales = scaled ? arena_.take<float>(x_rows * (tiles.cols / 128)) : nullptr;
-  arrange(at_, kind, chunks ? Order::kChunks : Order::kLanes, x_rows, tiles.cols, x, arranged,
-          scales);
-  x.arranged = arranged;
-  x.scales = scales;
+  const Arranging task = arranging(arrange_of(tiles.feed), x_rows, tiles.cols, x);
+  arrange(at_, task.kind, chunks ? Order::kChunks : Order::kLanes, x_rows, tiles.cols, task.x,
+          task.out, task.scales);
 }
 
 void CudaBackend::project(const weights::Matrix& w, int n, Values x, Values y) {

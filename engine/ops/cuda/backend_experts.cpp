@@ -172,8 +172,10 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   few_columns_product(at_, second, {});
   Task last[] = {down(routed), down(shared)};
   // Gated values cost too much to be made again by every block.
-  arrange_input(last[0].tiles, last[0].columns, routed.rows, last[0].x);
-  arrange_input(last[1].tiles, last[1].columns, shared.rows, last[1].x);
+  const Arranging words = arranging(Arrange::kF16Words, routed.rows, last[0].tiles.cols, last[0].x);
+  const Arranging codes =
+      arranging(arrange_of(last[1].tiles.feed), shared.rows, last[1].tiles.cols, last[1].x);
+  arrange_both(at_, words, codes);
   few_columns_set(at_, last, std::array<Finish, 2>{}, {});
   check_launches();
 }

@@ -146,13 +146,12 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
   const Work work = work_of(c, job, 0, kTiles * kFewColumns);
   if (work.columns <= 0) return;
   const Source<Feed> from(m, work.matrix, inside ? tile : 0, lane);
-  constexpr int kAhead = Feed::kAhead;
-  int first = warp % m.slices;
-  const int stride = m.slices * kAhead;
-  Step<Feed, kAhead> even, odd;
+  constexpr int kRing = kTiles > 1 ? 2 : Feed::kRing;
+  int group = warp % m.slices;
+  GroupWeights<Feed> ring[kRing];
   if (inside) {
-    even.load(from, first, m.slices);
-    odd.load(from, first + stride, m.slices);
+#pragma unroll
+    for (int i = 0; i < kRing; ++i) ring[i].load(from, group + i * m.slices);
   }
   // Weights never change, so their way in may begin while the kernel before still makes x.
   if (c.jobs == nullptr) wait_for_inputs();
@@ -184,24 +183,22 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
       return here ? int64_t{own} : x_row(c, work, own);
     });
   }
-  const auto multiply = [&](const Step<Feed, kAhead>& step, int begin) {
+  const auto multiply = [&](const GroupWeights<Feed>& weights, int at) {
+    const auto fragments = Feed::unpack(weights.weights);
 #pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      const int group = min(begin + i * m.slices, from.groups - 1);
-      const auto fragments = Feed::unpack(step.weights[i]);
-#pragma unroll
-      for (int j = 0; j < kTiles; ++j) {
-        columns[j].multiply(x, x_scale, fragments, step.row0[i], step.row1[i], group, acc[j]);
-      }
+    for (int j = 0; j < kTiles; ++j) {
+      columns[j].multiply(x, x_scale, fragments, weights.row0, weights.row1,
+                          min(at, from.groups - 1), acc[j]);
     }
   };
   if (inside) {
 #pragma unroll 1
-    for (; first < from.groups; first += 2 * stride) {
-      multiply(even, first);
-      even.load(from, first + 2 * stride, m.slices);
-      multiply(odd, first + stride);
-      odd.load(from, first + 3 * stride, m.slices);
+    for (; group < from.groups; group += kRing * m.slices) {
+#pragma unroll
+      for (int i = 0; i < kRing; ++i) {
+        multiply(ring[i], group + i * m.slices);
+        ring[i].load(from, group + (kRing + i) * m.slices);
+      }
     }
   }
   const int g = lane / 4;

@@ -169,6 +169,16 @@ struct ArrangedInputs {
 /// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for BF16.
 void arrange(Launch at, Arrange kind, Order order, int64_t rows, int64_t cols, const Input& x,
              void* out, float* scales);
+/// The same of two inputs in one launch, both kLanes: `words` as kF16Words, `codes` as kF16 or
+/// kE4m3.
+struct Arranging {
+  Arrange kind = Arrange::kF16;
+  int64_t rows = 0, cols = 0;
+  Input x;
+  void* out = nullptr;
+  float* scales = nullptr;
+};
+void arrange_both(Launch at, const Arranging& words, const Arranging& codes);
 /// out [rows, cols] f32 = Q8(x; 128) times its scales when `quantise` and strict, else x.
 void widen(Launch at, bool quantise, int64_t rows, int64_t cols, const void* x, float* out);
 

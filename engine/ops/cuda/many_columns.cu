@@ -97,8 +97,8 @@ __global__ void __launch_bounds__(kManyWarps * 32, 2)
     filled.advance();
     commit_async();
   }
-  Step<Feed, 1> next;
-  next.load(from, 0, 1);
+  GroupWeights<Feed> next;
+  next.load(from, 0);
 #pragma unroll 1
   for (int i = 0; i < groups; ++i) {
     wait_async<kStages - 2>();
@@ -111,10 +111,10 @@ __global__ void __launch_bounds__(kManyWarps * 32, 2)
     const bool ends_slice = walk.ends_slice();
     walk.advance();
     // Once for all columns: the compiler does not keep it across the branch below.
-    const typename Feed::Fragments fragments = Feed::unpack(next.weights[0]);
-    const uint32_t row0 = next.row0[0];
-    const uint32_t row1 = next.row1[0];
-    next.load(from, i + 1 < groups ? walk.group : groups, 1);
+    const typename Feed::Fragments fragments = Feed::unpack(next.weights);
+    const uint32_t row0 = next.row0;
+    const uint32_t row1 = next.row1;
+    next.load(from, i + 1 < groups ? walk.group : groups);
     const Stage<Feed>& stage = stages[i % kStages];
 #pragma unroll
     for (int first = 0; first < kColumnTiles; first += kTogether) {

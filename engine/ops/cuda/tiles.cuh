@@ -69,33 +69,26 @@ struct Source {
   }
 };
 
-// Weights and scales of a warp for some groups in flight.
-template <class Feed, int ahead>
-struct Step {
-  uint4 weights[ahead][Feed::kUnits];
-  uint32_t row0[ahead], row1[ahead];
+// Weights and scales of a warp for one group, perhaps still on their way.
+template <class Feed>
+struct GroupWeights {
+  uint4 weights[Feed::kUnits];
+  uint32_t row0, row1;
 
   // Past the last group: zero weights under the last group's scales, so no branch is needed.
-  __device__ void load(const Source<Feed>& from, int first, int stride) {
+  __device__ void load(const Source<Feed>& from, int group) {
+    const bool inside = group < from.groups;
+    const uint8_t* at = from.weights + int64_t{group} * Feed::kUnits * 512;
 #pragma unroll
-    for (int i = 0; i < ahead; ++i) {
-      const int group = first + i * stride;
-      const bool inside = group < from.groups;
-      const uint8_t* at = from.weights + int64_t{group} * Feed::kUnits * 512;
-#pragma unroll
-      for (int u = 0; u < Feed::kUnits; ++u) {
-        weights[i][u] = inside ? load_once(at + u * 512) : uint4{0, 0, 0, 0};
-      }
+    for (int u = 0; u < Feed::kUnits; ++u) {
+      weights[u] = inside ? load_once(at + u * 512) : uint4{0, 0, 0, 0};
     }
-#pragma unroll
-    for (int i = 0; i < ahead; ++i) {
-      const int group = min(first + i * stride, from.groups - 1);
-      if constexpr (Feed::kScales == Scales::kBlock) {
-        row0[i] = __ldg(from.scale + group);
-      } else if constexpr (Feed::kScales == Scales::kRow) {
-        row0[i] = __ldg(from.scale_words + group * kTileRows);
-        row1[i] = __ldg(from.scale_words + group * kTileRows + 8);
-      }
+    const int last = min(group, from.groups - 1);
+    if constexpr (Feed::kScales == Scales::kBlock) {
+      row0 = __ldg(from.scale + last);
+    } else if constexpr (Feed::kScales == Scales::kRow) {
+      row0 = __ldg(from.scale_words + last * kTileRows);
+      row1 = __ldg(from.scale_words + last * kTileRows + 8);
     }
   }
 };
