@@ -37,16 +37,12 @@ __global__ void arrange_kernel(int64_t groups, int64_t cols, const __grid_consta
   if (scales != nullptr && lane == 0) scales[group] = scale;
 }
 
-// `ready`: called before anything that kernels write is read.
-template <Arrange kind, class Ready>
-__device__ void arrange_group(const Arranging& task, uint32_t group, const Ready& ready) {
+template <Arrange kind>
+__device__ void arrange_group(const Arranging& task, int64_t group) {
   const int lane = threadIdx.x % 32;
-  const auto per_row = static_cast<uint32_t>(task.cols / kGroup);
-  const uint32_t row = group / per_row;
-  const int64_t k = int64_t{group % per_row} * kGroup + lane * 4;
-  ready();
+  const int64_t per_row = task.cols / kGroup;
   float v[4];
-  input_values(task.x, task.cols, row, k, v);
+  input_values(task.x, task.cols, group / per_row, group % per_row * kGroup + lane * 4, v);
   uint2 elements;
   const float scale = arrange_four<kind>(lane, v, elements);
   store_arranged<kind>(lane, elements, group, task.out);
@@ -56,13 +52,11 @@ __device__ void arrange_group(const Arranging& task, uint32_t group, const Ready
 template <Arrange codes>
 __global__ void arrange_both_kernel(const __grid_constant__ Arranging first,
                                     const __grid_constant__ Arranging second) {
-  const auto wait = [] { wait_for_inputs(); };
-  const uint32_t group = blockIdx.x * kWarps + threadIdx.x / 32;
-  const auto end = static_cast<uint32_t>(first.rows * (first.cols / kGroup));
-  const auto all = end + static_cast<uint32_t>(second.rows * (second.cols / kGroup));
-  if (group < end) return arrange_group<Arrange::kF16Words>(first, group, wait);
-  if (group < all) return arrange_group<codes>(second, group - end, wait);
-  wait();
+  wait_for_inputs();
+  const int64_t group = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
+  const int64_t end = first.rows * (first.cols / kGroup);
+  if (group < end) return arrange_group<Arrange::kF16Words>(first, group);
+  if (group - end < second.rows * (second.cols / kGroup)) arrange_group<codes>(second, group - end);
 }
 
 // A warp per group, the last of a row possibly short.
