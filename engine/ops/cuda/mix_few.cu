@@ -25,6 +25,15 @@ constexpr int kMostBlocks = 16;  // of a cluster: as many as Hopper takes
 
 constexpr int kBatch = 8;  // sums that a warp makes together
 
+// What every block of a cluster is told by each: of each stream the dots that make x, then the sums
+// of squares. The first block gets the other rows as well, four at a time.
+constexpr int kPieces = kStreams + 1;
+struct Part {
+  float4 piece[kPieces];
+};
+[[maybe_unused]] constexpr int kRestPieces = kRows - kStreams;
+[[maybe_unused]] constexpr int kDotStride = 28;  // whole fours
+
 // The sums over a warp of eight values of a lane, in the order of warp_sum(): lane 4i and the three
 // behind it get that of v[i]. With a quarter of its shuffles, because each step halves the values.
 [[maybe_unused]] __device__ float sums_of_eight(float (&v)[kBatch]) {
@@ -77,8 +86,10 @@ __global__ void __launch_bounds__(kThreads, 1)
                    const __grid_constant__ ArrangedInputs arranged) {
 #if __CUDA_ARCH__ >= 900  // never launched below
   __shared__ __align__(16) float streams[kStreams][kDims];
-  __shared__ float partial[kStreams * kMostBlocks][kDots];
-  __shared__ float squares[32];  // of 128 dims each
+  __shared__ __align__(16) float own_dots[kStreams][kDotStride];
+  __shared__ Part parts[kMostBlocks];                                  // of all blocks
+  __shared__ __align__(16) float4 rest[kMostBlocks][kRestPieces + 1];  // the first block's
+  __shared__ float squares[32];                                        // of 128 dims each
   __shared__ int32_t order[kMostPerToken];
   const cg::cluster_group cluster = cg::this_cluster();
   cluster.barrier_arrive();
@@ -171,36 +182,54 @@ __global__ void __launch_bounds__(kThreads, 1)
     }
   }
   const float dot_sum = sums_of_eight(sums);
+  if (const int dot = warp + lane / 4 * kWarps; lane % 4 == 0 && dot < kStreams * kDots) {
+    own_dots[dot / kDots][dot % kDots] = dot_sum;
+  }
   cluster.barrier_wait();  // all blocks are there
-  {
-    const int dot = warp + lane / 4 * kWarps;
-    if (dot < kStreams * kDots) {
-      for (int to = lane % 4; to < blocks; to += 4) {
-        *cluster.map_shared_rank(&partial[dot / kDots * blocks + block][dot % kDots], to) = dot_sum;
-      }
-    }
+  __syncthreads();
+  // Stores to other blocks cost by their number: a few wide ones.
+  const auto four = [&](int stream, int row) {
+    return *reinterpret_cast<const float4*>(&own_dots[stream][row]);
+  };
+  const auto thread = static_cast<int>(threadIdx.x);
+  if (thread < kPieces * blocks) {
+    const int piece = thread % kPieces;
+    *cluster.map_shared_rank(&parts[block].piece[piece], thread / kPieces) =
+        piece < kStreams ? four(piece, 0)
+                         : float4{own_dots[0][kRows], own_dots[1][kRows], own_dots[2][kRows],
+                                  own_dots[3][kRows]};
+  } else if (const int i = kThreads - 1 - thread; i < kRestPieces) {
+    *cluster.map_shared_rank(&rest[block][i], 0) =
+        four(i % kStreams, kStreams + i / kStreams * kStreams);
   }
   cluster.sync();
 
   // By two warps for what comes next; by others of the first block for whoever makes coefficients.
   constexpr int kMixWarps = kQuads / 32;
   const bool mixes = warp < kMixWarps;
-  const int first_row = mixes ? 0 : (warp - kMixWarps) * kStreams;
+  const int first_row = mixes ? 0 : (warp - kMixWarps + 1) * kStreams;
   float mixed[4] = {};
   if (mixes || (block == 0 && first_row < kRows)) {
-    float parts[kBatch] = {};
+    float added[kBatch] = {};
     for (int s = lane; s < kStreams * blocks; s += 32) {
-#pragma unroll
-      for (int i = 0; i < kStreams; ++i) parts[i] += partial[s][first_row + i];
-      parts[kStreams] += partial[s][kRows];
+      const int stream = s / blocks;
+      const Part& of_block = parts[s % blocks];
+      const float4 rows =
+          mixes ? of_block.piece[stream] : rest[s % blocks][first_row - kStreams + stream];
+      added[0] += rows.x;
+      added[1] += rows.y;
+      added[2] += rows.z;
+      added[3] += rows.w;
+      added[kStreams] += reinterpret_cast<const float*>(&of_block.piece[kStreams])[stream];
     }
-    const float sum = sums_of_eight(parts);
+    const float sum = sums_of_eight(added);
     const float square_sum = __shfl_sync(0xffffffffu, sum, 4 * kStreams);
     const float r = inverse_root(square_sum / static_cast<float>(cols) + mixing.norm_eps);
     const float own = sum * r;
-    if (!mixes) {
-      if (lane % 4 == 0 && lane < 4 * kStreams) mix[token * kRows + first_row + lane / 4] = own;
-    } else {
+    if (block == 0 && warp != 1 && lane % 4 == 0 && lane < 4 * kStreams) {
+      mix[token * kRows + first_row + lane / 4] = own;
+    }
+    if (mixes) {
       const float pre = sigmoid(own * scale_in + base_in) + mixing.mix_eps;
 #pragma unroll
       for (int j = 0; j < kStreams; ++j) {
