@@ -211,6 +211,7 @@ void expect_both_equal(const std::string& suites, const std::string& data = {}) 
 TEST(ServeHttp, EverySuiteOverTheProtocolIsTheEmbeddedOne) {
   const std::string asked = std::string(kSuites) + kPublished;
   for (const suites::Suite* suite : suites::all_suites()) {
+    if (suite->name() == "bandwidth_roofline") continue;  // asks the machine, not the target
     const std::string line = "name = \"" + std::string(suite->name()) + "\"\n";
     EXPECT_NE(asked.find(line), std::string::npos) << suite->name() << " is to be asked here too";
   }
