@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "reports/figures/format.h"
@@ -54,7 +55,14 @@ std::string chart_key(const RunData& run, const CellRow& cell) {
   const bool several = std::any_of(run.cells.begin(), run.cells.end(), [&](const CellRow& other) {
     return other.checkpoint_path != cell.checkpoint_path;
   });
-  return several ? std::filesystem::path(cell.checkpoint_path).filename().string() : cell.label;
+  if (!several) return cell.label;
+  // As the profile names it: a sibling that was made from another lies in a folder of the cache.
+  const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
+  const nlohmann::json::json_pointer place("/profile/checkpoint");
+  const bool named =
+      settings.is_object() && settings.contains(place) && settings[place].is_string();
+  const std::string name = named ? settings[place].get<std::string>() : cell.checkpoint_path;
+  return std::filesystem::path(name).filename().string();
 }
 
 Section verdict_section(PageContext& context) {

@@ -77,6 +77,15 @@ std::vector<std::pair<double, double>> places(const ChartSeries& series) {
 }
 
 // Quality 1, 0.975 (one of 40 cases: not separable), 0.5; "big" is beaten by "best" in all.
+TEST_F(ChartsTest, ColourIsOfTheCheckpointAsTheProfileNamesIt) {
+  cell("a", "tiny");
+  EXPECT_EQ(chart_key(run_.data, run_.data.cells[0]), "a") << "one checkpoint: the cell";
+  cell("b", "tiny-k20-0123456789abcdef").settings =
+      R"({"profile":{"checkpoint":"../checkpoints/tiny:k20"}})";
+  EXPECT_EQ(chart_key(run_.data, run_.data.cells[0]), "tiny") << "nothing is said: its folder";
+  EXPECT_EQ(chart_key(run_.data, run_.data.cells[1]), "tiny:k20");
+}
+
 TEST_F(ChartsTest, TheTradeOffHasItsFrontiersAndSaysWhatCannotBeToldApart) {
   measured("best", "k180", 0, 8, 20);
   measured("near", "k160", 1, 6, 25);
