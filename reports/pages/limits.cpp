@@ -1,6 +1,7 @@
 #include "reports/pages/limits.h"
 
 #include <algorithm>
+#include <set>
 #include <span>
 
 #include "reports/pages/escape.h"
@@ -131,9 +132,20 @@ bool is_faint(const ChartSeries& series) {
                      [](const ChartPoint& point) { return point.faint; });
 }
 
+// Raw values behind a line go before anything else; faint marks that stand for themselves stay.
+void drop_raw_values(Chart& chart) {
+  std::set<std::string> lines;
+  for (const ChartSeries& series : chart.series) {
+    if (!is_faint(series)) lines.insert(series.key);
+  }
+  std::erase_if(chart.series, [&](const ChartSeries& series) {
+    return is_faint(series) && lines.contains(series.key);
+  });
+}
+
 void limit_series(Chart& chart) {
   if (chart.series.size() <= kSeries) return;
-  std::erase_if(chart.series, is_faint);
+  drop_raw_values(chart);
   const size_t n = chart.series.size();
   if (n <= kSeries) return;
   chart.series.resize(kSeries);
@@ -149,7 +161,7 @@ std::vector<const Chart*> charts_of(const Page& page) {
 }
 
 void thin(Chart& chart, size_t most) {
-  std::erase_if(chart.series, is_faint);
+  drop_raw_values(chart);
   for (ChartSeries& series : chart.series) {
     if (series.form == ChartForm::kArea) continue;  // stacked: all have the same x
     series.points = thinned(std::move(series.points), most);

@@ -80,7 +80,8 @@ class OnTerminal {
 };
 
 const std::string kThreeSeeds =
-    "[[suite]]\nname = \"smoke\"\n[sweep]\n\"engine.seed\" = [1, 2, 3]\nsettle_timeout = \"100ms\"\n";
+    "[[suite]]\nname = \"smoke\"\n[sweep]\n\"engine.seed\" = [1, 2, 3]\nsettle_timeout = "
+    "\"100ms\"\n";
 
 TEST(TerminalView, OneLinePerCellThroughACrashAndNothingLeftBehind) {
   const Sweep sweep(R"({"rules": [

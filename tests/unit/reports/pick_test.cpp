@@ -101,7 +101,7 @@ TEST_F(PickTest, ADominatedOrUnfinishedCellIsNeverPicked) {
   add("best", 0, 4, 40);
   add("broken", 0, 1, 90);
   run_.data.attempts.erase_if(
-                [](const StoredAttempt& a) { return a.cell_key == "broken" && a.case_id == "c7"; });
+      [](const StoredAttempt& a) { return a.cell_key == "broken" && a.case_id == "c7"; });
   run_.data.launches.back().outcome = "PREFILL_OOM";
   for (const Criterion prefer :
        {Criterion::kDecode, Criterion::kPrefill, Criterion::kQuality, Criterion::kMemory}) {
