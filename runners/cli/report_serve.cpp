@@ -5,7 +5,7 @@
 
 #include "reports/store/store.h"
 #include "runners/cli/stop_signals.h"
-#include "runners/serve/server.h"
+#include "runners/serve/listener.h"
 
 namespace ds4::cli {
 

@@ -4,11 +4,10 @@
 #include <httplib.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <thread>
+#include <optional>
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -16,12 +15,10 @@
 #include "reports/pages/live.h"
 #include "reports/pages/render.h"
 #include "reports/store/changes.h"
-#include "runners/serve/server.h"
+#include "runners/serve/listener.h"
 
 namespace ds4::runners::serve {
 namespace {
-
-using namespace std::chrono_literals;
 
 constexpr size_t kThreads = 8;
 constexpr time_t kTimeout_s = 10;  // for a client that does not speak or read
@@ -122,11 +119,6 @@ class ReportServer::Impl {
  public:
   explicit Impl(const ReportSettings& settings) : settings_(settings), pages_(settings.database) {
     http_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
-    // The library's own choice, SO_REUSEPORT, lets two servers have one port without a word.
-    http_.set_socket_options([](int socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
     http_.set_read_timeout(kTimeout_s);
     http_.set_write_timeout(kTimeout_s);
     http_.set_default_headers({{"Cache-Control", "no-store"},
@@ -134,29 +126,10 @@ class ReportServer::Impl {
                                {"Referrer-Policy", "no-referrer"},
                                {"X-Content-Type-Options", "nosniff"}});
     add_routes();
-    port_ = settings.port;
-    const bool bound = settings.port == 0 ? (port_ = http_.bind_to_any_port(settings.host)) > 0
-                                          : http_.bind_to_port(settings.host, settings.port);
-    if (!bound) {
-      throw Error(ErrorCode::kMachine,
-                  "cannot listen on " + settings.host + ", port " + std::to_string(settings.port),
-                  "Another process has the port, or this machine has no such address; choose "
-                  "another --port (0 takes any that is free) or --host.");
-    }
-    listener_ = std::thread([this] { http_.listen_after_bind(); });
-    while (!http_.is_running()) std::this_thread::sleep_for(1ms);
+    listener_.emplace(http_, settings.host, settings.port);
   }
 
-  ~Impl() {
-    http_.stop();
-    listener_.join();
-  }
-
-  std::string url() const {
-    const bool six = settings_.host.find(':') != std::string::npos;
-    return "http://" + (six ? "[" + settings_.host + "]" : settings_.host) + ":" +
-           std::to_string(port_);
-  }
+  std::string url() const { return listener_->url(); }
 
  private:
   void add_routes() {
@@ -217,8 +190,7 @@ class ReportServer::Impl {
   const ReportSettings settings_;
   Pages pages_;
   httplib::Server http_;
-  std::thread listener_;
-  int port_ = 0;
+  std::optional<Listener> listener_;  // the last: it answers from when it is made
 };
 
 ReportServer::ReportServer(const ReportSettings& settings)

@@ -6,11 +6,13 @@
 #include <memory>
 #include <string>
 
+#include "runners/serve/listener.h"
+
 namespace ds4::runners::serve {
 
 struct ReportSettings {
   std::filesystem::path database;
-  std::string host = "127.0.0.1";
+  std::string host = kLoopback;
   int port = 8484;  // 0 = any that is free
 };
 

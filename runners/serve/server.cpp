@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "engine/base/clock.h"
@@ -11,6 +12,7 @@
 #include "runners/openai/reply.h"
 #include "runners/openai/request.h"
 #include "runners/serve/completions.h"
+#include "runners/serve/listener.h"
 
 namespace ds4::runners::serve {
 namespace {
@@ -50,10 +52,6 @@ bool is_json(const httplib::Request& request) {
 
 }  // namespace
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 class Server::Impl {
  public:
   Impl(const Settings& settings, RequestQueue& queue, Metrics& metrics, Log& log)
@@ -72,11 +70,6 @@ class Server::Impl {
     const size_t threads =
         settings.most_waiting + static_cast<size_t>(settings.sequences) + kSpareThreads;
     http_.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
-    // The library's own choice, SO_REUSEPORT, lets two servers have one port without a word.
-    http_.set_socket_options([](int socket) {
-      const int yes = 1;
-      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    });
     http_.set_tcp_nodelay(true);
     http_.set_keep_alive_timeout(kKeepAlive_s);
     http_.set_keep_alive_max_count(100000);
@@ -85,33 +78,21 @@ class Server::Impl {
     http_.set_payload_max_length(settings.most_body_bytes);
     add_routes();
     add_fallbacks();
-    port_ = settings.port;
-    const bool bound = settings.port == 0 ? (port_ = http_.bind_to_any_port(settings.host)) > 0
-                                          : http_.bind_to_port(settings.host, settings.port);
-    if (!bound) {
-      throw Error(ErrorCode::kMachine,
-                  "cannot listen on " + settings.host + ", port " + std::to_string(settings.port),
-                  "Another process has the port, or this machine has no such address; choose "
-                  "another --port (0 takes any that is free) or --host.");
-    }
-    listener_ = std::thread([this] { http_.listen_after_bind(); });
-    while (!http_.is_running()) std::this_thread::sleep_for(1ms);
+    listener_.emplace(http_, settings.host, settings.port);
   }
 
   ~Impl() { stop(); }
 
   void stop() {
-    if (!listener_.joinable()) return;
+    if (!listener_->listens()) return;
     const double end = monotonic_seconds() + kStopWait_s;
     while (completions_.active() > 0 && monotonic_seconds() < end) {
       std::this_thread::sleep_for(10ms);
     }
-    http_.stop();
-    listener_.join();
+    listener_->stop();
   }
 
-  int port() const { return port_; }
-  const std::string& host() const { return settings_.host; }
+  const Listener& listener() const { return *listener_; }
   void ready() { ready_ = true; }
 
  private:
@@ -290,9 +271,8 @@ class Server::Impl {
   Log& log_;
   Completions completions_;
   httplib::Server http_;
-  std::thread listener_;
   std::atomic<bool> ready_ = false;
-  int port_ = 0;
+  std::optional<Listener> listener_;  // the last: it answers from when it is made
 };
 
 Server::Server(const Settings& settings, RequestQueue& queue, Metrics& metrics, Log& log)
@@ -301,13 +281,11 @@ Server::Server(const Settings& settings, RequestQueue& queue, Metrics& metrics, 
 Server::~Server() = default;
 
 int Server::port() const {
-  return impl_->port();
+  return impl_->listener().port();
 }
 
 std::string Server::url() const {
-  const std::string& host = impl_->host();
-  const bool six = host.find(':') != std::string::npos;
-  return "http://" + (six ? "[" + host + "]" : host) + ":" + std::to_string(port());
+  return impl_->listener().url();
 }
 
 void Server::ready() {

@@ -35,7 +35,4 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Whether only this machine reaches an address: 127.0.0.0/8, ::1, localhost.
-bool is_loopback(const std::string& host);
-
 }  // namespace ds4::runners::serve

@@ -7,11 +7,12 @@
 #include <string>
 
 #include "engine/api/text.h"
+#include "runners/serve/listener.h"
 
 namespace ds4::runners::serve {
 
 struct Settings {
-  std::string host = "127.0.0.1";
+  std::string host = kLoopback;
   int port = 8000;             // 0 = any that is free
   std::string api_key = {};    // "" = none is asked for
   bool open = false;           // an address that others reach without a key, knowingly
