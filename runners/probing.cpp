@@ -1,59 +1,33 @@
 #include "runners/probing.h"
 
-#include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "engine/api/breakdown.h"
 #include "engine/api/checkpoints.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
-#include "probes/device_probes.h"
-#include "probes/host_probes.h"
 #include "probes/metric.h"
 #include "probes/tagged.h"
 #include "runners/engine_settings.h"
+#include "runners/machine_probes.h"
 
 namespace ds4::runners {
 namespace {
 
 using nlohmann::json;
 
-std::string device_of(const suites::Probing& probing, const profiles::Profile& profile) {
+MachineProbes probes_of(const suites::Probing& probing, const profiles::Profile& profile) {
   // A server of somebody else answers elsewhere: what is here says nothing of it.
   if (probing.device == "cell" && profile.target == "http") {
     throw Error(ErrorCode::kMachine, "the machine that the server computes on cannot be measured",
                 "Set `device` of the suite to \"cpu\" or \"cuda\" where it is this machine.");
   }
-  return probing.device == "cell" ? profile.engine.device : probing.device;
+  const std::string device = probing.device == "cell" ? profile.engine.device : probing.device;
+  return choose_probes({device, probing.quick, {probing.group}});
 }
 
-std::vector<probes::Series> run_group(const suites::Probing& probing, const std::string& device,
-                                      const std::function<void(const std::string&)>& progress) {
-  probes::Protocol protocol =
-      probing.quick ? probes::Protocol::quick() : probes::Protocol::thorough();
-  std::vector<probes::Probe> probes;
-  if (device == "cuda") {
-    probes::DeviceProbes found =
-        probes::device_probes({probing.quick, std::filesystem::temp_directory_path()});
-    protocol.slowed_by = found.slowed_by;
-    protocol.most = found.most;
-    probes = std::move(found.probes);
-  } else {
-    probes::HostProbes found = probes::host_probes(probing.quick);
-    protocol.slowed_by = found.slowed_by;
-    protocol.most = found.most;
-    probes = std::move(found.probes);
-  }
-  std::erase_if(probes, [&](const probes::Probe& p) { return p.group != probing.group; });
-  if (probes.empty()) {
-    throw Error(ErrorCode::kMachine,
-                "nothing of \"" + probing.group + "\" is measured of a " + device,
-                "Of a GPU: ceilings, paths, launch, gemv; of processors: ceilings.");
-  }
-  probes::Recorder recorder(std::move(protocol));
-  probes::run_probes(probes, recorder, [&](const probes::ProbeProgress& at) { progress(at.name); });
-  return recorder.series();
+std::string said(const Error& e) {
+  return e.what() + (e.hint().empty() ? "" : ". " + e.hint());
 }
 
 // The attempt's samples of a step: its phase is "decode" or "prefill".
@@ -90,15 +64,11 @@ json sample_json(const probes::Sample& sample) {
           {"passes", json::array({json::array({sample.value, sample.time_s, ""})})}};
 }
 
-json measure(const suites::Probing& probing, const profiles::Profile& profile,
-             reports::AttemptRow& attempt,
-             const std::function<void(const std::string&)>& progress) {
+json measure_case(const suites::Probing& probing, const profiles::Profile& profile,
+                  reports::AttemptRow& attempt,
+                  const std::function<void(const std::string&)>& progress) {
   json list = json::array();
-  if (probing.group == "breakdown") {
-    if (profile.target != "engine") {
-      throw Error(ErrorCode::kMachine, "only the embedded engine's steps can be taken apart",
-                  "Set `breakdown = 0` for the target `" + profile.target + "`.");
-    }
+  if (probing.group == suites::kBreakdown) {
     BreakdownOptions options;
     options.checkpoint = resolve_checkpoint(profile.checkpoint);
     options.settings = engine_settings(profile.engine);
@@ -112,7 +82,8 @@ json measure(const suites::Probing& probing, const profiles::Profile& profile,
     for (const probes::Sample& sample : attempt.samples) list.push_back(sample_json(sample));
     return list;
   }
-  for (const probes::Series& series : run_group(probing, device_of(probing, profile), progress)) {
+  const auto tell = [&](const probes::ProbeProgress& at) { progress(at.name); };
+  for (const probes::Series& series : measure(probes_of(probing, profile), tell)) {
     for (const probes::PassValue& pass : series.passes) {
       attempt.samples.push_back({probes::tagged_name({series.metric, series.of, pass.discarded}),
                                  pass.value, pass.time_s, ""});
@@ -124,18 +95,30 @@ json measure(const suites::Probing& probing, const profiles::Profile& profile,
 
 }  // namespace
 
+std::string probing_lack(const suites::Probing& probing, const profiles::Profile& profile) {
+  if (probing.group == suites::kBreakdown) {
+    return profile.target == "engine" ? "" : "only the embedded engine's steps can be taken apart";
+  }
+  try {
+    probes_of(probing, profile);
+    return "";
+  } catch (const Error& e) {
+    return said(e);
+  }
+}
+
 void probe_for(const suites::Probing& probing, const profiles::Profile& profile,
                reports::AttemptRow& attempt,
                const std::function<void(const std::string&)>& progress) {
   const double begin = monotonic_seconds();
   try {
-    const json list = measure(probing, profile, attempt, progress);
+    const json list = measure_case(probing, profile, attempt, progress);
     attempt.text = attempt.content = json{{"format", "ds4-probing-1"}, {"series", list}}.dump();
     attempt.finish_reason = "stop";
     attempt.status = "ok";
   } catch (const Error& e) {
     attempt.status = "error";
-    attempt.error = e.what() + (e.hint().empty() ? "" : ". " + e.hint());
+    attempt.error = said(e);
   }
   attempt.end_s = monotonic_seconds() - begin;
 }

@@ -11,6 +11,9 @@
 
 namespace ds4::runners {
 
+/// What the machine or the target lacks for it, so that there is nothing to measure; "" = nothing.
+std::string probing_lack(const suites::Probing& probing, const profiles::Profile& profile);
+
 /// Measures, and fills in the attempt's text (JSON, "ds4-probing-1"), samples and status. A machine
 /// that cannot be measured so gives an attempt with the status "error". `progress` receives what is
 /// being measured.

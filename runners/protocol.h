@@ -30,7 +30,7 @@ struct PhaseMessage {
 struct ReadyMessage {
   std::string target;                               // to_json(Capabilities)
   int cases = 0;                                    // how many are to be run now
-  std::map<std::string, std::string> skipped = {};  // suite -> what the target lacks for it
+  std::map<std::string, std::string> skipped = {};  // as reports::LaunchRow::skipped
 };
 struct CaseMessage {  // a case begins
   std::string suite, case_id;

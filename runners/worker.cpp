@@ -231,6 +231,11 @@ class Worker final : public Work {
       const suites::Suite& suite = *suites::find_suite(section.name);
       for (const suites::CaseSpec& spec : suite.plan(section.parameters)) {
         if (assignment_.done.contains({section.name, spec.id})) continue;
+        const suites::Probing probing = suites::probing_of(section.parameters, spec);
+        if (const std::string lack = probing_lack(probing, profile_); !lack.empty()) {
+          skipped_.emplace(section.name + "/" + spec.id, lack);
+          continue;
+        }
         send(CaseMessage{section.name, spec.id});
         AttemptMessage message;
         reports::AttemptRow& attempt = message.attempt;
@@ -240,11 +245,10 @@ class Worker final : public Work {
         attempt.tags = spec.tags;
         attempt.prompt = prompt_text(suite.build(section.parameters, spec, {}));
         attempt.started_at = utc_now();
-        probe_for(suites::probing_of(section.parameters, spec), profile_, attempt,
-                  [&](const std::string& name) {
-                    send(PhaseMessage{"probe", name});
-                  });
-        outcome::AttemptFinding finding{"HARNESS_ERROR", ""};  // what was asked for is not here
+        probe_for(probing, profile_, attempt, [&](const std::string& name) {
+          send(PhaseMessage{"probe", name});
+        });
+        outcome::AttemptFinding finding{"HARNESS_ERROR", ""};
         if (attempt.status == "ok") {
           outcome::AttemptWitness witness;
           grade_answer(message, witness);
@@ -444,7 +448,7 @@ class Worker final : public Work {
   std::unique_ptr<Target> target_;
   suites::TokenCounter counter_;
   Cases missing_;
-  std::map<std::string, std::string> skipped_;  // suite -> what the target lacks for it
+  std::map<std::string, std::string> skipped_;  // as ReadyMessage::skipped
   std::optional<LoadSchedule> schedule_;        // of missing_
   std::map<size_t, suites::Case> made_;         // of the group that runs, not handed over yet
   bool remote_ = false;                         // Capabilities::remote

@@ -62,26 +62,35 @@ std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::
   return timed;
 }
 
-std::map<std::string, std::string> skipped_suites(const RunData& run, const std::string& cell_key) {
-  std::map<std::string, std::string> skipped;
+Skipped skipped_of(const RunData& run, const std::string& cell_key) {
+  Skipped skipped;
   for (const LaunchRow& launch : run.launches.of(cell_key)) {
     // One that ended before its target was ready has nothing to say.
     if (!launch.target.empty()) skipped = launch.skipped;
   }
   if (skipped.empty()) return skipped;
   for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
-    if (attempt.status == "ok") skipped.erase(attempt.suite);
+    if (attempt.status != "ok") continue;
+    skipped.erase(attempt.suite);
+    skipped.erase(attempt.suite + "/" + attempt.case_id);
   }
   return skipped;
+}
+
+const std::string* lack_of(const Skipped& skipped, const PlannedCase& planned) {
+  for (const std::string& name : {planned.suite, planned.suite + "/" + planned.case_id}) {
+    if (const auto found = skipped.find(name); found != skipped.end()) return &found->second;
+  }
+  return nullptr;
 }
 
 CellStatus cell_status(const RunData& run, const CellRow& cell) {
   CellStatus status;
   status.outcome = "not run";
-  const auto skipped = skipped_suites(run, cell.key);
+  const Skipped skipped = skipped_of(run, cell.key);
   status.n_planned = static_cast<int>(
       std::count_if(cell.cases.begin(), cell.cases.end(),
-                    [&](const PlannedCase& planned) { return !skipped.contains(planned.suite); }));
+                    [&](const PlannedCase& planned) { return !lack_of(skipped, planned); }));
   status.n_skipped = static_cast<int>(cell.cases.size()) - status.n_planned;
   for (const LaunchRow& launch : run.launches.of(cell.key)) {
     ++status.n_launches;

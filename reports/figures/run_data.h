@@ -20,8 +20,8 @@ struct CellStatus {
   std::string message;
   int n_launches = 0;
   double seconds = 0;  // of all launches together
-  int n_planned = 0;   // cases, without those of skipped suites; 0 = not known
-  int n_skipped = 0;   // cases of skipped suites
+  int n_planned = 0;   // cases, without those skipped; 0 = not known
+  int n_skipped = 0;   // cases that could not be asked
   int n_ok = 0;        // cases with an attempt that is ok
   int n_correct = 0, n_wrong = 0, n_invalid = 0;
   int n_missing() const { return n_planned > n_ok ? n_planned - n_ok : 0; }
@@ -60,9 +60,12 @@ std::set<int> invalid_launches(const RunData& run, const std::string& cell_key);
 /// contaminated or miscounted themselves.
 std::vector<const StoredAttempt*> timed_attempts(const RunData& run, const std::string& cell_key);
 
-/// The suites that the newest launch of a cell which says so did not ask, with what the target
-/// lacks for each: neither measured nor failed.
-std::map<std::string, std::string> skipped_suites(const RunData& run, const std::string& cell_key);
+/// What the newest launch of a cell which says so did not ask, "suite" or "suite/case", with what
+/// the target or the machine lacks for it: neither measured nor failed.
+using Skipped = std::map<std::string, std::string>;
+Skipped skipped_of(const RunData& run, const std::string& cell_key);
+/// What is lacking for a case; null when it could be asked.
+const std::string* lack_of(const Skipped& skipped, const PlannedCase& planned);
 
 CellStatus cell_status(const RunData& run, const CellRow& cell);
 

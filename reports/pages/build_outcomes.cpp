@@ -83,11 +83,11 @@ void add_attempts(const PageContext& context, Table& table) {
 void add_incomplete(const PageContext& context, Table& table) {
   for (size_t i = 0; i < context.page.cells.size(); ++i) {
     const CellStatus& status = context.page.statuses[i];
-    for (const auto& [suite, lack] : skipped_suites(context.run, context.page.cells[i].key)) {
-      table.rows.push_back({{suite + " in cell " + context.page.cells[i].label},
+    for (const auto& [name, lack] : skipped_of(context.run, context.page.cells[i].key)) {
+      table.rows.push_back({{name + " in cell " + context.page.cells[i].label},
                             {"skipped", Tone::kUnsure},
                             nothing(),
-                            {"the target was not asked: " + lack}});
+                            {"not asked: " + lack}});
     }
     if (status.n_missing() == 0) continue;
     std::string message = std::to_string(status.n_missing()) + " of " +

@@ -84,7 +84,7 @@ struct LaunchRow {
   std::string notes;  // what was seen besides, one line each
   LaunchOrigin origin;
   std::string target;  // what its target can do, and how that was found out: JSON; "" = not told
-  std::map<std::string, std::string> skipped = {};  // suites not asked -> what the target lacks
+  std::map<std::string, std::string> skipped = {};  // "suite" or "suite/case" -> what it lacks
 };
 
 /// A place in a run's queue: one launch of a cell, or more when it is interrupted. A cell's k-th

@@ -48,7 +48,7 @@ struct Missing {
 Missing missing_cases(const RunData& run, const CellRow& cell, const Selection& selection) {
   std::set<std::pair<std::string, std::string>> answered;
   Missing missing;
-  const auto skipped = skipped_suites(run, cell.key);
+  const Skipped skipped = skipped_of(run, cell.key);
   for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
     if (!selection.matches(attempt.suite, attempt.tags)) continue;
     if (attempt.status == "ok") answered.emplace(attempt.suite, attempt.case_id);
@@ -57,8 +57,8 @@ Missing missing_cases(const RunData& run, const CellRow& cell, const Selection& 
     if (!selection.matches(planned.suite, planned.tags)) continue;
     ++missing.n_planned;
     missing.n_missing += answered.contains({planned.suite, planned.case_id}) ? 0 : 1;
-    const auto lack = skipped.find(planned.suite);
-    if (missing.lack.empty() && lack != skipped.end()) missing.lack = lack->second;
+    const std::string* lack = lack_of(skipped, planned);
+    if (missing.lack.empty() && lack) missing.lack = *lack;
   }
   for (const StoredAttempt& attempt : run.attempts.of(cell.key)) {
     if (!selection.matches(attempt.suite, attempt.tags)) continue;

@@ -1,6 +1,7 @@
 #include "reports/verdict/verdict.h"
 
 #include <algorithm>
+#include <set>
 
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
@@ -75,7 +76,7 @@ std::string summarise(const Verdict& verdict) {
       verdict.n_suites_skipped == 0
           ? ""
           : "; " + plural(static_cast<size_t>(verdict.n_suites_skipped), "suite") +
-                " skipped, for the target lacks what they need";
+                " skipped, whole or in part, for want of what it takes";
   if (!text.empty()) return text + skipped + ".";
   if (n_cells == 0) return "The run has no cells.";
   const std::string measured = "Everything in " + plural(n_cells, "cell") + " was measured";
@@ -174,7 +175,11 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
   bool interrupted = false;
   for (const CellRow& cell : run.cells) {
     const CellStatus status = cell_status(run, cell);
-    verdict.n_suites_skipped += static_cast<int>(skipped_suites(run, cell.key).size());
+    std::set<std::string> suites;
+    for (const auto& [name, lack] : skipped_of(run, cell.key)) {
+      suites.insert(name.substr(0, name.find('/')));
+    }
+    verdict.n_suites_skipped += static_cast<int>(suites.size());
     // Nothing is left to resume, and yet nothing is known of the cell.
     const bool all_skipped = status.complete() && status.n_ok == 0 && status.n_skipped > 0;
     if (status.complete() && !all_skipped) continue;

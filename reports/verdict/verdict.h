@@ -71,7 +71,7 @@ struct Verdict {
   std::vector<GateResult> gates;
   int n_cells = 0;
   int n_cells_incomplete = 0;  // cells with a case that has no measurement
-  int n_suites_skipped = 0;    // of all cells: the target lacks what they need
+  int n_suites_skipped = 0;    // whole or in part, of all cells
 
   /// 0 everything measured and every gate kept; 1 a gate broken by a measurement; 4 something has
   /// no measurement, or too little to decide a gate.

@@ -14,13 +14,13 @@
 #include "engine/base/processors.h"
 #include "engine/base/units.h"
 #include "probes/device_probes.h"
-#include "probes/host_probes.h"
 #include "probes/host_speed.h"
 #include "reports/published/published.h"
 #include "reports/store/store.h"
 #include "runners/cli/probe_roofline.h"
 #include "runners/cli/probe_text.h"
 #include "runners/cli/verbs.h"
+#include "runners/machine_probes.h"
 
 namespace ds4::cli {
 namespace {
@@ -55,45 +55,18 @@ class ProbeLine {
   bool enabled_, live_;
 };
 
-void keep_only(const std::vector<std::string>& only, std::vector<probes::Probe>& probes) {
-  if (only.empty()) return;
-  std::erase_if(probes, [&](const probes::Probe& probe) {
-    return std::find(only.begin(), only.end(), probe.group) == only.end();
-  });
-  if (probes.empty()) {
-    throw Error(ErrorCode::kUsage, "nothing of --only is measured of this device",
-                "Of a GPU: ceilings, paths, launch, gemv; of processors: ceilings.");
-  }
-}
-
 ProbeResult measure(const ProbeFlags& flags, const Common& common) {
+  runners::MachineProbes chosen =
+      runners::choose_probes({flags.device, flags.quick, flags.only, flags.scratch});
   ProbeResult result;
   result.device = flags.device;
   result.quick = flags.quick;
-  probes::Protocol protocol =
-      flags.quick ? probes::Protocol::quick() : probes::Protocol::thorough();
-  std::vector<probes::Probe> probes;
-  if (flags.device == "cuda") {
-    probes::DeviceProbes device = probes::device_probes(
-        {flags.quick, flags.scratch.empty() ? std::filesystem::temp_directory_path()
-                                            : std::filesystem::path(flags.scratch)});
-    result.facts = device.facts;
-    protocol.slowed_by = device.slowed_by;
-    protocol.most = device.most;
-    probes = std::move(device.probes);
-  } else {
-    probes::HostProbes host = probes::host_probes(flags.quick);
-    protocol.slowed_by = host.slowed_by;
-    protocol.most = host.most;
-    probes = std::move(host.probes);
-  }
-  keep_only(flags.only, probes);
-  probes::Recorder recorder(std::move(protocol));
+  result.facts = chosen.facts;
   const ProbeLine line(common);
   const double begin = monotonic_seconds();
-  probes::run_probes(probes, recorder, [&](const auto& progress) { line.show(progress); });
+  result.series =
+      runners::measure(std::move(chosen), [&](const auto& progress) { line.show(progress); });
   result.seconds = monotonic_seconds() - begin;
-  result.series = recorder.series();
   return result;
 }
 

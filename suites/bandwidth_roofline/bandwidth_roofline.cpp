@@ -21,7 +21,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kName = "bandwidth_roofline";
-constexpr const char* kBreakdown = "breakdown";
 constexpr double kAbovePeak = 1.05;  // clocks are told in whole steps
 // Rates that the memory's pins bound.
 constexpr std::string_view kOfMemory[] = {"read_rate", "write_rate", "copy_rate", "mix_rate",

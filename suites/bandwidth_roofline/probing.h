@@ -10,9 +10,12 @@
 
 namespace ds4::suites {
 
+/// The group of the case that takes the engine's steps apart.
+inline constexpr const char* kBreakdown = "breakdown";
+
 /// What is measured of the machine that a cell runs on, or of the steps of its engine.
 struct Probing {
-  std::string group;    // of probes: "ceilings", "launch", "gemv", "paths"; or "breakdown"
+  std::string group;    // of probes: "ceilings", "launch", "gemv", "paths"; or kBreakdown
   bool quick = true;    // fewer passes and sizes
   std::string device;   // "cpu", "cuda"; "cell" = where the cell's engine computes
   int64_t context = 0;  // of "breakdown": tokens in front of the step

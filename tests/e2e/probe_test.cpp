@@ -87,15 +87,20 @@ TEST(Probe, ASuiteStoresEveryPass) {
   EXPECT_GE(stored.size(), 8u);
   EXPECT_TRUE(attempts[0].score);
 
-  // A group that processors have not is said, and nothing is graded.
+  // A group that processors have not is skipped, and why is said.
   const auto none =
       run_command(sweep.command({"run", sweep.profile(), "--set", "target=null", "--set",
                                  "bandwidth_roofline.groups=[\"gemv\"]", "--no-progress"}));
-  EXPECT_NE(none.exit_code, 0);
-  const auto refused = store->attempts(store->run("latest").id, false);
-  ASSERT_EQ(refused.size(), 1u);
-  EXPECT_EQ(refused[0].status, "error");
-  EXPECT_THAT(refused[0].error, ::testing::HasSubstr("of processors: ceilings"));
+  EXPECT_EQ(none.exit_code, 4) << "nothing was measured: no gate can be decided";
+  const std::string id = store->run("latest").id;
+  EXPECT_TRUE(store->attempts(id, false).empty());
+  const auto launches = store->launches(id);
+  ASSERT_EQ(launches.size(), 1u);
+  EXPECT_EQ(launches[0].outcome, "ok");
+  EXPECT_THAT(launches[0].skipped.at("bandwidth_roofline/gemv"),
+              ::testing::HasSubstr("of processors: ceilings"));
+  EXPECT_THAT(run_command(sweep.command({"report", "latest"})).out,
+              ::testing::HasSubstr("1 suite skipped"));
 }
 
 // The most a machine can give, with what a run measured beside it.

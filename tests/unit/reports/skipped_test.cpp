@@ -59,15 +59,31 @@ TEST(Skipped, AGateOnItStaysUndecidedWithTheReason) {
   EXPECT_THAT(verdict.gates[0].reason, HasSubstr("it takes no tools"));
 }
 
+TEST(Skipped, MayBeOneCaseOfASuite) {
+  ExampleRun run = with_skip();
+  run.data.launches[0].skipped = {{"tool_calls/t1", "there is no t1 here"}};
+  CellStatus status = cell_status(run.data, run.data.cells[0]);
+  EXPECT_EQ(status.n_planned, 3);
+  EXPECT_EQ(status.n_skipped, 1);
+  EXPECT_EQ(status.n_missing(), 1) << "t0 was asked, and not answered";
+  for (const char* id : {"t0", "t1"}) {
+    StoredAttempt& attempt = run.attempt(0, "correct");
+    attempt.suite = "tool_calls";
+    attempt.case_id = id;
+    status = cell_status(run.data, run.data.cells[0]);
+    EXPECT_EQ(status.n_missing(), 0) << id;
+  }
+  EXPECT_EQ(status.n_skipped, 0) << "t1 was answered after all";
+}
+
 TEST(Skipped, IsForgottenOnceItIsAnswered) {
   ExampleRun run = with_skip();
   run.launch("ok");
   run.data.launches[1].target = "{}";
-  EXPECT_TRUE(skipped_suites(run.data, "k1").empty()) << "the newest launch did not skip it";
+  EXPECT_TRUE(skipped_of(run.data, "k1").empty()) << "the newest launch did not skip it";
   EXPECT_FALSE(cell_status(run.data, run.data.cells[0]).complete());
   run.data.launches[1].target = "";
-  EXPECT_EQ(skipped_suites(run.data, "k1").size(), 1u)
-      << "a launch that was not ready says nothing";
+  EXPECT_EQ(skipped_of(run.data, "k1").size(), 1u) << "a launch that was not ready says nothing";
 }
 
 TEST(Skipped, IsStoredAndShown) {
