@@ -12,6 +12,7 @@
 
 #include "engine/base/processors.h"
 #include "probes/host_memory.h"
+#include "probes/nvml.h"
 
 namespace ds4::runners {
 namespace {
@@ -51,14 +52,17 @@ std::string describe_machine() {
   ::uname(&system);
   std::string cpu = field("/proc/cpuinfo", "model name", ':');
   if (cpu.empty()) cpu = field("/proc/cpuinfo", "CPU part", ':');  // arm64 names parts, not models
-  return nlohmann::json{{"cpu", cpu},
-                        {"threads", usable_processors()},
-                        {"memory_bytes", probes::read_machine_memory().total_bytes},
-                        {"gpus", gpu_models()},
-                        {"kernel", system.release},
-                        {"architecture", system.machine},
-                        {"os", field("/etc/os-release", "PRETTY_NAME", '=')}}
-      .dump();
+  nlohmann::json machine{{"cpu", cpu},
+                         {"threads", usable_processors()},
+                         {"memory_bytes", probes::read_machine_memory().total_bytes},
+                         {"gpus", gpu_models()},
+                         {"kernel", system.release},
+                         {"architecture", system.machine},
+                         {"os", field("/etc/os-release", "PRETTY_NAME", '=')}};
+  std::string no_driver;
+  const auto nvml = probes::Nvml::open(no_driver);
+  if (nvml && !nvml->driver().empty()) machine["gpu_driver"] = nvml->driver();
+  return machine.dump();
 }
 
 }  // namespace ds4::runners

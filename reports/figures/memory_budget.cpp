@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/figures/figure.h"
+#include "reports/figures/machine.h"
 
 namespace ds4::reports {
 namespace {
@@ -20,11 +21,10 @@ std::optional<double> number_at(const json& object, const char* pointer) {
 std::optional<MemoryBudget> memory_budget(const RunData& run, const CellRow& cell) {
   MemoryBudget budget;
   const auto of_gpu = launch_values(run, cell.key, "device_capacity");
-  const auto machine = json::parse(run.run.machine, nullptr, false);
   if (!of_gpu.empty()) {
     budget.capacity = of_gpu.begin()->second;
     budget.of_gpu = true;
-  } else if (const auto bytes = number_at(machine, "/memory_bytes")) {
+  } else if (const auto bytes = read_machine(run.run.machine).memory_bytes) {
     budget.capacity = *bytes;
   } else {
     return std::nullopt;

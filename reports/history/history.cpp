@@ -1,13 +1,13 @@
 #include "reports/history/history.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
 #include "probes/metric.h"
+#include "reports/figures/machine.h"
 #include "reports/verdict/verdict.h"
 
 namespace ds4::reports {
@@ -16,20 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kShortHash = 12;
-
-// What makes a machine another one. Its kernel or driver may change; that is shown.
-json kind_of_machine(const std::string& machine) {
-  const json all = json::parse(machine, nullptr, false);
-  if (!all.is_object()) return machine;
-  json kind;
-  for (const char* key : {"cpu", "threads", "gpus"}) kind[key] = all.value(key, json());
-  // What a kernel keeps for itself differs by megabytes.
-  const auto bytes = all.find("memory_bytes");
-  if (bytes != all.end() && bytes->is_number()) {
-    kind["memory_gib"] = std::llround(bytes->get<double>() / (1 << 30));
-  }
-  return kind;
-}
 
 std::map<std::string, std::string> environment_of(const RunRow& run) {
   std::map<std::string, std::string> parts = {
@@ -71,7 +57,7 @@ std::vector<HistoryRun> runs_of(Store& store, const RunRow& last, size_t n) {
     reached = reached || run.id == last.id;
     if (!reached || runs.size() == n) continue;
     const bool same = run.profile_name == last.profile_name && run.shard == last.shard &&
-                      kind_of_machine(run.machine) == kind_of_machine(last.machine);
+                      machine_kind(run.machine) == machine_kind(last.machine);
     if (same && !run.finished_at.empty()) runs.push_back({run, environment_of(run), {}});
   }
   std::reverse(runs.begin(), runs.end());

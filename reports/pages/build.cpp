@@ -7,6 +7,7 @@
 #include <set>
 
 #include "reports/figures/format.h"
+#include "reports/figures/machine.h"
 #include "reports/pages/limits.h"
 #include "reports/published/published.h"
 
@@ -23,6 +24,12 @@ Tone tone_of(Decision decision) {
       return Tone::kUnsure;
   }
   return Tone::kPlain;
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + text;
+  return all;
 }
 
 }  // namespace
@@ -132,6 +139,9 @@ Section method_section(PageContext& context) {
   add("ds4-sweep", run.version);
   add("commit", run.commit + (run.dirty ? " with uncommitted changes" : ""));
   add("run", run.id);
+  const Machine machine = read_machine(run.machine);
+  add("kernel", joined(machine.kernels));
+  if (!machine.gpu_drivers.empty()) add("GPU driver", joined(machine.gpu_drivers));
   add("command", run.command_line);
   add("attempts stored", std::to_string(context.run.attempts.size()));
   add("this page again", "ds4-sweep report " + run.id.substr(0, 8) + " -o FOLDER");

@@ -7,6 +7,7 @@
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "probes/metric.h"
+#include "reports/figures/machine.h"
 
 namespace ds4::reports {
 
@@ -71,13 +72,10 @@ std::optional<Figure> figure_of(const RunData& run, const CellRow& cell,
 }
 
 std::string machine_text(const RunRow& run) {
-  const json machine = json::parse(run.machine, nullptr, false);
-  if (!machine.is_object()) return run.machine;
-  std::string text = machine.value("cpu", "");
-  if (const auto gpus = machine.find("gpus"); gpus != machine.end() && gpus->is_array()) {
-    for (const json& gpu : *gpus) {
-      if (gpu.is_string()) text += (text.empty() ? "" : ", ") + gpu.get<std::string>();
-    }
+  const Machine machine = read_machine(run.machine);
+  std::string text;
+  for (const auto* models : {&machine.cpus, &machine.gpus}) {
+    for (const std::string& model : *models) text += (text.empty() ? "" : ", ") + model;
   }
   return text;
 }
@@ -108,14 +106,11 @@ const Published& find_published(const std::string& name) {
 }
 
 std::string hardware_class(const std::string& machine) {
-  const json parsed = json::parse(machine, nullptr, false);
-  if (!parsed.is_object() || !parsed.contains("gpus") || !parsed.at("gpus").is_array()) return "";
-  const json& gpus = parsed.at("gpus");
-  if (gpus.empty() || !gpus[0].is_string()) return "";
-  const std::string model = gpus[0];
+  const std::vector<std::string> gpus = read_machine(machine).gpus;
+  if (gpus.empty()) return "";
   for (const auto& [part, name] : {std::pair{"GB10", "spark"}, std::pair{"RTX PRO 6000", "rtx6000"},
                                    std::pair{"H100", "h100"}, std::pair{"H200", "h200"}}) {
-    if (model.find(part) == std::string::npos) continue;
+    if (gpus[0].find(part) == std::string::npos) continue;
     return name + (gpus.size() > 1 ? "-x" + std::to_string(gpus.size()) : "");
   }
   return "";

@@ -4,8 +4,17 @@
 
 #include "engine/base/check.h"
 #include "engine/base/error.h"
+#include "reports/figures/machine.h"
 
 namespace ds4::reports {
+namespace {
+
+Error unreadable(const RunData& run, const std::string& why) {
+  return {ErrorCode::kIo, "what is stored of run " + run.run.id + " cannot be read: " + why,
+          "The database was changed after it was written; restore it from a copy."};
+}
+
+}  // namespace
 
 Gate gate_at_floor(const Gate& gate, const RunData& run, const CellRow& cell) {
   DS4_CHECK(gate.floor.has_value());
@@ -25,13 +34,12 @@ Gate gate_at_floor(const Gate& gate, const RunData& run, const CellRow& cell) {
       bound.max = capacity ? (*capacity)->value.value_or(0) - floor : 0;
     } else {
       bound.figure = "peak_machine_memory";
-      const auto machine = nlohmann::json::parse(run.run.machine);
-      bound.max = machine.at("memory_bytes").get<double>() - floor;
+      const auto bytes = read_machine(run.run.machine).memory_bytes;
+      if (!bytes) throw unreadable(run, "the machine's memory is not told");
+      bound.max = *bytes - floor;
     }
   } catch (const nlohmann::json::exception& e) {
-    throw Error(ErrorCode::kIo,
-                "what is stored of run " + run.run.id + " cannot be read: " + e.what(),
-                "The database was changed after it was written; restore it from a copy.");
+    throw unreadable(run, e.what());
   }
   return bound;
 }

@@ -1,10 +1,10 @@
 // add_measured() of roofline.h.
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "engine/api/inventory.h"
 #include "profiles/schema/plan.h"
 #include "reports/figures/figure.h"
+#include "reports/figures/machine.h"
 #include "reports/figures/run_data.h"
 #include "runners/machine.h"
 #include "runners/roofline/roofline.h"
@@ -12,16 +12,7 @@
 namespace ds4::runners {
 namespace {
 
-using nlohmann::json;
-
 constexpr double kSameLength = 0.1;
-
-// The parts of a machine's description that decide how fast it is.
-json hardware(const std::string& machine) {
-  const json all = json::parse(machine, nullptr, false);
-  if (!all.is_object()) return nullptr;
-  return {all.value("cpu", json()), all.value("gpus", json())};
-}
 
 bool comparable(const reports::CellRow& cell, const std::string& identity,
                 const std::string& device) {
@@ -43,9 +34,9 @@ std::optional<Measured> measured(const reports::RunData& run, const std::string&
 void add_measured(reports::Store& store, const std::filesystem::path& checkpoint,
                   const std::string& device, Roofline& roofline) {
   const std::string identity = take_inventory(checkpoint).identity;
-  const json here = hardware(describe_machine());
+  const std::string here = reports::machine_kind(describe_machine());
   for (const reports::RunRow& run : store.runs()) {  // newest first
-    if (hardware(run.machine) != here) continue;
+    if (reports::machine_kind(run.machine) != here) continue;
     std::vector<std::string> cells;
     for (const reports::CellRow& cell : store.cells(run.id)) {
       if (comparable(cell, identity, device)) cells.push_back(cell.key);

@@ -60,8 +60,9 @@ struct Roofline {
 /// Throws Error(kCheckpoint), also for drafts where the checkpoint has no blocks for them.
 Roofline make_roofline(const RooflineQuestion& question, const MachineCeilings& ceilings);
 
-/// Fills in what runs of the same weights on the same processors and GPUs measured without drafts
-/// on this device ("cpu", "cuda"), from answers to prompts within a tenth of the context.
+/// Fills in what runs of the same weights on this kind of machine (reports/figures/machine.h)
+/// measured without drafts on this device ("cpu", "cuda"), from answers to prompts within a tenth
+/// of the context.
 void add_measured(reports::Store& store, const std::filesystem::path& checkpoint,
                   const std::string& device, Roofline& roofline);
 

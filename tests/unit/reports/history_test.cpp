@@ -95,7 +95,7 @@ TEST_F(HistoryTest, TakesTheLastFinishedRunsOfOneProfileAndMachine) {
     if (i == 1) run.data.run.profile_name = "another";
     if (i == 2) run.data.run.machine = R"({"cpu":"another cpu","cores":2})";
     if (i == 3) run.data.run.finished_at = "";
-    if (i == 4) run.data.run.machine = R"({"cpu":"a cpu","cores":2,"kernel":"7.0"})";
+    if (i == 4) run.data.run.machine = R"({"cpu":"a cpu","kernel":"7.0","gpu_driver":"580.95"})";
     add(run);
   }
   const auto ids = [&](const std::string& last, size_t n) {
@@ -109,7 +109,8 @@ TEST_F(HistoryTest, TakesTheLastFinishedRunsOfOneProfileAndMachine) {
   EXPECT_THAT(ids("latest", 3), ElementsAre("105", "106", "107"));
   EXPECT_THAT(ids("aaaa0105", 2), ElementsAre("104", "105"));
   EXPECT_THAT(load_history(*store_, "latest", 30).runs[1].changed,
-              ElementsAre("machine.kernel nothing -> 7.0"));
+              ElementsAre("machine.cores 2 -> nothing", "machine.gpu_driver nothing -> 580.95",
+                          "machine.kernel nothing -> 7.0"));
   EXPECT_EQ(history_page(load_history(*store_, "latest", 30)).head.word, "NO CHANGE");
   EXPECT_THROW(load_history(*store_, "aaaa0101", 30), Error);  // the only one of its profile
 }

@@ -10,6 +10,7 @@
 
 #include "engine/base/error.h"
 #include "probes/metric.h"
+#include "reports/figures/machine.h"
 #include "tests/unit/reports/example_data.h"
 
 namespace ds4::reports {
@@ -66,6 +67,33 @@ TEST(HardwareClass, IsReadFromTheGpusOfARun) {
   EXPECT_EQ(hardware_class(R"({"gpus":[]})"), "");
   EXPECT_EQ(hardware_class(R"({"cpu":"x"})"), "");
   EXPECT_EQ(hardware_class("not json"), "");
+}
+
+TEST(Machine, IsReadAlsoOfSeveralThatWereJoined) {
+  const Machine one = read_machine(
+      R"({"cpu":"a","gpus":["X","X"],"memory_bytes":8e9,"kernel":"6.1","gpu_driver":"580"})");
+  EXPECT_THAT(one.cpus, testing::ElementsAre("a"));
+  EXPECT_THAT(one.gpus, testing::ElementsAre("X", "X"));
+  EXPECT_EQ(one.memory_bytes, 8e9);
+  EXPECT_THAT(one.gpu_drivers, testing::ElementsAre("580"));
+  const Machine joined =
+      read_machine(R"({"cpu":["a","b"],"gpus":[["X"],[]],"memory_bytes":[1,2],"kernel":"6.1"})");
+  EXPECT_THAT(joined.cpus, testing::ElementsAre("a", "b"));
+  EXPECT_THAT(joined.gpus, testing::ElementsAre("X"));
+  EXPECT_FALSE(joined.memory_bytes);
+  EXPECT_THAT(joined.kernels, testing::ElementsAre("6.1"));
+  EXPECT_TRUE(read_machine("no JSON").cpus.empty());
+}
+
+TEST(Machine, IsOfOneKindWhateverItsKernelAndDriver) {
+  const std::string now = R"({"cpu":"a","threads":8,"gpus":["X"],"memory_bytes":8589934592)";
+  const std::string kind = machine_kind(now + R"(,"kernel":"6.1"})");
+  EXPECT_EQ(machine_kind(now + R"(,"kernel":"7","gpu_driver":"1"})"), kind);
+  EXPECT_EQ(machine_kind(R"({"cpu":"a","threads":8,"gpus":["X"],"memory_bytes":8588000000})"), kind)
+      << "what the kernel keeps for itself";
+  EXPECT_NE(machine_kind(R"({"cpu":"a","threads":8,"gpus":[],"memory_bytes":8589934592})"), kind);
+  EXPECT_NE(machine_kind(R"({"cpu":"a","threads":4,"gpus":["X"],"memory_bytes":8589934592})"),
+            kind);
 }
 
 ExampleRun spark_run() {
