@@ -160,6 +160,7 @@ class Launch {
       state_.most = roof_.most(state_.suite, state_.prompt_done, reads);
       if (const auto memory = guard_ ? guard_->memory() : std::nullopt) {
         state_.memory = {memory->total, memory->available, memory->floor};
+        state_.device = device_memory(*memory);
       }
       observer_(state_);
       if (event == ChildProcess::Wait::kEnded) break;
@@ -171,6 +172,14 @@ class Launch {
     }
     finish(child);
     guard::end_marked(mark);
+  }
+
+  // Of a launch that computes there. In a container NVML may not know whose memory it is.
+  std::optional<DeviceMemory> device_memory(const guard::Client::Memory& memory) const {
+    const profiles::Profile& profile = assignment_.cell.profile;
+    const bool computes_there = profile.target == "engine" && profile.engine.device == "cuda";
+    if (memory.device_target < 0 && !(computes_there && memory.device_free >= 0)) return {};
+    return DeviceMemory{memory.device_target, memory.device_free};
   }
 
   // How long this process was not run: it wakes at least once a second.

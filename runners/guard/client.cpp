@@ -51,6 +51,8 @@ Client::Heard Client::take(const std::string& line) {
     const json j = json::parse(line);
     const std::string type = j.at("type");
     available_bytes_ = j.value("available", available_bytes_);
+    device_target_bytes_ = j.value("gpu_target", device_target_bytes_);
+    device_free_bytes_ = j.value("gpu_free", device_free_bytes_);
     if (type == "error") fail(j.at("what"), j.at("hint"));
     if (type == "armed") {
       j.at("notes").get_to(notes_);
@@ -110,7 +112,8 @@ void Client::phase(Phase phase) {
 
 std::optional<Client::Memory> Client::memory() const {
   if (available_bytes_ < 0) return std::nullopt;
-  return Memory{total_bytes_, available_bytes_, limits_.floor(phase_)};
+  return Memory{total_bytes_, available_bytes_, limits_.floor(phase_), device_target_bytes_,
+                device_free_bytes_};
 }
 
 bool Client::listen() {

@@ -37,7 +37,8 @@ class Client {
   /// Memory of the machine as the guard read it last, in bytes; nothing before its first word.
   struct Memory {
     int64_t total = 0, available = 0;
-    int64_t floor = 0;  // of the phase it was told
+    int64_t floor = 0;                             // of the phase it was told
+    int64_t device_target = -1, device_free = -1;  // of GPUs (Sample::gpu_...); -1 = not told
   };
   std::optional<Memory> memory() const;
 
@@ -69,7 +70,7 @@ class Client {
   double heard_s_ = 0, armed_s_ = 0;
   bool lost_ = false;
   int64_t most_used_bytes_ = -1;
-  int64_t available_bytes_ = -1;
+  int64_t available_bytes_ = -1, device_target_bytes_ = -1, device_free_bytes_ = -1;
   std::optional<Verdict> verdict_;
 };
 

@@ -88,7 +88,11 @@ class GuardProcess {
     }
     if (monotonic_seconds() - alive_s_ >= kAlive_s) {
       alive_s_ = monotonic_seconds();
-      send({{"type", "alive"}, {"available", watch.newest().available}});
+      const Sample& now = watch.newest();
+      send({{"type", "alive"},
+            {"available", now.available},
+            {"gpu_target", now.gpu_target},
+            {"gpu_free", now.gpu_free}});
     }
   }
 

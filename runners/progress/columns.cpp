@@ -69,4 +69,17 @@ std::string cut_to_columns(std::string_view text, int columns) {
   return std::string(text.substr(0, bytes_within(text, columns - 1))) + "…";
 }
 
+std::string cut_in_middle(std::string_view text, int columns) {
+  const Utf8Locale locale;
+  if (text_columns(text) <= columns) return std::string(text);
+  const int before = columns / 2, behind = columns - 1 - before;
+  const size_t head = bytes_within(text, before);
+  size_t tail = head;
+  while (tail < text.size() &&
+         (text_columns(text.substr(tail)) > behind || first_of(text.substr(tail)).columns == 0)) {
+    tail += first_of(text.substr(tail)).bytes;
+  }
+  return std::string(text.substr(0, head)) + "…" + std::string(text.substr(tail));
+}
+
 }  // namespace ds4::runners

@@ -13,4 +13,7 @@ int text_columns(std::string_view text);
 /// The text, or what leaves room for "…" behind it in so many columns.
 std::string cut_to_columns(std::string_view text, int columns);
 
+/// The same with its beginning and its end and "…" between them.
+std::string cut_in_middle(std::string_view text, int columns);
+
 }  // namespace ds4::runners

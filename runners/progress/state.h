@@ -39,6 +39,12 @@ struct GuardedMemory {
   int64_t floor_bytes = 0;  // that has to stay available in this phase
 };
 
+/// Memory of the GPUs that the launch computes on, where NVML tells; -1 = it does not.
+struct DeviceMemory {
+  int64_t used_bytes = -1;  // by the launch
+  int64_t free_bytes = -1;  // on the device; not told of one that shares the machine's memory
+};
+
 struct RunState {
   std::string run_id;
   double run_elapsed_s = 0;      // since this process took it up
@@ -59,6 +65,7 @@ struct RunState {
   std::optional<double> most;       // tok/s the machine can give for that, where it is known
   Tally tally;                      // of this turn, earlier launches included
   std::optional<GuardedMemory> memory;
+  std::optional<DeviceMemory> device;
   std::string note;  // a sentence that is to stay; said once
 };
 

@@ -10,6 +10,7 @@
 #include "reports/pages/render.h"
 #include "reports/stats/stats.h"
 #include "runners/progress/columns.h"
+#include "runners/progress/labels.h"
 #include "runners/progress/left.h"
 
 namespace ds4::runners {
@@ -58,14 +59,28 @@ std::string left_text(const std::optional<double>& seconds) {
          " left";
 }
 
+std::string gib(int64_t bytes) {
+  return format_number(static_cast<double>(bytes) / static_cast<double>(int64_t{1} << 30));
+}
+
 // "31.2 of 110 GiB, floor 8": the machine's memory in use, and what has to stay free of it.
 std::string memory_text(const std::optional<GuardedMemory>& memory) {
   if (!memory) return "";
-  const auto gib = [](int64_t bytes) {
-    return format_number(static_cast<double>(bytes) / static_cast<double>(int64_t{1} << 30));
-  };
   return gib(memory->total_bytes - memory->available_bytes) + " of " + gib(memory->total_bytes) +
          " GiB, floor " + gib(memory->floor_bytes);
+}
+
+// "device 61.3 GiB, 78.1 free"
+std::string device_text(const std::optional<DeviceMemory>& device) {
+  if (!device) return "";
+  std::string text = "device";
+  if (device->used_bytes >= 0) text += " " + gib(device->used_bytes) + " GiB";
+  if (device->free_bytes >= 0) {
+    text += (device->used_bytes >= 0 ? ", " + gib(device->free_bytes)
+                                     : " " + gib(device->free_bytes) + " GiB") +
+            " free";
+  }
+  return text;
 }
 
 std::string answers_text(const TurnState& turn) {
@@ -94,7 +109,7 @@ const char* sign_of(Tone tone) {
 
 // The sign and the label in front of every cell's line.
 std::string heading(const char* sign, const std::string& label, int label_columns) {
-  std::string text = cut_to_columns(reports::clean_line(label), label_columns);
+  std::string text = label;
   text += std::string(static_cast<size_t>(std::max(0, label_columns - text_columns(text))), ' ');
   return std::string(sign) + " " + text;
 }
@@ -139,13 +154,14 @@ std::vector<Piece> running_pieces(const RunState& state) {
           {tokens_text(state), 5},
           {rate_text(state), 8},
           {memory_text(state.memory), 6},
+          {device_text(state.device), 6},
           {left_text(left_in_cell(state)), 7},
           {state.suite.empty() ? "" : reports::clean_line(state.suite + "/" + state.case_id), 3,
            Tone::kMuted}};
 }
 
-std::string cell_line(const RunState& state, size_t turn, int label_columns, int columns,
-                      bool colour) {
+std::string cell_line(const RunState& state, size_t turn, const std::string& label,
+                      int label_columns, int columns, bool colour) {
   const TurnState& of = state.turns[turn];
   std::vector<Piece> pieces;
   Tone tone = Tone::kPlain;
@@ -161,7 +177,7 @@ std::string cell_line(const RunState& state, size_t turn, int label_columns, int
     tone = Tone::kMuted;
     pieces = {{"waiting", 9, Tone::kMuted}};
   }
-  pieces.insert(pieces.begin(), Piece{heading(sign, of.label, label_columns), 11, tone});
+  pieces.insert(pieces.begin(), Piece{heading(sign, label, label_columns), 11, tone});
   return line_of(std::move(pieces), columns, colour);
 }
 
@@ -209,18 +225,21 @@ std::vector<std::string> render_view(const RunState& state, ViewSize size, bool 
   std::vector<std::string> lines;
   if (room > 1) lines.push_back(header_line(state, columns, colour));
   const auto [first, last] = window_of(state, room - lines.size());
-  int label_columns = 0;
+  std::vector<std::string> labels;
   for (size_t i = first; i < last; ++i) {
-    label_columns =
-        std::max(label_columns, text_columns(reports::clean_line(state.turns[i].label)));
+    labels.push_back(reports::clean_line(state.turns[i].label));
   }
-  label_columns = std::min(label_columns, std::max(8, columns / 3));
+  labels = short_labels(labels, std::max(8, columns / 3), first + 1);
+  int label_columns = 0;
+  for (const std::string& label : labels) {
+    label_columns = std::max(label_columns, text_columns(label));
+  }
   const bool counted = room - lines.size() > 2;  // else there is no room for more than the cell
   if (counted && first > 0) {
     lines.push_back(count_line(state, 0, first, "above", columns, colour));
   }
   for (size_t i = first; i < last; ++i) {
-    lines.push_back(cell_line(state, i, label_columns, columns, colour));
+    lines.push_back(cell_line(state, i, labels[i - first], label_columns, columns, colour));
   }
   if (counted && last < state.turns.size()) {
     lines.push_back(count_line(state, last, state.turns.size(), "below", columns, colour));

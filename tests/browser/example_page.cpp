@@ -227,7 +227,7 @@ Table needle_map(const std::string& cell, int damage, bool difference) {
     for (size_t i = 0; i < std::size(kLengths); ++i) {
       auto& row = table.rows.back();
       if (i == 5 && depth >= 50) {
-        const char* reasons[] = {"⏱ timed out", "✗ killed", "not run"};
+        const char* reasons[] = {"◷ timed out", "✗ killed", "not run"};
         const size_t which = static_cast<size_t>(depth) / 25 - 2;
         row.push_back({reasons[which], which == 2 ? Tone::kMuted : Tone::kBad});
         continue;

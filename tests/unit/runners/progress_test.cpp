@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "runners/progress/columns.h"
+#include "runners/progress/labels.h"
 #include "runners/progress/left.h"
 #include "runners/progress/rate.h"
 #include "runners/progress/roof.h"
@@ -227,6 +228,40 @@ TEST(View, LeavesOutTheLeastImportantWhereItIsNarrow) {
                 Each(ResultOf(text_columns, ::testing::Le(columns))))
         << columns;
   }
+}
+
+TEST(View, ShowsTheMemoryOfTheDeviceWhereItIsTold) {
+  RunState state = third_of_four();
+  const auto running = [&](int columns) { return render_view(state, {columns, 24}, false)[3]; };
+  EXPECT_THAT(running(160), Not(HasSubstr("device")));
+  state.device = {61 * kGiB, 78 * kGiB};
+  EXPECT_THAT(running(160), HasSubstr("floor 8.00  device 61.0 GiB, 78.0 free  59 s left"));
+  EXPECT_THAT(running(90), AllOf(HasSubstr("device 61.0 GiB"), Not(HasSubstr("floor"))))
+      << "where there is room for one, the device's";
+  state.device = {61 * kGiB, -1};
+  EXPECT_THAT(running(160), HasSubstr("device 61.0 GiB  59 s"));
+  state.device = {-1, 78 * kGiB};
+  EXPECT_THAT(running(160), HasSubstr("device 78.0 GiB free  59 s"));
+}
+
+TEST(Labels, OfTwoCellsNeverLookAlike) {
+  const auto cut = [](std::vector<std::string> labels, int columns) {
+    return short_labels(labels, columns);
+  };
+  EXPECT_THAT(cut({"k144", "k160"}, 8), ElementsAre("k144", "k160"));
+  EXPECT_THAT(cut({"model=k160 kv=fp8 draft_tokens=0", "model=k160 kv=fp8 draft_tokens=2"}, 16),
+              ElementsAre("draft_tokens=0", "draft_tokens=2"))
+      << "what they share is left out";
+  EXPECT_THAT(cut({"deepseek-v4-flash-k144", "deepseek-v4-flash-k160"}, 12),
+              ElementsAre("deepse…-k144", "deepse…-k160"));
+  EXPECT_THAT(cut({"aaaaaaaa1bbbbbbbb", "aaaaaaaa2bbbbbbbb"}, 10),
+              ElementsAre("1 aaa…bbbb", "2 aaa…bbbb"));
+  EXPECT_THAT(cut({"k160-reap-april", "k160-reap-april again"}, 10),
+              ElementsAre("k160-…pril", "again"));
+  EXPECT_EQ(short_labels({"aaaaaaaa1bbbbbbbb", "aaaaaaaa2bbbbbbbb"}, 10, 41)[1], "42 aa…bbbb");
+  EXPECT_EQ(cut_in_middle("专家的完整模型", 8), "专家…型") << "wide characters whole";
+  EXPECT_EQ(cut_in_middle("abcde\xCC\x81", 4), "ab…e\xCC\x81") << "an accent with its letter";
+  EXPECT_EQ(cut_in_middle("abcd", 4), "abcd");
 }
 
 TEST(View, OfManyCellsShowsThoseAroundTheOneThatRuns) {
