@@ -7,9 +7,9 @@
 #include <sstream>
 
 #include "engine/base/error.h"
+#include "golden_texts.h"
 #include "suites/diagrams/boxes.h"
 #include "suites/diagrams/mermaid.h"
-#include "golden_texts.h"
 #include "support.h"
 
 namespace ds4::suites {

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
-#include "suites/common/answers.h"
 #include "golden_texts.h"
+#include "suites/common/answers.h"
 #include "support.h"
 
 namespace ds4::suites {
