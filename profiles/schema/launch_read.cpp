@@ -149,6 +149,15 @@ LaunchFlag flag_of(const std::string& name, const toml::node& node, const TomlSo
 
 }  // namespace
 
+std::string server_hint() {
+  std::string names;
+  for (const std::string_view name : kServers) {
+    names += (names.empty() ? "" : name == kServers.back() ? " or " : ", ");
+    names += '"' + std::string(name) + '"';
+  }
+  return "Add server = " + names + " to [launch].";
+}
+
 std::span<const std::string_view> launch_servers() {
   return kServers;
 }
@@ -190,7 +199,7 @@ LaunchSection read_launch(const toml::node& node, const Profile& profile,
   source.require_known(table, valid);
   LaunchSection launch;
   const toml::node* server = table.get("server");
-  if (!server) source.fail(node, "[launch] needs the key `server`", "Add server = \"vllm\".");
+  if (!server) source.fail(node, "[launch] needs the key `server`", server_hint());
   launch.server = source.one_of(*server, "launch.server", texts(kServers));
   const std::pair<const char*, std::string*> texts[] = {{"model", &launch.model},
                                                         {"revision", &launch.revision},

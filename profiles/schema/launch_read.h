@@ -11,4 +11,7 @@ namespace ds4::profiles {
 /// everybody could read it. Paths become absolute as those of `profile` do.
 LaunchSection read_launch(const toml::node& node, const Profile& profile, const TomlSource& source);
 
+/// What to write where no server is named: all that there are.
+std::string server_hint();
+
 }  // namespace ds4::profiles

@@ -8,6 +8,7 @@
 #include "engine/base/checkpoint_name.h"
 #include "engine/base/error.h"
 #include "profiles/schema/guard_section.h"
+#include "profiles/schema/launch_read.h"
 #include "profiles/schema/nearest.h"
 #include "profiles/schema/parameter_value.h"
 #include "profiles/schema/server_section.h"
@@ -355,7 +356,8 @@ void require_complete(const Profile& profile) {
   };
   if (launch.server.empty()) {
     refuse("needs the section [launch]",
-           "Add [launch] with server = \"vllm\" and model = \"OWNER/NAME\".");
+           "Add [launch] with a server and what it loads, such as model = \"OWNER/NAME\". " +
+               server_hint());
   }
   if (launch.command.empty() && launch.server != "vllm" && launch.server != "sglang") {
     refuse("needs the key `launch.command` for the server `" + launch.server + "`",

@@ -2,13 +2,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/base/check.h"
 #include "suites/common/answers.h"
 #include "suites/common/claims.h"
-#include "suites/common/conversation.h"
-#include "suites/common/parameters.h"
-#include "suites/common/rng.h"
 #include "suites/common/rubric.h"
+#include "suites/common/tasks.h"
 #include "suites/registry.h"
 
 namespace ds4::suites {
@@ -51,36 +48,16 @@ class Explain final : public Suite {
   std::string_view toml() const override { return explain_toml; }
 
   std::vector<CaseSpec> plan(const Parameters& parameters) const override {
-    const ParameterReader reader(name(), parameters);
-    const CommonParameters common = rubric_parameters(reader);
-    const auto levels = reader.choices("levels", kRubricLevels);
-    std::vector<CaseSpec> out;
-    for (const auto& task : tasks().at("tasks")) {
-      const std::string level = task.at("level");
-      if (std::find(levels.begin(), levels.end(), level) == levels.end()) continue;
-      CaseSpec spec;
-      spec.id = task.at("id");
-      spec.tags = {{"level", level}, {"language", task.at("language")}};
-      spec.seed = case_seed(name(), common.seed, spec.id);
-      out.push_back(std::move(spec));
-    }
-    return out;
+    return plan_tasks(name(), parameters, tasks().at("tasks"), {"level", "language"});
   }
 
   Case build(const Parameters& parameters, const CaseSpec& spec,
              const TokenCounter&) const override {
-    const CommonParameters common = rubric_parameters(ParameterReader(name(), parameters));
-    for (const auto& task : tasks().at("tasks")) {
-      if (task.at("id") != spec.id) continue;
-      Case out;
-      out.spec = spec;
-      out.conversation = ask(question(task), common.thinking);
-      out.limits.max_tokens = common.max_tokens;
-      out.expected =
-          nlohmann::json{{"facts", task.at("facts")}, {"false", task.at("false")}}.dump();
-      return out;
-    }
-    DS4_CHECK(false, "explain case " + spec.id);
+    const auto ask_task = [](const nlohmann::json& task) -> AskedTask {
+      return {question(task),
+              nlohmann::json{{"facts", task.at("facts")}, {"false", task.at("false")}}.dump()};
+    };
+    return build_task(name(), parameters, spec, tasks().at("tasks"), ask_task);
   }
 
   Score score(std::string_view expected, const Answer& answer) const override {

@@ -1,15 +1,12 @@
 // The philosophy suite: questions of tasks.json on religion and philosophy, graded by what an even-
 // handed report must have.
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/base/check.h"
 #include "suites/common/answers.h"
 #include "suites/common/claims.h"
-#include "suites/common/conversation.h"
-#include "suites/common/parameters.h"
 #include "suites/common/rng.h"
 #include "suites/common/rubric.h"
+#include "suites/common/tasks.h"
 #include "suites/common/text_pools.h"
 #include "suites/registry.h"
 
@@ -80,41 +77,21 @@ class Philosophy final : public Suite {
   std::string_view toml() const override { return philosophy_toml; }
 
   std::vector<CaseSpec> plan(const Parameters& parameters) const override {
-    const ParameterReader reader(name(), parameters);
-    const CommonParameters common = rubric_parameters(reader);
-    const auto levels = reader.choices("levels", kRubricLevels);
-    std::vector<CaseSpec> out;
-    for (const auto& task : tasks().at("tasks")) {
-      const std::string level = task.at("level");
-      if (std::find(levels.begin(), levels.end(), level) == levels.end()) continue;
-      CaseSpec spec;
-      spec.id = task.at("id");
-      spec.tags = {{"level", level}};
-      spec.seed = case_seed(name(), common.seed, spec.id);
-      out.push_back(std::move(spec));
-    }
-    return out;
+    return plan_tasks(name(), parameters, tasks().at("tasks"), {"level"});
   }
 
   Case build(const Parameters& parameters, const CaseSpec& spec,
              const TokenCounter&) const override {
-    const CommonParameters common = rubric_parameters(ParameterReader(name(), parameters));
-    for (const auto& task : tasks().at("tasks")) {
-      if (task.at("id") != spec.id) continue;
-      Case out;
-      out.spec = spec;
-      out.conversation = ask(question(task), common.thinking);
-      out.limits.max_tokens = common.max_tokens;
+    const auto ask_task = [](const nlohmann::json& task) -> AskedTask {
       nlohmann::json names = nlohmann::json::array();
       for (const std::string name : task.at("names")) names.push_back(tasks().at("names").at(name));
-      out.expected = nlohmann::json{{"names", names},
-                                    {"at_least", task.at("at_least")},
-                                    {"words", task.at("words")},
-                                    {"topic", task.at("topic")}}
-                         .dump();
-      return out;
-    }
-    DS4_CHECK(false, "philosophy case " + spec.id);
+      return {question(task), nlohmann::json{{"names", names},
+                                             {"at_least", task.at("at_least")},
+                                             {"words", task.at("words")},
+                                             {"topic", task.at("topic")}}
+                                  .dump()};
+    };
+    return build_task(name(), parameters, spec, tasks().at("tasks"), ask_task);
   }
 
   Score score(std::string_view expected, const Answer& answer) const override {

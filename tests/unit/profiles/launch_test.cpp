@@ -55,7 +55,9 @@ TEST(Launch, PlaceholdersStandForValuesAndOtherBracesForThemselves) {
 }
 
 TEST(Launch, WhatCannotBeStartedIsRefusedWithItsPlace) {
-  expect_refused("target = \"managed\"\n" + kSuite, "needs the section [launch]", "server = ");
+  expect_refused("target = \"managed\"\n" + kSuite, "needs the section [launch]",
+                 "\"vllm\", \"sglang\", \"llama.cpp\", \"ds4-server\" or \"other\"");
+  expect_refused(managed("model = \"a/b\"\n"), "needs the key `server`", "\"llama.cpp\"");
   expect_refused(managed("server = \"llama.cpp\"\n"), "needs the key `launch.command`", "words");
   expect_refused(managed("server = \"vlm\"\n"), "launch.server", "");
   expect_refused(managed("server = \"other\"\ncommand = []\n"),
