@@ -12,9 +12,13 @@
 namespace ds4::reports {
 
 // Embedded at build time.
-extern const std::string_view page_css, chart_js, page_js, page_charts_js;
+extern const std::string_view page_css, chart_js, page_decorations_js, page_charts_js, page_js;
 
 namespace {
+
+// In the order in which they run: each uses what is before it.
+const std::string_view* const kScripts[] = {&chart_js, &page_decorations_js, &page_charts_js,
+                                            &page_js};
 
 constexpr int kHeatSteps = 10;  // step0 to step10 of page.css
 
@@ -138,12 +142,11 @@ void append_section(std::string& out, const Section& section) {
 }
 
 // What may run and how it may look: nothing but what was embedded.
-std::string content_policy(std::initializer_list<std::string_view> sheets,
-                           std::initializer_list<std::string_view> scripts) {
+std::string content_policy(std::initializer_list<std::string_view> sheets) {
   std::string policy = "default-src 'none'; style-src";
   for (const std::string_view sheet : sheets) policy += " 'sha256-" + sha256_base64(sheet) + "'";
   policy += "; script-src";
-  for (const std::string_view script : scripts) policy += " 'sha256-" + sha256_base64(script) + "'";
+  for (const auto* script : kScripts) policy += " 'sha256-" + sha256_base64(*script) + "'";
   return policy + "; base-uri 'none'; form-action 'none'";
 }
 
@@ -178,7 +181,7 @@ std::string render_html(const Page& page) {
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta http-equiv=\"Content-Security-Policy\" content=\"";
   const std::string margin = margin_sheet(page.run);
-  out += content_policy({page_css, margin}, {chart_js, page_charts_js, page_js});
+  out += content_policy({page_css, margin});
   out +=
       "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>";
@@ -199,9 +202,7 @@ std::string render_html(const Page& page) {
   for (const Section& section : page.sections) append_section(out, section);
   out += "</main>\n<script type=\"application/json\" id=\"charts\">" + charts_json(charts) +
          "</script>\n";
-  for (const std::string_view script : {chart_js, page_charts_js, page_js}) {
-    append_script(out, script);
-  }
+  for (const auto* script : kScripts) append_script(out, *script);
   out += "</body>\n</html>\n";
   return out;
 }

@@ -21,7 +21,7 @@ for (const name of ["attack.html", "attack_run.html"]) {
       const made = await page.evaluate(() => ({
         attacked: window.attacked,
         elements: document.querySelectorAll(
-          "body script:not([id]):not(:nth-last-of-type(-n+3)), img, svg, iframe, object, embed, link, base, " +
+          "body script:not([id]):not(:nth-last-of-type(-n+4)), img, svg, iframe, object, embed, link, base, " +
           "meta[http-equiv=refresh], body style, [onload], [onerror], [onmouseover], [href^=javascript]").length,
         hidden: getComputedStyle(document.body).display === "none",
       }));

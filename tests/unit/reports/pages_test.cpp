@@ -234,7 +234,7 @@ TEST_F(PagesTest, HtmlIsOneFileThatAsksForNothing) {
   EXPECT_THAT(html, Not(HasSubstr("unsafe")));
   // Besides data, just the scripts that the policy names by their hashes.
   const std::vector<std::string> scripts = take_scripts(html);
-  EXPECT_EQ(scripts.size(), 3u);
+  EXPECT_EQ(scripts.size(), 4u);
   for (const std::string& script : scripts) {
     EXPECT_THAT(html, HasSubstr("'sha256-" + sha256_base64(script) + "'"));
   }
