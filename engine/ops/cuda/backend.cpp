@@ -92,8 +92,9 @@ CudaBackend::CudaBackend(Precision precision, Residency residency)
                [this](int64_t bytes) { return allocate(bytes); }),
       recordings_(stream_, arena_),
       drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {
-  const device::Memory& arrived = finishing_.arrived;
-  DS4_CUDA(cudaMemsetAsync(arrived.data(), 0, static_cast<size_t>(arrived.bytes()), stream_));
+  for (const device::Memory* counters : {&finishing_.arrived, &finishing_.mixed}) {
+    DS4_CUDA(cudaMemsetAsync(counters->data(), 0, static_cast<size_t>(counters->bytes()), stream_));
+  }
 }
 
 void CudaBackend::wait_with(Task task, const Finish& finish) {
@@ -525,7 +526,10 @@ void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& 
     const ArrangedInputs arranged = arranged_x(n, x);
     mix_few(at_, leaving, fn, mixing, n, x.cols, h.data, floats(mix), x.data, arranged);
     ready_x(arranged, n, x);
-    add(sides_, Coefficients{mixing, n, floats(mix)});
+    add(sides_,
+        Coefficients{mixing, n, floats(mix), x.cols, reinterpret_cast<const float*>(fn.data),
+                     h.data, reinterpret_cast<float*>(finishing_.mixed_dots.data()),
+                     reinterpret_cast<unsigned*>(finishing_.mixed.data())});
     return check_launches();
   }
   const Operation at = begin();

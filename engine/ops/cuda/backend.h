@@ -193,7 +193,8 @@ class CudaBackend final : public Backend {
   };
 
   /// Places where blocks arrive that finish results, and room for x that an operation arranges for
-  /// the next: of a hyper-connection in two orders, of attention, of a product.
+  /// the next: of a hyper-connection in two orders, of attention, of a product. For the dots of a
+  /// hyper-connection.
   static constexpr int64_t kHandedValues = int64_t{kFewColumns} * 32768;
   struct Finishing {
     static constexpr int64_t kScaleBytes = kHandedValues / 128 * int64_t{sizeof(float)};
@@ -204,6 +205,9 @@ class CudaBackend final : public Backend {
     device::Memory attended{kHandedValues * 2};
     device::Memory handed{kHandedValues * 2};
     device::Memory handed_scales{kScaleBytes};
+    device::Memory mixed{sizeof(unsigned)};  // blocks of Coefficients that have arrived
+    device::Memory mixed_dots{int64_t{kMixedTokens} * kMixedDots * kMostSlices *
+                              int64_t{sizeof(float)}};
   };
   /// Whether there is room for x of n rows.
   bool hands_over(int n, int64_t cols) const {

@@ -111,11 +111,13 @@ struct Leaving {
   const void* shared = nullptr;
   int per_token = 0;
 };
-/// For up to so many tokens: the clusters of more wait for each other's multiprocessors.
-inline constexpr int kMixedTokens = 4;
+/// For up to so many tokens of kMixedStreams streams.
+inline constexpr int kMixedTokens = 8;
+inline constexpr int kMixedStreams = 4;
 /// Whether this GPU can do it for such streams.
 bool can_mix_few(Launch at, int streams, int64_t d);
-/// mix_out() and mix_in(), fn of f32, without the coefficients: `mix` gets their dots.
+/// mix_out() and mix_in(), fn of f32, for the streams' coefficients only; Coefficients are to make
+/// the others. `mix` gets the dots of these, then what multiplies all dots (1 / rms of h).
 void mix_few(Launch at, const Leaving& from, const PlainMatrix& fn, const Mixing& mixing, int n,
              int64_t d, void* h, float* mix, void* x, const ArrangedInputs& arranged);
 
@@ -374,11 +376,19 @@ struct Pooling {
 /// Whether rows read tails that the same tokens would overwrite: two launches then, the rows first.
 bool set_pooling_counts(Pooling& work);
 
-/// Of mix_few(): the coefficients in place of their dots.
+/// Of mix_few(): the dots that it left and all coefficients, from the slices into which blocks cut
+/// the dots.
+inline constexpr int kMixedDots = kMixedStreams * (kMixedStreams + 1);
+inline constexpr int kMostSlices = 64;
 struct Coefficients {
   Mixing mixing;
   int n = 0;
   float* mix = nullptr;
+  int64_t d = 0;
+  const float* fn = nullptr;
+  const void* h = nullptr;
+  float* dots = nullptr;        // scratch [n, kMixedDots, slices]
+  unsigned* arrived = nullptr;  // blocks; zero in front and behind
 };
 
 /// Small work of which nothing depends on another part: in one launch, by itself or beside

@@ -1,9 +1,8 @@
 // Hyper-connections between two sublayers for few tokens: one is left, the next entered, in one
-// kernel. A token is the work of a cluster of blocks, each of which owns 256 dims of all streams;
-// what they must know of each other goes through their shared memory. Sums come in the order of
-// mixing.cu, so that results are the same bits.
-#include <cooperative_groups.h>
-
+// kernel. A token is the work of a cluster of blocks, each of which owns 256 dims of all streams, a
+// warp per stream; what they must know of each other goes through their shared memory. Only the
+// dots that make x are made here, four of 24: the others are beside the next product (sides.cuh).
+// Sums come in the order of mixing.cu, so that results are the same bits.
 #include "engine/ops/cuda/arrange.cuh"
 #include "engine/ops/cuda/launch.cuh"
 #include "engine/ops/cuda/mixing.cuh"
@@ -11,48 +10,58 @@
 namespace ds4::ops::cuda {
 namespace {
 
-namespace cg = cooperative_groups;
-
-constexpr int kStreams = 4;
-constexpr int kRows = kStreams * (kStreams + 2);
-constexpr int kDots = kRows + 1;  // the last one: the sum of squares
-constexpr int kThreads = 512;
-constexpr int kWarps = kThreads / 32;
-constexpr int kDims = kSlice;  // of a block
+constexpr int kStreams = kMixedStreams;
+[[maybe_unused]] constexpr int kRows = kStreams * (kStreams + 2);
+constexpr int kThreads = kStreams * 32;
+constexpr int kDims = kSlice;                        // of a block
+constexpr int kMostBlocks = kMostSlices / kStreams;  // of a cluster: as many as Hopper takes
 [[maybe_unused]] constexpr int kQuads = kDims / 4;
-constexpr int kMostBlocks = 16;  // of a cluster: as many as Hopper takes
-[[maybe_unused]] constexpr int kOwnDots = (kStreams * kDots + kWarps - 1) / kWarps;
 
-constexpr int kBatch = 8;  // sums that a warp makes together
-
-// What every block of a cluster is told by each: of each stream the dots that make x, then the sums
-// of squares. The first block gets the other rows as well, four at a time.
-constexpr int kPieces = kStreams + 1;
-struct Part {
-  float4 piece[kPieces];
-};
-[[maybe_unused]] constexpr int kRestPieces = kRows - kStreams;
-[[maybe_unused]] constexpr int kDotStride = 28;  // whole fours
-
-// The sums over a warp of eight values of a lane, in the order of warp_sum(): lane 4i and the three
-// behind it get that of v[i]. With a quarter of its shuffles, because each step halves the values.
-[[maybe_unused]] __device__ float sums_of_eight(float (&v)[kBatch]) {
-  const int lane = threadIdx.x % 32;
-#pragma unroll
-  for (int step = 16, count = kBatch / 2; count > 0; step /= 2, count /= 2) {
-    const bool upper = lane & step;
-#pragma unroll
-    for (int i = 0; i < count; ++i) {
-      const float own = upper ? v[i + count] : v[i];
-      const float other = upper ? v[i] : v[i + count];
-      v[i] = own + __shfl_xor_sync(0xffffffffu, other, step);
-    }
-  }
-  v[0] += __shfl_xor_sync(0xffffffffu, v[0], 2);
-  return v[0] + __shfl_xor_sync(0xffffffffu, v[0], 1);
+// The address of a variable in the shared memory of a block of the cluster.
+[[maybe_unused]] __device__ uint32_t shared_of(const void* at, int block) {
+  const auto own = static_cast<uint32_t>(__cvta_generic_to_shared(at));
+  uint32_t mapped = 0;
+#if __CUDA_ARCH__ >= 900
+  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(mapped) : "r"(own), "r"(block));
+#endif
+  return mapped;
 }
 
-// y of a token from its parts, or as it is; loads of kBatch parts go together.
+// Messages to blocks of the cluster: a barrier of the receiver counts their bytes.
+#if __CUDA_ARCH__ >= 900
+__device__ void expect(uint64_t* barrier, int bytes) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(barrier));
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(at) : "memory");
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(at), "r"(bytes)
+               : "memory");
+}
+__device__ void send(const void* to, float v, uint64_t* barrier, int block) {
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [%0], %1, [%2];" ::"r"(
+          shared_of(to, block)),
+      "r"(__float_as_uint(v)), "r"(shared_of(barrier, block))
+      : "memory");
+}
+__device__ void send(const void* to, const float4& v, uint64_t* barrier, int block) {
+  asm volatile(
+      "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, "
+      "[%5];" ::"r"(shared_of(to, block)),
+      "r"(__float_as_uint(v.x)), "r"(__float_as_uint(v.y)), "r"(__float_as_uint(v.z)),
+      "r"(__float_as_uint(v.w)), "r"(shared_of(barrier, block))
+      : "memory");
+}
+__device__ void receive(uint64_t* barrier) {
+  const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(barrier));
+  asm volatile(
+      "{\n.reg .pred done;\nagain:\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], 0;\n"
+      "@!done bra again;\n}" ::"r"(at)
+      : "memory");
+}
+#endif
+
+// Four values of y of a token from its parts, or as they are.
 [[maybe_unused]] __device__ void load_result(const Leaving& from, int64_t token, int64_t d,
                                              int64_t k, const int32_t* order, float (&v)[4]) {
   if (from.routed == nullptr) {
@@ -61,6 +70,7 @@ struct Part {
   float last[4];
   load_four(static_cast<const Bf16*>(from.shared) + token * d + k, last);
   float sum[4] = {};
+  constexpr int kBatch = 8;  // loads that go together
   for (int begin = 0; begin < from.per_token; begin += kBatch) {
     float part[kBatch][4];
 #pragma unroll
@@ -80,185 +90,161 @@ struct Part {
   for (int e = 0; e < 4; ++e) v[e] = rounded<Bf16>(sum[e] + last[e]);
 }
 
-__global__ void __launch_bounds__(kThreads, 1)
+__global__ void __launch_bounds__(kThreads)
     mix_few_kernel(const __grid_constant__ Leaving from, const float* fn,
                    const __grid_constant__ Mixing mixing, int64_t d, Bf16* h, float* mix, Bf16* x,
                    const __grid_constant__ ArrangedInputs arranged) {
 #if __CUDA_ARCH__ >= 900  // never launched below
   __shared__ __align__(16) float streams[kStreams][kDims];
-  __shared__ __align__(16) float own_dots[kStreams][kDotStride];
-  __shared__ Part parts[kMostBlocks];                                  // of all blocks
-  __shared__ __align__(16) float4 rest[kMostBlocks][kRestPieces + 1];  // the first block's
-  __shared__ float squares[32];                                        // of 128 dims each
-  __shared__ int32_t order[kMostPerToken];
-  const cg::cluster_group cluster = cg::this_cluster();
-  cluster.barrier_arrive();
+  __shared__ __align__(16) float4 dots[kStreams * kMostBlocks];  // of all blocks, by slice
+  __shared__ float dot_squares[kStreams * kMostBlocks];
+  __shared__ float squares[32];  // of 128 dims of x each
+  __shared__ int32_t order[kStreams][kMostPerToken];
+  __shared__ uint64_t dots_arrived, squares_arrived;
+  constexpr int kMixWarps = kQuads / 32;  // that make x
   const int lane = threadIdx.x % 32;
   const int warp = threadIdx.x / 32;
   const auto blocks = static_cast<int>(gridDim.x);
   const auto block = static_cast<int>(blockIdx.x);
   const int64_t token = blockIdx.y;
   const int64_t cols = kStreams * d;
+  if (threadIdx.x == 0) {
+    expect(&dots_arrived, kStreams * blocks * 5 * static_cast<int>(sizeof(float)));
+    expect(&squares_arrived, kMixWarps * blocks * static_cast<int>(sizeof(float)));
+  }
+  asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
 
   // Weights do not change.
-  float w[kOwnDots][kPerLane];
+  const int64_t k = int64_t{block} * kDims + 4 * lane;  // and 128 more
+  float w[kStreams][kPerLane];
 #pragma unroll
-  for (int i = 0; i < kOwnDots; ++i) {
-    const int dot = warp + i * kWarps;
-    const int row = min(dot % kDots, kRows - 1);
-    const int stream = min(dot / kDots, kStreams - 1);
-    const auto* at = reinterpret_cast<const float4*>(fn + row * cols + stream * d + block * kDims);
-    reinterpret_cast<float4&>(w[i][0]) = __ldg(at + lane);
-    reinterpret_cast<float4&>(w[i][4]) = __ldg(at + lane + 32);
+  for (int row = 0; row < kStreams; ++row) {
+    const auto* at = reinterpret_cast<const float4*>(fn + row * cols + warp * d + k);
+    reinterpret_cast<float4&>(w[row][0]) = __ldg(at);
+    reinterpret_cast<float4&>(w[row][4]) = __ldg(at + 32);
   }
-  const int quad = threadIdx.x % kQuads;
-  const int64_t k = block * kDims + 4 * quad;
-  float gain[4];
-  load_four(mixing.gain + k, gain);
-  // Lanes 4j .. 4j + 3 of the first warps make the coefficient of stream j.
-  const int own_stream = lane / 4 % kStreams;
+  // Lanes 4j .. 4j + 3 make the coefficient of stream j.
   const float scale_in = mixing.scale[0];
-  const float base_in = mixing.base[own_stream];
-  if (threadIdx.x < 32) squares[threadIdx.x] = 0;
-  if (from.routed != nullptr && threadIdx.x < 32) {
+  const float base_in = mixing.base[lane / 4 % kStreams];
+  const int quad = threadIdx.x % kQuads;
+  float gain[4];
+  load_four(mixing.gain + block * kDims + 4 * quad, gain);
+  if (threadIdx.x < 32 && lane >= kMixWarps * blocks) squares[lane] = 0;
+  if (from.routed != nullptr) {
     // Routing is at least two kernels back, so its lists are there.
     const int own =
         lane < from.per_token ? __ldcg(from.place + token * from.per_token + lane) : INT32_MAX;
     int rank = 0;
     for (int j = 0; j < from.per_token; ++j) rank += __shfl_sync(0xffffffffu, own, j) < own;
-    if (lane < from.per_token) order[rank] = own;
+    if (lane < from.per_token) order[warp][rank] = own;
+    __syncwarp();
   }
-  __syncthreads();
   wait_for_inputs();
 
-  // A thread per stream and quad.
-  if (threadIdx.x < kStreams * kQuads) {
-    const int to = threadIdx.x / kQuads;
-    Bf16* at = h + token * cols + k;
-    float own[4];
-    if (from.y == nullptr) {
-      load_four(at + to * d, own);
-    } else {
-      const float* post = from.mix + token * kRows + kStreams;
-      const float* comb = post + kStreams;
-      float old[kStreams][4];
+  Bf16* at = h + token * cols + k;
+  float own[2][4];
+  if (from.y == nullptr) {
+    load_four(at + warp * d, own[0]);
+    load_four(at + warp * d + 128, own[1]);
+  } else {
+    const float* post = from.mix + token * kRows + kStreams;
+    const float* comb = post + kStreams;
+    float old[2][kStreams][4];
 #pragma unroll
-      for (int j = 0; j < kStreams; ++j) load_four(at + j * d, old[j]);
-      const float share = post[to];
-      float shares[kStreams];
+    for (int i = 0; i < 2; ++i) {
 #pragma unroll
-      for (int j = 0; j < kStreams; ++j) shares[j] = comb[j * kStreams + to];
-      float v[4];
-      load_result(from, token, d, k, order, v);
+      for (int j = 0; j < kStreams; ++j) load_four(at + j * d + 128 * i, old[i][j]);
+    }
+    const float share = post[warp];
+    float shares[kStreams];
+#pragma unroll
+    for (int j = 0; j < kStreams; ++j) shares[j] = comb[j * kStreams + warp];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) load_result(from, token, d, k + 128 * i, order[warp], own[i]);
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        own[e] = share * v[e];
+        float sum = share * own[i][e];
 #pragma unroll
-        for (int j = 0; j < kStreams; ++j) own[e] = fmaf(shares[j], old[j][e], own[e]);
-        own[e] = rounded<Bf16>(own[e]);
+        for (int j = 0; j < kStreams; ++j) sum = fmaf(shares[j], old[i][j][e], sum);
+        own[i][e] = rounded<Bf16>(sum);
       }
     }
-    store_four(own, &streams[to][4 * quad]);
   }
-  __syncthreads();
-  if (from.y != nullptr && threadIdx.x < kStreams * kQuads) {  // the old ones are read
-    const int to = threadIdx.x / kQuads;
-    store_four(&streams[to][4 * quad], h + token * cols + to * d + k);
-  }
-
-  static_assert(kOwnDots < kBatch);
-  float sums[kBatch] = {};
+  float sums[kSums] = {};
 #pragma unroll
-  for (int i = 0; i < kOwnDots; ++i) {
-    const int dot = min(warp + i * kWarps, kStreams * kDots - 1);
-    const int row = dot % kDots;
-    const int stream = dot / kDots;
-    float v[kPerLane];
-    load_four(&streams[stream][4 * lane], v);
-    load_four(&streams[stream][4 * lane + 128], v + 4);
+  for (int e = 0; e < kPerLane; ++e) {
+    const float v = own[e / 4][e % 4];
 #pragma unroll
-    for (int e = 0; e < kPerLane; ++e) {
-      sums[i] = fmaf(row < kRows ? w[i][e] : v[e], v[e], sums[i]);
-    }
+    for (int row = 0; row < kStreams; ++row) sums[row] = fmaf(w[row][e], v, sums[row]);
+    sums[kStreams] = fmaf(v, v, sums[kStreams]);
   }
   const float dot_sum = sums_of_eight(sums);
-  if (const int dot = warp + lane / 4 * kWarps; lane % 4 == 0 && dot < kStreams * kDots) {
-    own_dots[dot / kDots][dot % kDots] = dot_sum;
+  const auto sum_of = [&](int i) { return __shfl_sync(0xffffffffu, dot_sum, 4 * i); };
+  const float4 of_rows{sum_of(0), sum_of(1), sum_of(2), sum_of(3)};
+  const float of_squares = sum_of(4);
+  asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");  // all blocks are there
+  const int slice = warp * blocks + block;
+  if (lane < blocks) send(&dots[slice], of_rows, &dots_arrived, lane);
+  if (lane >= 16 && lane - 16 < blocks) {
+    send(&dot_squares[slice], of_squares, &dots_arrived, lane - 16);
   }
-  cluster.barrier_wait();  // all blocks are there
+  store_four(own[0], &streams[warp][4 * lane]);
+  store_four(own[1], &streams[warp][4 * lane + 128]);
   __syncthreads();
-  // Stores to other blocks cost by their number: a few wide ones.
-  const auto four = [&](int stream, int row) {
-    return *reinterpret_cast<const float4*>(&own_dots[stream][row]);
-  };
-  const auto thread = static_cast<int>(threadIdx.x);
-  if (thread < kPieces * blocks) {
-    const int piece = thread % kPieces;
-    *cluster.map_shared_rank(&parts[block].piece[piece], thread / kPieces) =
-        piece < kStreams ? four(piece, 0)
-                         : float4{own_dots[0][kRows], own_dots[1][kRows], own_dots[2][kRows],
-                                  own_dots[3][kRows]};
-  } else if (const int i = kThreads - 1 - thread; i < kRestPieces) {
-    *cluster.map_shared_rank(&rest[block][i], 0) =
-        four(i % kStreams, kStreams + i / kStreams * kStreams);
+  if (from.y != nullptr) {  // the old ones are read
+    store_four(own[0], at + warp * d);
+    store_four(own[1], at + warp * d + 128);
   }
-  cluster.sync();
+  if (warp >= kMixWarps) return;
 
-  // By two warps for what comes next; by others of the first block for whoever makes coefficients.
-  constexpr int kMixWarps = kQuads / 32;
-  const bool mixes = warp < kMixWarps;
-  const int first_row = mixes ? 0 : (warp - kMixWarps + 1) * kStreams;
-  float mixed[4] = {};
-  if (mixes || (block == 0 && first_row < kRows)) {
-    float added[kBatch] = {};
-    for (int s = lane; s < kStreams * blocks; s += 32) {
-      const int stream = s / blocks;
-      const Part& of_block = parts[s % blocks];
-      const float4 rows =
-          mixes ? of_block.piece[stream] : rest[s % blocks][first_row - kStreams + stream];
-      added[0] += rows.x;
-      added[1] += rows.y;
-      added[2] += rows.z;
-      added[3] += rows.w;
-      added[kStreams] += reinterpret_cast<const float*>(&of_block.piece[kStreams])[stream];
-    }
-    const float sum = sums_of_eight(added);
-    const float square_sum = __shfl_sync(0xffffffffu, sum, 4 * kStreams);
-    const float r = inverse_root(square_sum / static_cast<float>(cols) + mixing.norm_eps);
-    const float own = sum * r;
-    if (block == 0 && warp != 1 && lane % 4 == 0 && lane < 4 * kStreams) {
-      mix[token * kRows + first_row + lane / 4] = own;
-    }
-    if (mixes) {
-      const float pre = sigmoid(own * scale_in + base_in) + mixing.mix_eps;
-#pragma unroll
-      for (int j = 0; j < kStreams; ++j) {
-        const float of_stream = __shfl_sync(0xffffffffu, pre, 4 * j);
-        float v[4];
-        load_four(&streams[j][4 * quad], v);
-#pragma unroll
-        for (int e = 0; e < 4; ++e) mixed[e] = fmaf(of_stream, v[e], mixed[e]);
-      }
-      float squared = 0;
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        mixed[e] = rounded<Bf16>(mixed[e]);
-        squared = fmaf(mixed[e], mixed[e], squared);
-      }
-      squared = warp_sum(squared);
-      if (lane < blocks) {
-        *cluster.map_shared_rank(&squares[block * kMixWarps + warp], lane) = squared;
-      }
-    }
+  receive(&dots_arrived);
+  float added[kSums] = {};
+  for (int s = lane; s < kStreams * blocks; s += 32) {
+    const float4 rows = dots[s];
+    added[0] += rows.x;
+    added[1] += rows.y;
+    added[2] += rows.z;
+    added[3] += rows.w;
+    added[kStreams] += dot_squares[s];
   }
-  cluster.sync();
-  if (!mixes) return;
+  const float sum = sums_of_eight(added);
+  const float square_sum = __shfl_sync(0xffffffffu, sum, 4 * kStreams);
+  const float r = inverse_root(square_sum / static_cast<float>(cols) + mixing.norm_eps);
+  const float dot = sum * r;
+  // What is left for the coefficients: these dots and r.
+  if (block == 0 && warp == 0 && lane % 4 == 0 && lane <= 4 * kStreams) {
+    mix[token * kRows + lane / 4] = lane == 4 * kStreams ? r : dot;
+  }
+  const float pre = sigmoid(dot * scale_in + base_in) + mixing.mix_eps;
+  float mixed[4] = {};
+#pragma unroll
+  for (int j = 0; j < kStreams; ++j) {
+    const float of_stream = __shfl_sync(0xffffffffu, pre, 4 * j);
+    float v[4];
+    load_four(&streams[j][4 * quad], v);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) mixed[e] = fmaf(of_stream, v[e], mixed[e]);
+  }
+  float squared = 0;
+#pragma unroll
+  for (int e = 0; e < 4; ++e) {
+    mixed[e] = rounded<Bf16>(mixed[e]);
+    squared = fmaf(mixed[e], mixed[e], squared);
+  }
+  squared = warp_sum(squared);
+  if (lane < blocks) {
+    send(&squares[block * kMixWarps + warp], squared, &squares_arrived, lane);
+  }
+  receive(&squares_arrived);
   const float scale =
       inverse_root(warp_sum(squares[lane]) / static_cast<float>(d) + mixing.norm_eps);
 #pragma unroll
   for (int e = 0; e < 4; ++e) mixed[e] = rounded<Bf16>(gain[e] * (mixed[e] * scale));
-  store_four(mixed, x + token * d + k);
-  if (arranged.codes != nullptr) arrange_inputs(arranged, lane, mixed, (token * d + k) / 128);
+  const int64_t to = token * d + block * kDims + 4 * quad;
+  store_four(mixed, x + to);
+  if (arranged.codes != nullptr) arrange_inputs(arranged, lane, mixed, to / 128);
 #endif
 }
 

@@ -33,6 +33,25 @@ __device__ inline void store_four(const float* from, Bf16* to) {
   for (int i = 0; i < 4; ++i) v[i] = put<Bf16>(from[i]);
   *reinterpret_cast<uint2*>(to) = *reinterpret_cast<const uint2*>(v);
 }
+inline constexpr int kSums = 8;
+// The sums over a warp of eight values of a lane, in the order of warp_sum(): lane 4i and the three
+// behind it get that of v[i]. With a quarter of its shuffles, because each step halves the values.
+__device__ inline float sums_of_eight(float (&v)[kSums]) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int step = 16, count = kSums / 2; count > 0; step /= 2, count /= 2) {
+    const bool upper = lane & step;
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      const float own = upper ? v[i + count] : v[i];
+      const float other = upper ? v[i] : v[i + count];
+      v[i] = own + __shfl_xor_sync(0xffffffffu, other, step);
+    }
+  }
+  v[0] += __shfl_xor_sync(0xffffffffu, v[0], 2);
+  return v[0] + __shfl_xor_sync(0xffffffffu, v[0], 1);
+}
+
 __device__ inline float sigmoid(float x) {
   return 1.0f / (1.0f + expf(-x));
 }
@@ -85,14 +104,14 @@ inline __device__ __noinline__ void sinkhorn(float* c, int n, int iterations, fl
   }
 }
 
-// By the first warp of a block, m in shared memory.
+// By a warp, m in shared memory.
 __device__ inline float pre_coefficient(const Mixing& mixing, const float* m, int j) {
   return sigmoid(m[j] * mixing.scale[0] + mixing.base[j]) + mixing.mix_eps;
 }
 
 __device__ inline void mix_coefficients(const Mixing& mixing, float* m) {
   const int n = mixing.streams;
-  const int lane = threadIdx.x;
+  const int lane = threadIdx.x % 32;
   float* c = m + 2 * n;
   if (lane < n) {
     m[lane] = pre_coefficient(mixing, m, lane);

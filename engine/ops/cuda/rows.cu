@@ -48,7 +48,7 @@ bool set_pooling_counts(Pooling& work) {
 
 void add(Sides& sides, const Coefficients& work) {
   sides.coefficients = work;
-  add_blocks(sides, Sides::kCoefficients, work.n, kMaxRows);
+  add_blocks(sides, Sides::kCoefficients, coefficient_blocks(work), int64_t{work.n} * kMixRows);
 }
 
 void add(Sides& sides, const QueryHeads& work) {

@@ -1,6 +1,6 @@
-// Small work on rows that a step has between its products: query heads in place, raw KV rows and
-// compressed rows (model.md 3.4 steps 2-4, 3.5, 3.6 step 1), as blocks of a launch of their own or
-// beside the tiles of a product.
+// Small work that a step has between its products: coefficients of hyper-connections (model.md 3.2
+// steps 1, 3 and 4), query heads in place, raw KV rows and compressed rows (3.4 steps 2-4, 3.5, 3.6
+// step 1), as blocks of a launch of their own or beside the tiles of a product.
 #pragma once
 
 #include "engine/ops/cuda/launch.cuh"
@@ -18,17 +18,101 @@ __device__ __forceinline__ float* side_memory() {
   return reinterpret_cast<float*>(memory);
 }
 
-// A token by one warp.
-__device__ inline void finish_coefficients(const Coefficients& w, int token) {
-  if (threadIdx.x >= 32) return;
-  const int rows = w.mixing.streams * (w.mixing.streams + 2);
-  float* m = side_memory();
-  float* mix = w.mix + int64_t{token} * rows;
-  for (int row = threadIdx.x; row < rows; row += 32) m[row] = mix[row];
-  __syncwarp();
-  mix_coefficients(w.mixing, m);
-  __syncwarp();
-  for (int row = threadIdx.x; row < rows; row += 32) mix[row] = m[row];
+// How many came before, counted from 0 to `most` and again from 0; what they stored can be read.
+__device__ inline unsigned arrive(unsigned* at, unsigned most) {
+  unsigned before;
+  asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(at), "r"(most)
+               : "memory");
+  return before;
+}
+
+inline constexpr int kMixRows = kMixedStreams + kMixedDots;
+inline constexpr int kDotsOfWarp = 5;
+inline constexpr int kDotWarps = kMixedDots / kDotsOfWarp;  // of a slice
+__host__ __device__ inline int coefficient_slices(const Coefficients& w) {
+  return static_cast<int>(kMixedStreams * w.d / kSlice);
+}
+__host__ __device__ inline int coefficient_blocks(const Coefficients& w) {
+  return coefficient_slices(w) * kDotWarps / kSideWarps;
+}
+
+// kDotsOfWarp dots over a slice by a warp, for all tokens, which share one reading of fn.
+__device__ inline void make_dots(const Coefficients& w, int slice, int first) {
+  const int lane = threadIdx.x % 32;
+  const int64_t cols = kMixedStreams * w.d;
+  const int64_t k = int64_t{slice} * kSlice + 4 * lane;
+  float weights[kDotsOfWarp][kPerLane];
+#pragma unroll
+  for (int i = 0; i < kDotsOfWarp; ++i) {
+    const auto* at = reinterpret_cast<const float4*>(w.fn + (kMixedStreams + first + i) * cols + k);
+    reinterpret_cast<float4&>(weights[i][0]) = __ldg(at);
+    reinterpret_cast<float4&>(weights[i][4]) = __ldg(at + 32);
+  }
+  for (int token = 0; token < w.n; ++token) {
+    const Bf16* at = static_cast<const Bf16*>(w.h) + token * cols + k;
+    float v[kPerLane];
+    load_four(at, v);
+    load_four(at + 128, v + 4);
+    float sums[kSums] = {};
+#pragma unroll
+    for (int i = 0; i < kDotsOfWarp; ++i) {
+#pragma unroll
+      for (int e = 0; e < kPerLane; ++e) sums[i] = fmaf(weights[i][e], v[e], sums[i]);
+    }
+    const float sum = sums_of_eight(sums);
+    if (lane % 4 == 0 && lane / 4 < kDotsOfWarp) {
+      w.dots[(token * kMixedDots + first + lane / 4) * coefficient_slices(w) + slice] = sum;
+    }
+  }
+}
+
+// Dots `first` .. + 7 of a token by a warp, slices added in order, into m [kMixRows].
+__device__ inline void add_dots(const Coefficients& w, int token, int first, float* m) {
+  const int lane = threadIdx.x % 32;
+  const int slices = coefficient_slices(w);
+  const float* dots = w.dots + token * kMixedDots * slices;
+  float added[kSums] = {};
+  for (int s = lane; s < slices; s += 32) {
+#pragma unroll
+    for (int i = 0; i < kSums; ++i) {
+      added[i] += __ldcg(dots + min(first + i, kMixedDots - 1) * slices + s);
+    }
+  }
+  const float sum = sums_of_eight(added);
+  const int dot = first + lane / 4;
+  const float* mix = w.mix + token * kMixRows;
+  if (lane % 4 == 0 && dot < kMixedDots) m[kMixedStreams + dot] = sum * mix[kMixedStreams];
+  if (first == 0 && lane < kMixedStreams) m[lane] = mix[lane];
+}
+
+// The last block to arrive makes the coefficients of all tokens.
+__device__ inline void finish_coefficients(const Coefficients& w, int block) {
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  const int own = block * kSideWarps + warp;
+  make_dots(w, own / kDotWarps, own % kDotWarps * kDotsOfWarp);
+  __shared__ bool last;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    const auto most = static_cast<unsigned>(coefficient_blocks(w)) - 1;
+    last = arrive(w.arrived, most) == most;
+  }
+  __syncthreads();
+  if (!last) return;
+  float* all = side_memory();  // [n, kMixRows]
+  constexpr int kParts = (kMixedDots + kSums - 1) / kSums;
+  for (int i = warp; i < kParts * w.n; i += kSideWarps) {
+    add_dots(w, i / kParts, i % kParts * kSums, all + i / kParts * kMixRows);
+  }
+  __syncthreads();
+  for (int token = warp; token < w.n; token += kSideWarps) {
+    float* m = all + token * kMixRows;
+    mix_coefficients(w.mixing, m);
+    __syncwarp();
+    if (lane < kMixRows) w.mix[token * kMixRows + lane] = m[lane];
+  }
 }
 
 // Value lane + 32 * i of a head with its neighbour turned by the head's angles, where it belongs to
