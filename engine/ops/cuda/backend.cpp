@@ -21,7 +21,7 @@ bool multiplies_e4m3(int capability) {
   return capability >= 89 && capability / 10 != 9;
 }
 
-// Products of so many bytes take longer than the coefficients of a step.
+// Products of so many bytes take longer than the dots of a step.
 constexpr int64_t kLargeBytes = int64_t{4} << 20;
 
 // 10 * major + minor.
@@ -92,9 +92,8 @@ CudaBackend::CudaBackend(Precision precision, Residency residency)
                [this](int64_t bytes) { return allocate(bytes); }),
       recordings_(stream_, arena_),
       drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {
-  for (const device::Memory* counters : {&finishing_.arrived, &finishing_.mixed}) {
-    DS4_CUDA(cudaMemsetAsync(counters->data(), 0, static_cast<size_t>(counters->bytes()), stream_));
-  }
+  const device::Memory& arrived = finishing_.arrived;
+  DS4_CUDA(cudaMemsetAsync(arrived.data(), 0, static_cast<size_t>(arrived.bytes()), stream_));
 }
 
 void CudaBackend::wait_with(Task task, const Finish& finish) {
@@ -120,26 +119,32 @@ void CudaBackend::launch_products() {
   } else {
     few_columns_set(at_, products.tasks, products.finishes, products.sides);
   }
-  stored_ = products.sides.stores();
-  check_launches();
+  launched(products.sides);
 }
 
 void CudaBackend::launch(const Sides& sides) {
   if (sides.blocks() == 0) return;
   run_sides(at_, sides);
+  launched(sides);
+}
+
+void CudaBackend::launched(const Sides& sides) {
   stored_ = sides.stores();
+  if (sides.has(Sides::kDots)) add(sides_, sides.coefficients);
   check_launches();
 }
 
 void CudaBackend::launch_sides() {
-  if (sides_.blocks() == 0) return;
-  launch_products();  // which make what the sides read
-  launch(std::exchange(sides_, {}));
+  while (sides_.blocks() > 0) {
+    launch_products();  // which make what the sides read
+    launch(std::exchange(sides_, {}));
+  }
 }
 
 void CudaBackend::launch_leaving() {
   if (!waiting_.parts.routed && !waiting_.h.data) return;
   launch_products();
+  if (waiting_.h.data) launch_sides();  // which make its coefficients
   const Waiting waiting = std::exchange(waiting_, {});
   if (const Leaving& parts = waiting.parts; parts.routed) {
     combine(at_, waiting.n, parts.per_token, waiting.d, parts.routed, parts.place, parts.shared,
@@ -441,10 +446,10 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
       multiply(product, columns, n, input, values, y, w.rows);
     }
   }
-  // Coefficients take longer than a small product.
+  // Dots take longer than a small product.
   int64_t bytes = 0;
   for (const Task& task : together.tasks) bytes += task.tiles.stride;
-  if (bytes < kLargeBytes && sides.only(Sides::kCoefficients)) sides_ = std::exchange(sides, {});
+  if (bytes < kLargeBytes && sides.only(Sides::kDots)) sides_ = std::exchange(sides, {});
   if (together.tasks.empty()) {
     launch(sides);
   } else {
@@ -526,10 +531,8 @@ void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& 
     const ArrangedInputs arranged = arranged_x(n, x);
     mix_few(at_, leaving, fn, mixing, n, x.cols, h.data, floats(mix), x.data, arranged);
     ready_x(arranged, n, x);
-    add(sides_,
-        Coefficients{mixing, n, floats(mix), x.cols, reinterpret_cast<const float*>(fn.data),
-                     h.data, reinterpret_cast<float*>(finishing_.mixed_dots.data()),
-                     reinterpret_cast<unsigned*>(finishing_.mixed.data())});
+    add_dots(sides_, {mixing, n, floats(mix), x.cols, reinterpret_cast<const float*>(fn.data),
+                      h.data, reinterpret_cast<float*>(finishing_.mixed_dots.data())});
     return check_launches();
   }
   const Operation at = begin();

@@ -109,6 +109,8 @@ class CudaBackend final : public Backend {
   bool finish_products(const void* out, Finish finish);
   void launch_products();
   void launch(const Sides& sides);
+  /// To be called behind every launch that may have made rows or dots.
+  void launched(const Sides& sides);
   void launch_sides();
   void launch_leaving();
   /// Launches what waits for company.
@@ -205,7 +207,6 @@ class CudaBackend final : public Backend {
     device::Memory attended{kHandedValues * 2};
     device::Memory handed{kHandedValues * 2};
     device::Memory handed_scales{kScaleBytes};
-    device::Memory mixed{sizeof(unsigned)};  // blocks of Coefficients that have arrived
     device::Memory mixed_dots{int64_t{kMixedTokens} * kMixedDots * kMostSlices *
                               int64_t{sizeof(float)}};
   };

@@ -66,7 +66,7 @@ void CudaBackend::route(const weights::Moe& moe, const RouteSettings& settings, 
     Sides sides;
     const Operation at = begin_beside(sides, "route");
     ready_ = ready;  // nothing writes x
-    if (sides.only(Sides::kCoefficients)) {
+    if (sides.only(Sides::kDots)) {
       sides_ = sides;
     } else {
       launch(sides);
@@ -176,7 +176,7 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   const Arranging codes =
       arranging(arrange_of(last[1].tiles.feed), shared.rows, last[1].tiles.cols, last[1].x);
   arrange_both(at_, words, codes);
-  few_columns_set(at_, last, std::array<Finish, 2>{}, {});
+  few_columns_set(at_, last, std::array<Finish, 2>{}, std::exchange(sides_, {}));
   check_launches();
 }
 

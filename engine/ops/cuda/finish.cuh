@@ -63,6 +63,16 @@ __device__ inline void arrange_norms(const Finish& f, const Task& task, const Wo
   }
 }
 
+// How many came before, counted from 0 to `most` and again from 0; what they stored can be read.
+__device__ inline unsigned arrive(unsigned* at, unsigned most) {
+  unsigned before;
+  asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;"
+               : "=r"(before)
+               : "l"(at), "r"(most)
+               : "memory");
+  return before;
+}
+
 /// To be called by all threads of a block (kSideThreads) when its results of all columns of `work`
 /// are stored; `shared`: route_few_shared() bytes for the routing. Out of line, so that the product
 /// keeps its registers.

@@ -376,8 +376,8 @@ struct Pooling {
 /// Whether rows read tails that the same tokens would overwrite: two launches then, the rows first.
 bool set_pooling_counts(Pooling& work);
 
-/// Of mix_few(): the dots that it left and all coefficients, from the slices into which blocks cut
-/// the dots.
+/// Of mix_few(): the dots that it left, in the slices into which blocks cut them, and all
+/// coefficients.
 inline constexpr int kMixedDots = kMixedStreams * (kMixedStreams + 1);
 inline constexpr int kMostSlices = 64;
 struct Coefficients {
@@ -387,15 +387,23 @@ struct Coefficients {
   int64_t d = 0;
   const float* fn = nullptr;
   const void* h = nullptr;
-  float* dots = nullptr;        // scratch [n, kMixedDots, slices]
-  unsigned* arrived = nullptr;  // blocks; zero in front and behind
+  float* dots = nullptr;  // scratch [n, kMixedDots, slices]
 };
 
 /// Small work of which nothing depends on another part: in one launch, by itself or beside
 /// products.
 struct Sides {
-  enum Part { kCoefficients, kRaw, kPooling, kIndexPooling, kQueries, kIndexQueries, kParts };
-  Coefficients coefficients;
+  enum Part {
+    kDots,
+    kCoefficients,
+    kRaw,
+    kPooling,
+    kIndexPooling,
+    kQueries,
+    kIndexQueries,
+    kParts
+  };
+  Coefficients coefficients;  // also of the dots, which a launch in front has made by then
   RawRows raw;
   Pooling pooling[2];  // the second: of indexer keys
   QueryHeads queries[2];
@@ -415,6 +423,7 @@ struct Sides {
   bool has(Part part) const { return blocks_of(part) > 0; }
   __host__ __device__ int blocks() const { return end[kParts - 1]; }
 };
+void add_dots(Sides& sides, const Coefficients& work);
 void add(Sides& sides, const Coefficients& work);
 void add(Sides& sides, const QueryHeads& work);
 void add(Sides& sides, const RawRows& work);

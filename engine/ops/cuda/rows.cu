@@ -46,9 +46,14 @@ bool set_pooling_counts(Pooling& work) {
   return apart;
 }
 
+void add_dots(Sides& sides, const Coefficients& work) {
+  sides.coefficients = work;
+  add_blocks(sides, Sides::kDots, dot_slices(work) * kDotWarps / kSideWarps, 0);
+}
+
 void add(Sides& sides, const Coefficients& work) {
   sides.coefficients = work;
-  add_blocks(sides, Sides::kCoefficients, coefficient_blocks(work), int64_t{work.n} * kMixRows);
+  add_blocks(sides, Sides::kCoefficients, work.n, kMixRows);
 }
 
 void add(Sides& sides, const QueryHeads& work) {

@@ -1,5 +1,5 @@
 // Small work that a step has between its products: coefficients of hyper-connections (model.md 3.2
-// steps 1, 3 and 4), query heads in place, raw KV rows and compressed rows (3.4 steps 2-4, 3.5, 3.6
+// steps 1 to 4), query heads in place, raw KV rows and compressed rows (3.4 steps 2-4, 3.5, 3.6
 // step 1), as blocks of a launch of their own or beside the tiles of a product.
 #pragma once
 
@@ -18,29 +18,19 @@ __device__ __forceinline__ float* side_memory() {
   return reinterpret_cast<float*>(memory);
 }
 
-// How many came before, counted from 0 to `most` and again from 0; what they stored can be read.
-__device__ inline unsigned arrive(unsigned* at, unsigned most) {
-  unsigned before;
-  asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;"
-               : "=r"(before)
-               : "l"(at), "r"(most)
-               : "memory");
-  return before;
-}
-
 inline constexpr int kMixRows = kMixedStreams + kMixedDots;
 inline constexpr int kDotsOfWarp = 5;
 inline constexpr int kDotWarps = kMixedDots / kDotsOfWarp;  // of a slice
-__host__ __device__ inline int coefficient_slices(const Coefficients& w) {
+__host__ __device__ inline int dot_slices(const Coefficients& w) {
   return static_cast<int>(kMixedStreams * w.d / kSlice);
-}
-__host__ __device__ inline int coefficient_blocks(const Coefficients& w) {
-  return coefficient_slices(w) * kDotWarps / kSideWarps;
 }
 
 // kDotsOfWarp dots over a slice by a warp, for all tokens, which share one reading of fn.
-__device__ inline void make_dots(const Coefficients& w, int slice, int first) {
+__device__ inline void make_dots(const Coefficients& w, int block) {
   const int lane = threadIdx.x % 32;
+  const int own = block * kSideWarps + static_cast<int>(threadIdx.x) / 32;
+  const int slice = own / kDotWarps;
+  const int first = own % kDotWarps * kDotsOfWarp;
   const int64_t cols = kMixedStreams * w.d;
   const int64_t k = int64_t{slice} * kSlice + 4 * lane;
   float weights[kDotsOfWarp][kPerLane];
@@ -63,7 +53,7 @@ __device__ inline void make_dots(const Coefficients& w, int slice, int first) {
     }
     const float sum = sums_of_eight(sums);
     if (lane % 4 == 0 && lane / 4 < kDotsOfWarp) {
-      w.dots[(token * kMixedDots + first + lane / 4) * coefficient_slices(w) + slice] = sum;
+      w.dots[(token * kMixedDots + first + lane / 4) * dot_slices(w) + slice] = sum;
     }
   }
 }
@@ -71,7 +61,7 @@ __device__ inline void make_dots(const Coefficients& w, int slice, int first) {
 // Dots `first` .. + 7 of a token by a warp, slices added in order, into m [kMixRows].
 __device__ inline void add_dots(const Coefficients& w, int token, int first, float* m) {
   const int lane = threadIdx.x % 32;
-  const int slices = coefficient_slices(w);
+  const int slices = dot_slices(w);
   const float* dots = w.dots + token * kMixedDots * slices;
   float added[kSums] = {};
   for (int s = lane; s < slices; s += 32) {
@@ -87,32 +77,16 @@ __device__ inline void add_dots(const Coefficients& w, int token, int first, flo
   if (first == 0 && lane < kMixedStreams) m[lane] = mix[lane];
 }
 
-// The last block to arrive makes the coefficients of all tokens.
-__device__ inline void finish_coefficients(const Coefficients& w, int block) {
-  const int lane = threadIdx.x % 32;
-  const int warp = threadIdx.x / 32;
-  const int own = block * kSideWarps + warp;
-  make_dots(w, own / kDotWarps, own % kDotWarps * kDotsOfWarp);
-  __shared__ bool last;
+// A token by a block.
+__device__ inline void finish_coefficients(const Coefficients& w, int token) {
+  float* m = side_memory();  // [kMixRows]
+  const auto warp = static_cast<int>(threadIdx.x) / 32;
+  if (warp * kSums < kMixedDots) add_dots(w, token, warp * kSums, m);
   __syncthreads();
-  if (threadIdx.x == 0) {
-    const auto most = static_cast<unsigned>(coefficient_blocks(w)) - 1;
-    last = arrive(w.arrived, most) == most;
-  }
-  __syncthreads();
-  if (!last) return;
-  float* all = side_memory();  // [n, kMixRows]
-  constexpr int kParts = (kMixedDots + kSums - 1) / kSums;
-  for (int i = warp; i < kParts * w.n; i += kSideWarps) {
-    add_dots(w, i / kParts, i % kParts * kSums, all + i / kParts * kMixRows);
-  }
-  __syncthreads();
-  for (int token = warp; token < w.n; token += kSideWarps) {
-    float* m = all + token * kMixRows;
-    mix_coefficients(w.mixing, m);
-    __syncwarp();
-    if (lane < kMixRows) w.mix[token * kMixRows + lane] = m[lane];
-  }
+  if (warp > 0) return;
+  mix_coefficients(w.mixing, m);
+  __syncwarp();
+  if (threadIdx.x < kMixRows) w.mix[token * kMixRows + threadIdx.x] = m[threadIdx.x];
 }
 
 // Value lane + 32 * i of a head with its neighbour turned by the head's angles, where it belongs to
@@ -373,6 +347,8 @@ __device__ __noinline__ void run_side(const Sides& sides, int block) {
   while (block >= sides.end[part]) ++part;
   if (part > 0) block -= sides.end[part - 1];
   switch (part) {
+    case Sides::kDots:
+      return make_dots(sides.coefficients, block);
     case Sides::kCoefficients:
       return finish_coefficients(sides.coefficients, block);
     case Sides::kRaw:
