@@ -208,4 +208,20 @@ std::vector<Step> broken_down_steps(const RunData& run, const std::string& cell_
   return all;
 }
 
+std::vector<CellRoofline> rooflines(const RunData& run) {
+  const Roof spark = published_spark();
+  std::vector<CellRoofline> all;
+  for (const CellRow& cell : run.cells) {
+    const std::optional<Roof> roof = measured_roof(run, cell.key);
+    if (!roof) continue;
+    all.push_back({cell.key, *roof, probe_series(run, cell.key),
+                   roofline_rows(run, cell.key, *roof), broken_down_steps(run, cell.key, *roof)});
+    // Its product rate was not published, and products are what binds prefill.
+    all.push_back({cell.key, spark, {}, roofline_rows(run, cell.key, spark)});
+    std::erase_if(all.back().passes,
+                  [](const RooflineRow& row) { return row.pass == Pass::kPrefill; });
+  }
+  return all;
+}
+
 }  // namespace ds4::reports

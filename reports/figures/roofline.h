@@ -91,4 +91,16 @@ struct Step {
 std::vector<Step> broken_down_steps(const RunData& run, const std::string& cell_key,
                                     const Roof& roof);
 
+/// All that a cell has under one roof.
+struct CellRoofline {
+  std::string cell_key;
+  Roof roof;
+  std::vector<ProbeSeries> ceilings = {};  // this and `steps`: of a projection none
+  std::vector<RooflineRow> passes = {};    // and their components; of a projection no prefill
+  std::vector<Step> steps = {};
+};
+
+/// Of each cell with a read ceiling: under the roof that it measured, then under the published one.
+std::vector<CellRoofline> rooflines(const RunData& run);
+
 }  // namespace ds4::reports

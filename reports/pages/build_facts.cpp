@@ -11,10 +11,13 @@ namespace {
 
 using nlohmann::json;
 
-// A JSON value as a person writes it.
+// A JSON value as a person writes it; of a list the names, one after the other.
 std::string plain(const json& value) {
-  return value.is_string() ? value.get<std::string>()
-                           : value.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_array()) return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text;
+  for (const json& one : value) text += (text.empty() ? "" : ", ") + plain(one);
+  return text;
 }
 
 void add_row(Table& table, const std::string& name, const std::string& value) {

@@ -65,8 +65,8 @@ std::vector<TableColumn> pass_columns(const std::vector<TableColumn>& measured) 
   return columns;
 }
 
-void add_ceilings(const PageContext& context, const CellRow& cell, Table& table) {
-  const std::vector<ProbeSeries> all = probe_series(context.run, cell.key);
+void add_ceilings(const PageContext& context, const CellRow& cell,
+                  const std::vector<ProbeSeries>& all, Table& table) {
   for (const ProbeSeries& series : all) {
     if (std::find(std::begin(kLeftOut), std::end(kLeftOut), series.metric) != std::end(kLeftOut)) {
       continue;
@@ -183,9 +183,8 @@ bool named(const std::string& of, const std::string& pattern) {
 }
 
 // As `probe --against`.
-void add_published(const PageContext& context, const CellRow& cell, const Published& published,
-                   Table& table) {
-  const std::vector<ProbeSeries> all = probe_series(context.run, cell.key);
+void add_published(const PageContext& context, const CellRow& cell,
+                   const std::vector<ProbeSeries>& all, const Published& published, Table& table) {
   for (const PublishedFigure& figure : published.figures) {
     const auto here = std::find_if(all.begin(), all.end(), [&](const ProbeSeries& series) {
       return series.metric == figure.figure && named(series.of, figure.of);
@@ -271,20 +270,19 @@ Section roofline_section(PageContext& context) {
                    published.hardware + ".",
                {{"published as"}, {"there", true}, {"here", true}, {"here / there", true}}, false);
   bool disturbed = false;
-  for (const CellRow& cell : context.run.cells) {
-    const std::optional<Roof> roof = measured_roof(context.run, cell.key);
-    if (!roof) continue;
-    disturbed = disturbed || roof->disturbed;
-    add_ceilings(context, cell, ceilings);
-    add_published(context, cell, published, against);
-    const std::vector<RooflineRow> rows = roofline_rows(context.run, cell.key, *roof);
-    add_passes(context, cell, rows, *roof, passes);
-    add_components(context, cell, rows, *roof, components);
-    std::vector<RooflineRow> decoded = roofline_rows(context.run, cell.key, spark);
-    std::erase_if(decoded, [](const RooflineRow& row) { return row.pass == Pass::kPrefill; });
-    add_passes(context, cell, decoded, spark, projection);
-    add_operations(context, cell, broken_down_steps(context.run, cell.key, *roof), *roof,
-                   operations);
+  context.page.rooflines = rooflines(context.run);
+  for (const CellRoofline& under : context.page.rooflines) {
+    const CellRow& cell = *context.run.cells.find(under.cell_key);
+    if (under.roof.projected) {
+      add_passes(context, cell, under.passes, under.roof, projection);
+      continue;
+    }
+    disturbed = disturbed || under.roof.disturbed;
+    add_ceilings(context, cell, under.ceilings, ceilings);
+    add_published(context, cell, under.ceilings, published, against);
+    add_passes(context, cell, under.passes, under.roof, passes);
+    add_components(context, cell, under.passes, under.roof, components);
+    add_operations(context, cell, under.steps, under.roof, operations);
   }
   if (ceilings.rows.empty()) return section;
   section.paragraphs = {

@@ -22,16 +22,16 @@ struct Mark {
   bool whole = false;
 };
 
-std::vector<Mark> marks_of(const RunData& run, const CellRow& cell, const Roof& roof) {
+std::vector<Mark> marks_of(const CellRoofline& under) {
   std::vector<Mark> marks;
-  for (const RooflineRow& row : roofline_rows(run, cell.key, roof)) {
+  for (const RooflineRow& row : under.passes) {
     if (!row.share() || row.flops <= 0) continue;
     const double passes_s = *(*row.measured)->value / row.tokens;
     marks.push_back({std::string(name_of(row.pass)) + " at " + format_count(row.context),
                      name_of(row.pass), row.flops / row.bytes, row.flops * passes_s, *row.share(),
                      true});
   }
-  for (const Step& step : broken_down_steps(run, cell.key, roof)) {
+  for (const Step& step : under.steps) {
     for (const OperationRow& row : step.operations) {
       if (row.flops <= 0 || row.seconds <= 0) continue;
       marks.push_back({row.name + " at " + format_count(step.context),
@@ -73,15 +73,16 @@ std::string answer_of(const std::vector<Mark>& marks) {
 }  // namespace
 
 void add_roofline_charts(const PageContext& context, Section& section) {
-  for (const CellRow& cell : context.run.cells) {
-    const std::optional<Roof> roof = measured_roof(context.run, cell.key);
-    if (!roof || section.charts.size() == kMostCells) continue;
-    const std::vector<Mark> marks = marks_of(context.run, cell, *roof);
+  for (const CellRoofline& under : context.page.rooflines) {
+    const Roof& roof = under.roof;
+    if (roof.projected || section.charts.size() == kMostCells) continue;
+    const std::vector<Mark> marks = marks_of(under);
     if (marks.empty()) continue;
+    const CellRow& cell = *context.run.cells.find(under.cell_key);
     const auto [least, most] =
         std::minmax_element(marks.begin(), marks.end(),
                             [](const Mark& a, const Mark& b) { return a.intensity < b.intensity; });
-    const double ridge = roof->product_rate > 0 ? roof->product_rate / roof->read_rate : 1;
+    const double ridge = roof.product_rate > 0 ? roof.product_rate / roof.read_rate : 1;
     const double from = std::pow(10, std::floor(std::log10(std::min(least->intensity, ridge))));
     const double to = std::pow(10, std::ceil(std::log10(std::max(most->intensity, 2 * ridge))));
 
@@ -100,10 +101,10 @@ void add_roofline_charts(const PageContext& context, Section& section) {
                     {"of the nearest roof", true}},
                    {}};
     chart.series.push_back(
-        roof_line("measured roof", roof->read_rate, roof->product_rate, from, to, false));
-    if (roof->memory_peak > 0 && roof->product_peak > 0) {
+        roof_line("measured roof", roof.read_rate, roof.product_rate, from, to, false));
+    if (roof.memory_peak > 0 && roof.product_peak > 0) {
       chart.series.push_back(
-          roof_line("datasheet", roof->memory_peak, roof->product_peak, from, to, true));
+          roof_line("datasheet", roof.memory_peak, roof.product_peak, from, to, true));
     }
     for (const Mark& mark : marks) {
       const std::string name =

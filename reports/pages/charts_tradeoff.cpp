@@ -2,6 +2,7 @@
 // and judged as `ds4-sweep pick` does (docs/gates.md).
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -315,7 +316,33 @@ std::string why(const Pick& pick) {
   return text.empty() ? pick.reasons.front() : text;
 }
 
-// What `ds4-sweep pick` says for each thing that may matter most.
+// How well it stands in what matters most, and what decided: the table has the steps between.
+std::string in_short(const Pick& pick) {
+  const std::vector<std::string>& reasons = pick.reasons;
+  if (reasons.size() < 3) return reasons.back();
+  return reasons[1] + "; " + reasons.back();
+}
+
+// Which cell to deploy, how sure that is and why: what `ds4-sweep pick` says for each thing that
+// may matter most. "" where no cell can be chosen.
+std::string advice(const std::vector<Pick>& picks) {
+  std::set<size_t> winners;
+  std::string text;
+  for (const Pick& pick : picks) {
+    if (!pick.winner) continue;
+    winners.insert(*pick.winner);
+    std::string matter = word(pick.need.prefer);
+    matter.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(matter.front())));
+    text += " " + matter + ": " + pick.candidates[*pick.winner].cell.label + " (" + in_short(pick) +
+            ").";
+  }
+  if (winners.empty()) return "";
+  if (winners.size() > 1) return "Which cell to deploy depends on what matters most." + text;
+  return "Deploy " + picks.front().candidates[*winners.begin()].cell.label +
+         ": it is the pick whether quality, memory or decode speed matters most (" +
+         in_short(picks.front()) + ").";
+}
+
 void add_picks(const PageContext& context, const std::vector<Pick>& picks, Section& section) {
   Table table{"Which of the cells shown to deploy, by what matters most, and how sure that is.",
               {{"what matters most"},
@@ -325,14 +352,9 @@ void add_picks(const PageContext& context, const std::vector<Pick>& picks, Secti
                {"decode", true},
                {"why"}},
               {}};
-  std::set<size_t> winners;
-  std::string names;
   for (const Pick& pick : picks) {
     if (!pick.winner) continue;
     const Candidate& c = pick.candidates[*pick.winner];
-    winners.insert(*pick.winner);
-    names +=
-        (names.empty() ? "" : "; ") + std::string(word(pick.need.prefer)) + ": " + c.cell.label;
     const auto text = [&](Criterion criterion, const char* unit) {
       const PickValue& v = value(c, criterion);
       return v.value ? TableCell{format_value(unit, *v.value)} : nothing();
@@ -344,12 +366,7 @@ void add_picks(const PageContext& context, const std::vector<Pick>& picks, Secti
                           text(Criterion::kDecode, "tok/s"),
                           {why(pick)}});
   }
-  if (winners.empty()) return;
-  section.paragraphs.push_back(
-      winners.size() == 1
-          ? "Deploy " + picks.front().candidates[*winners.begin()].cell.label +
-                ": it is the pick whether quality, memory or decode speed matters most."
-          : "Which cell to deploy depends on what matters most. " + names + ".");
+  if (table.rows.empty()) return;
   section.paragraphs.push_back("`ds4-sweep pick " + context.run.run.id.substr(0, 8) +
                                " --prefer quality` prints the profile of a pick; --max-memory, "
                                "--context and --min-quality state what it must keep.");
@@ -370,9 +387,13 @@ Section tradeoff_section(PageContext& context) {
     need.prefer = prefer;
     picks.push_back(picker.pick(need, tradeoff.shown()));
   }
+  std::string& deploy = context.page.head.deploy;
+  deploy = advice(picks);
   if (is_synthetic_identity(context.run.run.checkpoint_identity)) {
-    section.paragraphs.push_back("The scores of this run mean nothing, and so does this choice: " +
-                                 std::string(kSyntheticNote) + ".");
+    const std::string note = "The scores of this run mean nothing, and so does this choice: " +
+                             std::string(kSyntheticNote) + ".";
+    section.paragraphs.push_back(note);
+    if (!deploy.empty()) deploy = note + " " + deploy;
   }
   add_picks(context, picks, section);
   const std::vector<Candidate>& cells = picker.candidates();

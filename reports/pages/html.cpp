@@ -191,9 +191,10 @@ std::string render_html(const Page& page) {
   out += tone_class(head.tone);
   out += "\">\n<p class=\"verdict\"><span aria-hidden=\"true\">" + escape_html(head.sign) +
          "</span> " + escape_html(head.word) + "</p>\n<h1>" + escape_html(head.title) +
-         "</h1>\n<p class=\"reason\">" + escape_html(head.reason) + "</p>\n<p>" +
-         escape_html(head.next_step) + "</p>\n<p class=\"muted\">" + escape_html(head.provenance) +
-         "</p>\n</header>\n<nav aria-label=\"Sections\"><ul>\n";
+         "</h1>\n<p class=\"reason\">" + escape_html(head.reason) + "</p>\n";
+  if (!head.deploy.empty()) out += "<p class=\"deploy\">" + escape_html(head.deploy) + "</p>\n";
+  out += "<p>" + escape_html(head.next_step) + "</p>\n<p class=\"muted\">" +
+         escape_html(head.provenance) + "</p>\n</header>\n<nav aria-label=\"Sections\"><ul>\n";
   for (const Section& section : page.sections) {
     out += "<li><a href=\"#" + escape_html(section.id) + "\">" + escape_html(section.title) +
            "</a></li>\n";

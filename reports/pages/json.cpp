@@ -39,20 +39,26 @@ ordered_json optional_number(const std::optional<double>& value) {
   return value ? ordered_json(*value) : ordered_json(nullptr);
 }
 
-ordered_json figure_json(const FigureData& figure) {
-  return {{"cell", figure.about.cell_key},
-          {"suite", figure.about.suite},
-          {"tags", figure.about.tags},
-          {"name", figure.name},
-          {"kind", kind_name(figure.kind)},
-          {"unit", figure.unit},
-          {"value", optional_number(figure.value)},
-          {"lo", figure.interval ? ordered_json(figure.interval->lo) : ordered_json(nullptr)},
-          {"hi", figure.interval ? ordered_json(figure.interval->hi) : ordered_json(nullptr)},
-          {"n", figure.n},
-          {"n_invalid", figure.n_invalid},
-          {"attempts", figure.attempt_ids},
-          {"launches", figure.launches}};
+void add_interval(ordered_json& json, const std::optional<Interval>& interval) {
+  json["lo"] = interval ? ordered_json(interval->lo) : ordered_json(nullptr);
+  json["hi"] = interval ? ordered_json(interval->hi) : ordered_json(nullptr);
+}
+
+// Over the figure before it, which has the same members: a large sweep has 200,000 of them.
+const ordered_json& figure_json(const FigureData& figure, ordered_json& json) {
+  json["cell"] = figure.about.cell_key;
+  json["suite"] = figure.about.suite;
+  json["tags"] = figure.about.tags;
+  json["name"] = figure.name;
+  json["kind"] = kind_name(figure.kind);
+  json["unit"] = figure.unit;
+  json["value"] = optional_number(figure.value);
+  add_interval(json, figure.interval);
+  json["n"] = figure.n;
+  json["n_invalid"] = figure.n_invalid;
+  json["attempts"] = figure.attempt_ids;
+  json["launches"] = figure.launches;
+  return json;
 }
 
 // null for a text that is no JSON, such as an empty one.
@@ -137,6 +143,71 @@ ordered_json frontier_json(const FrontierStep& step) {
           {"decode_rate", optional_number(step.decode_rate)},
           {"kv_bytes", step.kv_bytes ? ordered_json(*step.kv_bytes) : ordered_json(nullptr)},
           {"remark", step.remark}};
+}
+
+ordered_json ceiling_json(const ProbeSeries& series) {
+  ordered_json json = {{"metric", series.metric}, {"of", series.of}, {"value", series.value}};
+  add_interval(json, series.interval);
+  json["n"] = series.n;
+  json["discarded"] = series.discarded;
+  json["attempt"] = series.attempt_id;
+  return json;
+}
+
+ordered_json pass_json(const RooflineRow& pass, const Roof& roof) {
+  const bool whole = pass.component.empty();
+  ordered_json json = {{"suite", pass.suite},
+                       {"context", pass.context},
+                       {"pass", name_of(pass.pass)},
+                       {"component", whole ? ordered_json(nullptr) : ordered_json(pass.component)},
+                       {"bytes", pass.bytes},
+                       {"flops", pass.flops},
+                       {"bound_by", bound_by(pass.bytes, pass.flops, roof)},
+                       {"tokens", pass.tokens},
+                       {"least_s", pass.least_s},
+                       {"most", pass.most}};
+  if (!whole || roof.projected) return json;
+  const FigureData* measured = pass.measured ? &**pass.measured : nullptr;
+  json["measured"] = optional_number(measured ? measured->value : std::nullopt);
+  add_interval(json, measured ? measured->interval : std::nullopt);
+  json["n"] = measured ? measured->n : 0;
+  json["share"] = optional_number(pass.share());
+  return json;
+}
+
+ordered_json step_json(const Step& step, const Roof& roof) {
+  ordered_json json = {{"context", step.context},
+                       {"pass", step.decode ? "decode" : "prefill"},
+                       {"rows", step.rows},
+                       {"seconds", step.seconds}};
+  json["operations"] = ordered_json::array();
+  for (const OperationRow& row : step.operations) {
+    json["operations"].push_back({{"name", row.name},
+                                  {"seconds", row.seconds},
+                                  {"bytes", row.bytes},
+                                  {"flops", row.flops},
+                                  {"bound_by", bound_by(row.bytes, row.flops, roof)},
+                                  {"least_s", row.least_s}});
+  }
+  return json;
+}
+
+ordered_json roofline_json(const CellRoofline& under) {
+  const Roof& roof = under.roof;
+  ordered_json json = {{"cell", under.cell_key},
+                       {"machine", roof.machine},
+                       {"source", roof.source},
+                       {"projected", roof.projected},
+                       {"disturbed", roof.disturbed},
+                       {"read_rate", roof.read_rate},
+                       {"product_rate", roof.product_rate > 0 ? ordered_json(roof.product_rate)
+                                                              : ordered_json(nullptr)},
+                       {"product", roof.product}};
+  for (const char* list : {"passes", "ceilings", "steps"}) json[list] = ordered_json::array();
+  for (const RooflineRow& pass : under.passes) json["passes"].push_back(pass_json(pass, roof));
+  for (const ProbeSeries& series : under.ceilings) json["ceilings"].push_back(ceiling_json(series));
+  for (const Step& step : under.steps) json["steps"].push_back(step_json(step, roof));
+  return json;
 }
 
 // JSON kept as text in the store; a text that is none stays a string.
@@ -224,7 +295,7 @@ std::string dump(const ordered_json& json, int indent) {
 // A further member of the object that `out` ends in: one line for each row, so that a large sweep
 // is never held as JSON all at once.
 template <class Rows, class ToJson>
-void append_rows(std::string& out, const char* name, const Rows& rows, const ToJson& to_json) {
+void append_rows(std::string& out, const char* name, const Rows& rows, ToJson&& to_json) {
   out += ",\n  \"" + std::string(name) + "\": [";
   const char* separator = "\n    ";
   for (const auto& row : rows) {
@@ -250,11 +321,15 @@ std::string render_json(const Page& page) {
   append_rows(out, "launches", page.launches, launch_json);
   append_rows(out, "attempts", page.unusual_attempts, attempt_json);
   append_rows(out, "figures", page.figures,
-              [](const Figure& figure) { return figure_json(*figure); });
+              [json = ordered_json()](const Figure& figure) mutable -> const ordered_json& {
+                return figure_json(*figure, json);
+              });
   append_rows(out, "differences", page.differences, difference_json);
   append_rows(out, "loads", page.loads, load_json);
   append_rows(out, "frontiers", page.frontiers, frontier_json);
-  return out + "\n}\n";
+  append_rows(out, "rooflines", page.rooflines, roofline_json);
+  out += "\n}\n";
+  return out;
 }
 
 }  // namespace ds4::reports

@@ -59,6 +59,7 @@ std::string render_markdown(const Page& page) {
   std::string out = "# " + escape_markdown(head.title) + ": " + escape_markdown(head.sign) + " " +
                     escape_markdown(head.word) + "\n\n";
   out += escape_markdown(head.reason) + " " + escape_markdown(head.next_step) + "\n\n";
+  if (!head.deploy.empty()) out += escape_markdown(head.deploy) + "\n\n";
   for (const Section& section : page.sections) out += markdown_section(section);
   out.pop_back();
   return out;

@@ -9,6 +9,7 @@
 #include "reports/figures/difference.h"
 #include "reports/figures/figure.h"
 #include "reports/figures/frontier.h"
+#include "reports/figures/roofline.h"
 #include "reports/load/summary.h"
 #include "reports/pages/chart.h"
 #include "reports/pages/table.h"
@@ -42,7 +43,8 @@ struct PageHead {
   std::string title;    // the profile's name
   std::string subject;  // "run 3f2a1b0c"
   std::string reason, next_step;
-  std::string provenance;  // when and by which commit
+  std::string provenance;   // when and by which commit
+  std::string deploy = {};  // which cell, how sure that is and why; "" where none can be chosen
 };
 
 struct Page {
@@ -57,6 +59,7 @@ struct Page {
   std::vector<Difference> differences;  // every comparison of two cells that they show
   std::vector<LoadSummary> loads;       // and every load
   std::vector<FrontierStep> frontiers;  // and every step of a walk
+  std::vector<CellRoofline> rooflines;  // and every pass and operation under a roof
   std::vector<Section> sections;
 };
 

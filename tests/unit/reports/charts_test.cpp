@@ -52,8 +52,8 @@ class ChartsTest : public testing::Test {
   // The section alone, from rows in memory.
   Section section(Section (*build)(PageContext&)) {
     const Judging judging = judging_of(run_.data.run);
-    Page page;
-    PageContext context{run_.data, judging, *store_, page};
+    page_ = {};
+    PageContext context{run_.data, judging, *store_, page_};
     return build(context);
   }
 
@@ -68,6 +68,7 @@ class ChartsTest : public testing::Test {
   ExampleRun run_{kCases};
   TemporaryFolder folder_;
   std::unique_ptr<Store> store_ = Store::open(folder_.path() / "empty.db");
+  Page page_;  // of the section built last
 };
 
 std::vector<std::pair<double, double>> places(const ChartSeries& series) {
@@ -124,8 +125,11 @@ TEST_F(ChartsTest, TheTradeOffHasItsFrontiersAndSaysWhatCannotBeToldApart) {
   EXPECT_THAT(decode.answer, HasSubstr("near decodes fastest: 25.0 tok/s against 20.0 tok/s."));
   EXPECT_EQ(decode.y.min, memory.y.min) << "a shared axis";
   EXPECT_EQ(*decode.y.min, 0.3);
-  EXPECT_THAT(tradeoff.paragraphs,
-              testing::Contains(HasSubstr("quality: near; memory: small; decode: small")));
+  EXPECT_EQ(page_.head.deploy,
+            "Which cell to deploy depends on what matters most. Quality: near (quality: best is "
+            "best; 1 shown to be worse, 1 not separable; memory: best is near; 1 shown to be "
+            "worse). Memory: small (memory: best is small; 2 shown to be worse). Decode: small "
+            "(decode: best is small; 2 shown to be worse).");
   EXPECT_THAT(tradeoff.paragraphs,
               testing::Contains(HasSubstr("did not answer all of their cases: 1.")));
 }
@@ -151,6 +155,8 @@ TEST_F(ChartsTest, EqualQualityHasAnAxisWithRoomAndIsCalledEqual) {
     EXPECT_EQ(*chart.y.max, 1);
     EXPECT_THAT(chart.answer, HasSubstr("a has the best quality, 1.000 (and 1 more have it)"));
   }
+  EXPECT_THAT(page_.head.deploy, AllOf(HasSubstr("Deploy b: it is the pick whether"),
+                                       HasSubstr("1 on the frontier of quality")));
 }
 
 TEST_F(ChartsTest, OneCellHasNoTradeOff) {

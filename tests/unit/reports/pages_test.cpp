@@ -67,6 +67,11 @@ TEST_F(PagesTest, HasTheSectionsInOrder) {
   EXPECT_EQ(page.verdict.decision, Decision::kPass);
 }
 
+TEST_F(PagesTest, NamesTheMachinesGpusPlainly) {
+  run_.data.run.machine = R"({"cpu":"a CPU","gpus":["NVIDIA H200","NVIDIA H200"]})";
+  EXPECT_THAT(render_markdown(build()), HasSubstr("| gpus | NVIDIA H200, NVIDIA H200 |"));
+}
+
 TEST_F(PagesTest, WarnsOfMemoryBeyondThePlan) {
   const auto warnings = [&](double planned, double peak) {
     run_.data.launch_samples.clear();

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "reports/pages/page.h"
 #include "reports/pages/render.h"
 #include "tests/unit/reports/example_data.h"
@@ -189,6 +191,27 @@ TEST(Roofline, TheReportHasItsTablesAndItsChart) {
   EXPECT_THAT(text, HasSubstr("A projection"));
   EXPECT_THAT(text, HasSubstr("F32 pure read"));
   EXPECT_THAT(text, HasSubstr("| 80.0 % |"));  // 100 of the pins' 125 B/s
+
+  // As JSON: the cell under its own roof, then under the published one.
+  const auto rooflines = nlohmann::json::parse(render_json(page)).at("rooflines");
+  ASSERT_EQ(rooflines.size(), 2u);
+  EXPECT_EQ(rooflines[0]["read_rate"], 100);
+  EXPECT_EQ(rooflines[0]["product_rate"], 1000);
+  const auto& passes = rooflines[0]["passes"];
+  ASSERT_EQ(passes.size(), 6u);
+  EXPECT_EQ(passes[0]["pass"], "decode");
+  EXPECT_TRUE(passes[0]["component"].is_null());
+  EXPECT_EQ(passes[0]["bound_by"], "memory");
+  EXPECT_EQ(passes[0]["most"], 4);
+  EXPECT_EQ(passes[0]["measured"], 2);
+  EXPECT_EQ(passes[0]["share"], 0.5);
+  EXPECT_EQ(passes[1]["component"], "experts");
+  EXPECT_FALSE(passes[1].contains("measured"));
+  EXPECT_EQ(passes[3]["bound_by"], "arithmetic");
+  EXPECT_EQ(rooflines[0]["ceilings"].size(), probe_series(run.data, "k1").size());
+  EXPECT_TRUE(rooflines[1]["projected"]);
+  EXPECT_TRUE(rooflines[1]["product_rate"].is_null());
+  EXPECT_EQ(rooflines[1]["passes"].size(), 3u);  // no prefill
 
   // Without probes there is no such section.
   ExampleRun plain(1);
