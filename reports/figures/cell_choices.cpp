@@ -1,21 +1,16 @@
 #include "reports/figures/cell_choices.h"
 
-#include <nlohmann/json.hpp>
-
 namespace ds4::reports {
 
-Choices::Choices(const std::vector<CellRow>& cells, const std::vector<size_t>& n_values) {
-  if (!read(cells, n_values)) all_.clear();
+Choices::Choices(const RunData& run, const std::vector<size_t>& n_values) {
+  if (!read(run, n_values)) all_.clear();
   for (size_t at = 0; at < all_.size(); ++at) places_.emplace(all_[at], at);
 }
 
-bool Choices::read(const std::vector<CellRow>& cells, const std::vector<size_t>& n_values) {
-  for (const CellRow& cell : cells) {
-    const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
-    Choice choice;
-    if (settings.is_object() && settings.contains("choice")) {
-      settings.at("choice").get_to(choice);
-    } else {
+bool Choices::read(const RunData& run, const std::vector<size_t>& n_values) {
+  for (const CellFacts& cell : facts_of(run).cells) {
+    Choice choice = cell.choice.value_or(Choice());
+    if (!cell.choice) {
       size_t rest = all_.size();
       for (auto n = n_values.rbegin(); n != n_values.rend(); ++n) {
         if (*n == 0) return false;

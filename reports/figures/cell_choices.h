@@ -7,18 +7,16 @@
 #include <optional>
 #include <vector>
 
-#include "reports/store/store.h"
+#include "reports/figures/cell_facts.h"
 
 namespace ds4::reports {
-
-using Choice = std::vector<size_t>;  // which value of each axis a cell has
 
 /// The choices of all cells of a sweep, in the order of the cells.
 class Choices {
  public:
   /// As the cells' settings say. Rows older than zips and conditions do not say; their cells were
   /// all combinations of `n_values` values an axis, the last fastest. Empty when neither tells.
-  Choices(const std::vector<CellRow>& cells, const std::vector<size_t>& n_values);
+  Choices(const RunData& run, const std::vector<size_t>& n_values);
 
   bool empty() const { return all_.empty(); }
   size_t n_axes() const { return all_.empty() ? 0 : all_.front().size(); }
@@ -28,7 +26,7 @@ class Choices {
   std::optional<size_t> reference_of(size_t index, size_t at) const;
 
  private:
-  bool read(const std::vector<CellRow>& cells, const std::vector<size_t>& n_values);
+  bool read(const RunData& run, const std::vector<size_t>& n_values);
 
   std::vector<Choice> all_;
   std::map<Choice, size_t> places_;  // of each the first

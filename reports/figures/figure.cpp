@@ -80,7 +80,7 @@ std::map<int, double> launch_values(const RunData& run, const std::string& cell_
   // Several samples of one launch (a reading per phase) are one reading.
   std::map<int, double> by_launch;
   const std::set<int> invalid = invalid_launches(run, cell_key);
-  for (const LaunchSample& sample : run.launch_samples.of(cell_key)) {
+  for (const LaunchReading& sample : run.launch_samples.of(cell_key)) {
     if (sample.sample.metric != metric) continue;
     if (invalid.contains(sample.launch)) continue;
     const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "reports/figures/by_cell.h"
+#include "reports/figures/name.h"
 #include "reports/store/store.h"
 
 namespace ds4::reports {
@@ -34,18 +35,34 @@ struct CellStatus {
   bool failed() const;
 };
 
-struct CellFacts;
+/// A probes::Sample and a LaunchSample of the store, with names that take no memory of their own:
+/// a sweep has hundreds of them for each launch.
+struct Reading {
+  Name metric;
+  double value = 0, time_s = 0;
+  Name phase;
+  operator probes::Sample() const { return {metric, value, time_s, phase}; }
+};
+struct LaunchReading {
+  Name cell_key;
+  int launch = 1;
+  Reading sample;
+};
+
+struct RunFacts;
+struct TwinCells;
 
 struct RunData {
   RunRow run;
   ByCell<CellRow> cells;
   ByCell<LaunchRow> launches;
-  ByCell<LaunchSample> launch_samples;
+  ByCell<LaunchReading> launch_samples;
   ByCell<StoredAttempt> attempts;
   std::vector<PartRow> parts = {};  // of a joined run
   ByCell<TurnRow> queue = {};
-  /// What twins.cpp reads in the cells' settings, kept once it has: they are asked for each figure.
-  mutable std::shared_ptr<const CellFacts> cell_facts = {};
+  /// Kept once they are made, for they are asked for with each figure: cell_facts.h, twins.cpp.
+  mutable std::shared_ptr<const RunFacts> facts = {};
+  mutable std::shared_ptr<const TwinCells> twin_cells = {};
 };
 
 /// Throws Error(kUsage) when there is no such run.
@@ -68,6 +85,9 @@ Skipped skipped_of(const RunData& run, const std::string& cell_key);
 const std::string* lack_of(const Skipped& skipped, const PlannedCase& planned);
 
 CellStatus cell_status(const RunData& run, const CellRow& cell);
+
+/// The cell without the cases that it planned, which are most of what it holds.
+CellRow without_cases(CellRow cell);
 
 /// Which part of a run a figure is about.
 struct Selection {

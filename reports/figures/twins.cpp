@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
@@ -12,9 +11,8 @@
 
 namespace ds4::reports {
 
-struct CellFacts {
-  size_t n_cells = 0;            // it was read from
-  std::set<std::string> greedy;  // keys
+struct TwinCells {
+  size_t n_cells = 0;  // it was made of
   std::vector<CellPairing> pairings;
   std::map<std::string, std::vector<std::string>> references;  // key -> keys
 };
@@ -23,47 +21,40 @@ namespace {
 
 using Prompt = std::pair<std::string, int64_t>;  // suite, prompt_id
 
-// Drawn tokens may differ; rows that tell nothing are older than sampling.
-bool decodes_greedily(const CellRow& cell) {
-  const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
-  const nlohmann::json::json_pointer place("/profile/sampling/temperature");
-  if (!settings.is_object() || !settings.contains(place)) return true;
-  return settings.at(place).is_number() && settings.at(place).get<double>() == 0;
-}
-
-const CellFacts& facts_of(const RunData& run) {
-  if (run.cell_facts && run.cell_facts->n_cells == run.cells.size()) return *run.cell_facts;
-  CellFacts facts;
-  facts.n_cells = run.cells.size();
-  for (const CellRow& cell : run.cells) {
-    if (decodes_greedily(cell)) facts.greedy.insert(cell.key);
-  }
-  const Choices choices(run.cells, {});
+const TwinCells& twin_cells(const RunData& run) {
+  if (run.twin_cells && run.twin_cells->n_cells == run.cells.size()) return *run.twin_cells;
+  TwinCells cells;
+  cells.n_cells = run.cells.size();
+  const Choices choices(run, {});
   for (size_t at = 0; at < run.cells.size() && !choices.empty(); ++at) {
     for (size_t axis = 0; axis < choices.n_axes(); ++axis) {
       const auto reference = choices.reference_of(axis, at);
       if (!reference) continue;
-      facts.pairings.push_back({*reference, at, axis});
-      facts.references[run.cells[at].key].push_back(run.cells[*reference].key);
+      cells.pairings.push_back({*reference, at, axis});
+      cells.references[run.cells[at].key].push_back(run.cells[*reference].key);
     }
   }
-  run.cell_facts = std::make_shared<const CellFacts>(std::move(facts));
-  return *run.cell_facts;
+  run.twin_cells = std::make_shared<const TwinCells>(std::move(cells));
+  return *run.twin_cells;
 }
 
 // A cell's answers, in running order, and whose times count.
 struct Answers {
   std::vector<const StoredAttempt*> all;
-  std::set<const StoredAttempt*> timed;
+  std::vector<const StoredAttempt*> timed_ones;  // ascending
+
+  bool timed(const StoredAttempt* attempt) const {
+    return std::binary_search(timed_ones.begin(), timed_ones.end(), attempt);
+  }
 };
 
 Answers answers_of(const RunData& run, const std::string& cell_key) {
   Answers answers;
-  if (!facts_of(run).greedy.contains(cell_key)) return answers;
+  if (!run.cells.find(cell_key) || !facts_of(run, cell_key).greedy) return answers;
   for (const StoredAttempt& attempt : run.attempts.of(cell_key)) {
     if (attempt.status == "ok" && attempt.prompt_id != 0) answers.all.push_back(&attempt);
   }
-  for (const StoredAttempt* attempt : timed_attempts(run, cell_key)) answers.timed.insert(attempt);
+  answers.timed_ones = timed_attempts(run, cell_key);  // in their order, and so ascending
   return answers;
 }
 
@@ -88,8 +79,7 @@ std::vector<Twins> twins_within(const RunData& run, const Selection& selection) 
     const auto [place, begins] = of_launch.try_emplace({prompt, attempt->launch}, attempt);
     if (!begins) first = place->second;
     if (first == attempt || !selection.matches(attempt->suite, attempt->tags)) continue;
-    pairs.push_back(
-        {first, attempt, answers.timed.contains(first) && answers.timed.contains(attempt)});
+    pairs.push_back({first, attempt, answers.timed(first) && answers.timed(attempt)});
   }
   return pairs;
 }
@@ -106,19 +96,20 @@ std::vector<Twins> twins_across(const RunData& run, const Selection& selection,
   for (const StoredAttempt* attempt : answers.all) {
     const auto first = firsts.find({attempt->suite, attempt->prompt_id});
     if (first == firsts.end() || !selection.matches(attempt->suite, attempt->tags)) continue;
-    const bool timed = reference.timed.contains(first->second) && answers.timed.contains(attempt);
+    const bool timed = reference.timed(first->second) && answers.timed(attempt);
     pairs.push_back({first->second, attempt, timed});
   }
   return pairs;
 }
 
 std::vector<std::string> reference_cells(const RunData& run, const std::string& cell_key) {
-  const auto found = facts_of(run).references.find(cell_key);
-  return found == facts_of(run).references.end() ? std::vector<std::string>() : found->second;
+  const auto& references = twin_cells(run).references;
+  const auto found = references.find(cell_key);
+  return found == references.end() ? std::vector<std::string>() : found->second;
 }
 
 std::vector<CellPairing> pairings(const RunData& run) {
-  return facts_of(run).pairings;
+  return twin_cells(run).pairings;
 }
 
 std::optional<double> twin_value(const Twins& twins, const std::string& metric) {

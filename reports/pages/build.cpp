@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "reports/figures/cell_facts.h"
 #include "reports/figures/format.h"
 #include "reports/figures/machine.h"
 #include "reports/pages/limits.h"
@@ -59,17 +59,9 @@ std::vector<std::string> PageContext::scores_of(const std::string& suite) const 
 }
 
 std::string chart_key(const RunData& run, const CellRow& cell) {
-  const bool several = std::any_of(run.cells.begin(), run.cells.end(), [&](const CellRow& other) {
-    return other.checkpoint_path != cell.checkpoint_path;
-  });
-  if (!several) return cell.label;
+  if (!facts_of(run).several_checkpoints) return cell.label;
   // As the profile names it: a sibling that was made from another lies in a folder of the cache.
-  const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
-  const nlohmann::json::json_pointer place("/profile/checkpoint");
-  const bool named =
-      settings.is_object() && settings.contains(place) && settings[place].is_string();
-  const std::string name = named ? settings[place].get<std::string>() : cell.checkpoint_path;
-  return std::filesystem::path(name).filename().string();
+  return std::filesystem::path(facts_of(run, cell.key).checkpoint).filename().string();
 }
 
 Section verdict_section(PageContext& context) {
@@ -174,18 +166,18 @@ Page build_page(Store& store, const std::string& run_id, const PageSettings& set
   page.run = run.run;
   page.verdict = judge(run, judging, compare_with_baselines(store, run_id, judging));
   page.head = head_of(page.run, page.verdict);
-  page.cells = run.cells;
-  for (CellRow& cell : page.cells) {  // most of what a cell holds, and on no page
-    cell.cases = {};
-    cell.settings = {};
+  for (const CellRow& cell : run.cells) {
+    page.cells.push_back(without_cases(cell));
+    page.cells.back().settings.clear();
+    page.cells.back().settings.shrink_to_fit();
+    page.statuses.push_back(cell_status(run, cell));
   }
-  for (const CellRow& cell : run.cells) page.statuses.push_back(cell_status(run, cell));
   page.launches = run.launches;
   for (const StoredAttempt& attempt : run.attempts) {
     if (attempt.outcome == "ok" || (attempt.outcome.empty() && attempt.status == "ok")) continue;
     page.unusual_attempts.push_back(attempt);
-    page.unusual_attempts.back().events.clear();
-    page.unusual_attempts.back().samples.clear();
+    page.unusual_attempts.back().events = std::vector<EventRow>();
+    page.unusual_attempts.back().samples = std::vector<probes::Sample>();
   }
   PageContext context{run, judging, store, page, settings};
   for (const auto build :
@@ -198,6 +190,7 @@ Page build_page(Store& store, const std::string& run_id, const PageSettings& set
         section.items.empty()) {
       continue;
     }
+    if (!settings.full) limit_section(section, full_command(page.run));
     page.sections.push_back(std::move(section));
   }
   if (!settings.full) limit_page(page, full_command(page.run));

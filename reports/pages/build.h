@@ -1,8 +1,8 @@
 // The parts of build_page(): one function per section. Only for the .cpp files of this folder.
 #pragma once
 
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "reports/figures/payoff.h"
@@ -25,7 +25,7 @@ struct PageContext {
   std::vector<std::string> scores_of(const std::string& suite) const;
   bool many_cells() const { return run.cells.size() > 1; }
 
-  std::map<std::string, const Figure*> made = {};  // by what it is about and its name
+  std::unordered_map<std::string, const Figure*> made = {};  // by what it is about and its name
 };
 
 Section verdict_section(PageContext& context);

@@ -54,7 +54,7 @@ Section changes_section(PageContext& context) {
   const std::vector<Axis>& axes = context.judging.axes;
   std::vector<size_t> n_values;
   for (const Axis& axis : axes) n_values.push_back(axis.n_values);
-  const Choices choices(cells, n_values);
+  const Choices choices(context.run, n_values);
   if (choices.empty() || choices.n_axes() != axes.size()) return section;
   for (size_t index = 0; index < axes.size(); ++index) {
     Table table{"Setting " + axes[index].key +

@@ -199,7 +199,7 @@ Section long_context_section(PageContext& context) {
   Section section{"long-context", "Long context", {}, {}, {}};
   std::vector<size_t> n_values;
   for (const Axis& axis : context.judging.axes) n_values.push_back(axis.n_values);
-  const Choices choices(context.run.cells, n_values);
+  const Choices choices(context.run, n_values);
   const std::vector<const CellRow*> cells = shown_cells(context.run);
   std::vector<std::string> suites;
   for (const CellRow* cell : cells) {

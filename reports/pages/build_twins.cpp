@@ -62,6 +62,13 @@ TableCell median_share_cached(const std::vector<Twins>& pairs) {
   return middle ? TableCell{format_number(*middle)} : nothing();
 }
 
+// Twins are of one suite, for a prompt of another is another prompt.
+std::map<std::string, std::vector<Twins>> by_suite(const std::vector<Twins>& pairs) {
+  std::map<std::string, std::vector<Twins>> suites;
+  for (const Twins& twins : pairs) suites[twins.later->suite].push_back(twins);
+  return suites;
+}
+
 Table within_table(PageContext& context, std::vector<Twins>& apart) {
   Table table{
       "Within a cell: each answer against the first to the same prompt in its launch, by "
@@ -78,9 +85,12 @@ Table within_table(PageContext& context, std::vector<Twins>& apart) {
                                              {"TTFT ratio", true},
                                              {"95 %", true, false}});
   for (const CellRow& cell : context.run.cells) {
+    const auto pairs_of = by_suite(twins_within(context.run, {cell.key, "", {}}));
     for (const std::string& suite : suites_of(context.run, cell.key)) {
+      const auto of_suite = pairs_of.find(suite);
+      if (of_suite == pairs_of.end()) continue;
       std::map<Tags, std::vector<Twins>> groups;
-      for (const Twins& twins : twins_within(context.run, {cell.key, suite, {}})) {
+      for (const Twins& twins : of_suite->second) {
         groups[differing_tags(twins)].push_back(twins);
         if (!twins.agree()) apart.push_back(twins);
       }
@@ -167,9 +177,13 @@ Table across_table(PageContext& context, std::vector<Twins>& apart) {
        {"95 %", true, false}},
       {}};
   for (const NamedPairing& pairing : named_pairings(context)) {
+    const auto pairs_of =
+        by_suite(twins_across(context.run, {pairing.cell.key, "", {}}, pairing.reference.key));
     for (const std::string& suite : suites_of(context.run, pairing.cell.key)) {
       const Selection about{pairing.cell.key, suite, {}};
-      const std::vector<Twins> pairs = twins_across(context.run, about, pairing.reference.key);
+      const auto of_suite = pairs_of.find(suite);
+      if (of_suite == pairs_of.end()) continue;
+      const std::vector<Twins>& pairs = of_suite->second;
       const auto parity = twin_figure(pairs, about, "parity");
       if (!parity) continue;
       for (const Twins& twins : pairs) {
@@ -197,8 +211,9 @@ void add_payoff(PageContext& context, const NamedPairing& pairing, const std::st
                 Table& verdicts, Table& table, std::vector<PayoffLine>& lines) {
   const Selection whole{pairing.cell.key, suite, {}};
   std::vector<std::string> families = tag_values(context.run, whole, "family");
+  if (families.empty()) return;
   const std::vector<std::string> lengths = tag_values(context.run, whole, "length");
-  if (families.empty() || lengths.empty()) return;
+  if (lengths.empty()) return;
   families.insert(families.begin(), "");
   for (const std::string& family : families) {
     std::vector<PayoffPoint> points;

@@ -52,17 +52,19 @@ std::vector<Course> courses_of(const RunData& run) {
     const auto found = of_cell.find(launch.cell_key);
     if (found != of_cell.end()) found->second->launch = &launch;
   }
-  for (const LaunchSample& s : run.launch_samples) {
+  for (const LaunchReading& s : run.launch_samples) {
+    const Reading& sample = s.sample;
+    const std::string& metric = sample.metric;
+    if (!metric.starts_with("course_") && !metric.starts_with("planned_")) continue;
     const auto found = of_cell.find(s.cell_key);
     if (found == of_cell.end()) continue;
     Course& course = *found->second;
     if (!course.launch || course.launch->number != s.launch) continue;
-    const probes::Sample& sample = s.sample;
     if (sample.metric == "course_machine_memory") course.machine.push_back(sample);
     if (sample.metric == "course_device_memory") course.device.push_back(sample);
     if (sample.metric == "course_floor") course.floors.push_back(sample);
     if (sample.metric == "planned_memory" || sample.metric == "planned_device_memory") {
-      if (sample.phase.empty()) {
+      if (sample.phase == "") {
         course.planned = sample.value;
       } else {
         course.owners.push_back(sample);

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <unordered_map>
 
 #include "reports/pages/escape.h"
 #include "reports/pages/render.h"
@@ -17,18 +18,22 @@ using nlohmann::json;
 // Name of a setting -> its value as a field.
 using Settings = std::map<std::string, std::string>;
 
+void add_settings(const json& value, const std::string& name, Settings& settings) {
+  if (value.is_structured()) {
+    for (const auto& [key, inner] : value.items()) {
+      add_settings(inner, name.empty() ? key : name + "." + key, settings);
+    }
+  } else if (!value.is_null()) {
+    settings[name] =
+        value.is_string() ? csv_text(value.get_ref<const std::string&>()) : value.dump();
+  }
+}
+
 // The single values of what defines a cell: "engine.kv_dtype", "suites.needle.parameters.seed".
 Settings settings_of(const CellRow& cell) {
   Settings settings;
   const json semantics = json::parse(cell.semantics, nullptr, false);
-  if (!semantics.is_object()) return settings;
-  const json flat = semantics.flatten();
-  for (const auto& [pointer, value] : flat.items()) {
-    if (value.is_null() || value.is_structured()) continue;
-    std::string name = pointer.empty() ? "" : pointer.substr(1);
-    for (char& c : name) c = c == '/' ? '.' : c;
-    settings[name] = value.is_string() ? csv_text(value.get<std::string>()) : value.dump();
-  }
+  if (semantics.is_object()) add_settings(semantics, "", settings);
   return settings;
 }
 
@@ -36,16 +41,17 @@ Settings settings_of(const CellRow& cell) {
 class SettingColumns {
  public:
   explicit SettingColumns(const std::vector<CellRow>& cells) {
-    std::map<std::string, std::set<std::string>> values;
+    std::map<std::string, size_t> n_alike;  // cells that have a setting as the first one has it
     for (const CellRow& cell : cells) {
-      Settings& settings = of_cell_[cell.key] = settings_of(cell);
-      for (const auto& [name, value] : settings) values[name].insert(value);
+      const Settings& settings = of_cell_[cell.key] = settings_of(cell);
+      const Settings& first = of_cell_[cells.front().key];
+      for (const auto& [name, value] : settings) {
+        const auto there = first.find(name);
+        n_alike[name] += there != first.end() && there->second == value;
+      }
     }
-    for (const auto& [name, seen] : values) {
-      size_t n_with = 0;
-      for (const auto& [key, settings] : of_cell_) n_with += settings.contains(name);
-      const bool shared = seen.size() == 1 && n_with == of_cell_.size();
-      if (!name.starts_with("suites.") || !shared) names_.push_back(name);
+    for (const auto& [name, n] : n_alike) {
+      if (!name.starts_with("suites.") || n < of_cell_.size()) names_.push_back(name);
     }
   }
 
@@ -76,6 +82,15 @@ bool looks_active(std::string_view text) {
          std::string_view("=+-@").find(text[first]) != std::string_view::npos;
 }
 
+std::string joined(const std::vector<std::string>& fields) {
+  std::string text;
+  for (const std::string& field : fields) {
+    if (&field != fields.data()) text += ',';
+    text += field;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string csv_text(std::string_view text) {
@@ -98,12 +113,7 @@ std::string csv_number(std::optional<double> value) {
 }
 
 std::string csv_record(const std::vector<std::string>& fields) {
-  std::string record;
-  for (const std::string& field : fields) {
-    if (&field != fields.data()) record += ',';
-    record += field;
-  }
-  return record + "\r\n";
+  return joined(fields) + "\r\n";
 }
 
 std::string render_cells_csv(const Page& page) {
@@ -157,12 +167,17 @@ std::string render_figures_csv(const Page& page) {
       320;  // enough for most: grown by doubling, a large text is held twice
   out.reserve(kRowBytes * page.figures.size());
   const std::string run = csv_text(page.run.id);
+  std::unordered_map<std::string, std::string> cells;  // what rows of a cell begin with
   for (const Figure& figure : page.figures) {
     const FigureData& data = *figure;
-    std::vector<std::string> fields = {run, csv_text(data.about.cell_key),
-                                       labels[data.about.cell_key]};
-    settings.add_values(data.about.cell_key, fields);
-    fields.push_back(csv_text(data.about.suite));
+    std::string& cell = cells[data.about.cell_key];
+    if (cell.empty()) {
+      std::vector<std::string> fields = {run, csv_text(data.about.cell_key),
+                                         labels[data.about.cell_key]};
+      settings.add_values(data.about.cell_key, fields);
+      cell = joined(fields);
+    }
+    std::vector<std::string> fields = {csv_text(data.about.suite)};
     for (const std::string& tag : tags) {
       const auto found = data.about.tags.find(tag);
       fields.push_back(found == data.about.tags.end() ? "" : csv_text(found->second));
@@ -175,7 +190,7 @@ std::string render_figures_csv(const Page& page) {
     fields.push_back(data.interval ? csv_number(data.interval->hi) : "");
     fields.push_back(std::to_string(data.n));
     fields.push_back(std::to_string(data.n_invalid));
-    out += csv_record(fields);
+    out += cell + ',' + csv_record(fields);
   }
   return out;
 }

@@ -54,17 +54,25 @@ size_t row_bytes(const std::vector<TableCell>& row) {
   return bytes;
 }
 
-Size size_of(Table& table) {
-  Size size;
-  size.table = &table;
+size_t caption_bytes(const Table& table) {
+  return kTableMarkup + escape_html(table.caption).size();
+}
+
+// Places of the rows, those to look at first in front.
+std::vector<size_t> order_of(const Table& table) {
   std::vector<int> ranks;
+  std::vector<size_t> order;
   for (const auto& row : table.rows) {
-    size.row_order.push_back(ranks.size());
+    order.push_back(ranks.size());
     ranks.push_back(rank(row));
   }
-  std::stable_sort(size.row_order.begin(), size.row_order.end(),
+  std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return ranks[a] < ranks[b]; });
-  size.bytes = {kTableMarkup + escape_html(table.caption).size()};
+  return order;
+}
+
+Size size_of(Table& table) {
+  Size size{&table, order_of(table), {caption_bytes(table)}};
   for (const size_t place : size.row_order) {
     size.bytes.push_back(size.bytes.back() + row_bytes(table.rows[place]));
   }
@@ -77,23 +85,32 @@ size_t bytes_with(std::span<const Size> sizes, size_t n_rows) {
   return bytes;
 }
 
-std::vector<Size> sizes_of(Page& page) {
-  std::vector<Size> sizes;
-  for (Section& section : page.sections) {
-    for (Chart& chart : section.charts) sizes.push_back(size_of(chart.table));
-    for (Table& table : section.tables) sizes.push_back(size_of(table));
-  }
-  return sizes;
+std::vector<Table*> tables_of(Section& section) {
+  std::vector<Table*> tables;
+  for (Chart& chart : section.charts) tables.push_back(&chart.table);
+  for (Table& table : section.tables) tables.push_back(&table);
+  return tables;
 }
 
-void cut(const Size& size, size_t n_rows, const std::string& command) {
-  Table& table = *size.table;
+// Whether tables take more than a page has room for.
+bool too_large(const std::vector<Table*>& tables) {
+  size_t bytes = 0;
+  for (const Table* table : tables) {
+    bytes += caption_bytes(*table);
+    for (const auto& row : table->rows) {
+      if (bytes > kTablesBytes) return true;
+      bytes += row_bytes(row);
+    }
+  }
+  return bytes > kTablesBytes;
+}
+
+// The first rows in this order stay.
+void keep_rows(Table& table, const std::vector<size_t>& order, size_t n_rows) {
   if (table.rows.size() <= n_rows) return;
   std::vector<std::vector<TableCell>> rows;
-  for (size_t i = 0; i < n_rows; ++i) rows.push_back(std::move(table.rows[size.row_order[i]]));
-  table.caption += (table.caption.empty() ? "" : " ") + count(n_rows) + " of " +
-                   count(table.rows.size()) + " rows, what failed first; `" + command +
-                   "` shows all.";
+  for (size_t i = 0; i < n_rows; ++i) rows.push_back(std::move(table.rows[order[i]]));
+  table.n_left_out += table.rows.size() - n_rows;
   table.rows = std::move(rows);
 }
 
@@ -108,23 +125,44 @@ void cut_tables(Section& section, const std::string& command) {
       " (" + count(n - kTablesPerSection) + " more tables of this section: `" + command + "`.)";
 }
 
-void limit_tables(Page& page, const std::string& command) {
-  std::vector<Size> sizes = sizes_of(page);
-  if (bytes_with(sizes, SIZE_MAX) <= kTablesBytes) return;
-  for (Section& section : page.sections) {
-    cut_tables(section, command);
-    for (Table& table : section.tables) {
-      for (auto& row : table.rows) {
-        for (TableCell& cell : row) cell.text = head_and_tail(cell.text, kTextBytes);
-      }
+// What every section of a page that is over its limit loses.
+void cut_section(Section& section, const std::string& command) {
+  if (section.cut) return;
+  section.cut = true;
+  cut_tables(section, command);
+  for (Table* table : tables_of(section)) keep_rows(*table, order_of(*table), kRows[0]);
+  for (Table& table : section.tables) {
+    for (auto& row : table.rows) {
+      for (TableCell& cell : row) cell.text = head_and_tail(cell.text, kTextBytes);
     }
   }
-  sizes = sizes_of(page);
+}
+
+void limit_tables(Page& page, const std::string& command) {
+  std::vector<Table*> all;
+  bool over = false;
+  for (Section& section : page.sections) {
+    over = over || section.cut;
+    for (Table* table : tables_of(section)) all.push_back(table);
+  }
+  if (!over && !too_large(all)) return;
+  std::vector<Size> sizes;
+  for (Section& section : page.sections) {
+    cut_section(section, command);
+    for (Table* table : tables_of(section)) sizes.push_back(size_of(*table));
+  }
   const auto fits = std::find_if(std::begin(kRows), std::end(kRows), [&](size_t n_rows) {
     return bytes_with(sizes, n_rows) <= kTablesBytes;
   });
   const size_t n_rows = fits == std::end(kRows) ? 1 : *fits;
-  for (const Size& size : sizes) cut(size, n_rows, command);
+  for (const Size& size : sizes) {
+    Table& table = *size.table;
+    keep_rows(table, size.row_order, n_rows);
+    if (table.n_left_out == 0) continue;
+    table.caption += (table.caption.empty() ? "" : " ") + count(table.rows.size()) + " of " +
+                     count(table.rows.size() + table.n_left_out) + " rows, what failed first; `" +
+                     command + "` shows all.";
+  }
 }
 
 bool is_faint(const ChartSeries& series) {
@@ -236,6 +274,11 @@ size_t html_bytes(const Item& item) {
 
 std::string full_command(const RunRow& run) {
   return "ds4-sweep report " + run.id.substr(0, 8) + " --full -o FOLDER";
+}
+
+void limit_section(Section& section, const std::string& command) {
+  for (Chart& chart : section.charts) limit_series(chart);
+  if (too_large(tables_of(section))) cut_section(section, command);
 }
 
 void limit_page(Page& page, const std::string& command) {

@@ -24,6 +24,11 @@ size_t html_bytes(const Item& item);
 /// "ds4-sweep report 3f2a1b0c --full -o FOLDER"
 std::string full_command(const RunRow& run);
 
+/// What limit_page() will surely cut of this section, already: series of charts, and of tables that
+/// are too large for the page all by themselves what cannot stay. So a large sweep is never held as
+/// tables all at once.
+void limit_section(Section& section, const std::string& command);
+
 /// Cuts tables, charts, items and paragraphs to these sizes. Of a table that is cut the rows with
 /// something bad come first, then undecided ones, each in their order; its caption says how many
 /// are left out and that `command` shows them.

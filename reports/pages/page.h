@@ -34,6 +34,7 @@ struct Section {
   std::vector<Table> tables;
   std::vector<Item> items;  // where they can be opened: HTML; some in Markdown
   std::vector<Chart> charts = {};
+  bool cut = false;  // its tables, to what may stay (limits.h)
 };
 
 /// What stands above the sections.

@@ -1,6 +1,7 @@
 // A table of the page model. Texts are raw; escaping belongs to the renderers.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct Table {
   std::vector<std::vector<TableCell>> rows;  // the first cell of a row is its heading
   bool in_terminal = true;
   bool diverging = false;  // heat around 0: differences
+  size_t n_left_out = 0;   // rows that the page had no room for (limits.h)
 };
 
 }  // namespace ds4::reports

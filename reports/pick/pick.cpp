@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
 #include "reports/compare/lines.h"
+#include "reports/figures/cell_facts.h"
 #include "reports/figures/difference.h"
 #include "reports/figures/figure.h"
 #include "reports/figures/format.h"
@@ -30,13 +30,6 @@ bool less_is_better(Criterion criterion) {
 // At least as good, by the point estimates.
 bool as_good(Criterion criterion, double a, double b) {
   return less_is_better(criterion) ? a <= b : a >= b;
-}
-
-// What the engine was given room for; 0 where the target has no such setting.
-int64_t context_of(const CellRow& cell) {
-  const auto settings = nlohmann::json::parse(cell.settings, nullptr, false);
-  const nlohmann::json::json_pointer place("/profile/engine/context_length");
-  return settings.is_object() && settings.contains(place) ? settings.at(place).get<int64_t>() : 0;
 }
 
 using Values = std::array<std::optional<double>, kCriteria.size()>;
@@ -96,7 +89,7 @@ Picker::Picker(const RunData& run) : run_(run), judging_(judging_of(run.run)) {
   for (const CellRow& cell : run_.cells) {
     const CellStatus status = cell_status(run_, cell);
     scores.push_back(scores_of(cell));
-    candidates_.emplace_back().cell = cell;
+    candidates_.emplace_back().cell = without_cases(cell);
     if (!status.complete()) {
       candidates_.back().unfit = std::to_string(status.n_ok) + " of " +
                                  std::to_string(status.n_planned) + " cases answered (" +
@@ -111,7 +104,7 @@ Picker::Picker(const RunData& run) : run_(run), judging_(judging_of(run.run)) {
   }
   for (size_t i = 0; i < candidates_.size(); ++i) {
     Candidate& c = candidates_[i];
-    c.context = context_of(c.cell);
+    c.context = facts_of(run_).cells[i].context_length;
     for (const Criterion criterion : kCriteria) c.values[criterion];
     c.values[Criterion::kQuality] = quality(scores[i]);
     c.values[Criterion::kMemory] = memory(c.cell);

@@ -41,7 +41,7 @@ struct PickDifference {
 };
 
 struct Candidate {
-  CellRow cell;
+  CellRow cell;  // without its cases
   int64_t context = 0;
   std::map<Criterion, PickValue> values;  // quality: mean headline score, Picker::suites()
   std::string unfit;                      // why it does not meet the need; "" = it does

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <map>
 #include <span>
 
@@ -167,13 +169,29 @@ std::vector<double> draw_ratios(size_t n, const Launches& base, const Launches& 
   return draws;
 }
 
-Interval percentiles(std::vector<double>& draws, double tail) {
-  const auto skip = static_cast<std::ptrdiff_t>(static_cast<double>(draws.size()) * tail);
-  const auto at = [&](std::ptrdiff_t place) {
-    std::nth_element(draws.begin(), draws.begin() + place, draws.end());
-    return std::exp(draws[static_cast<size_t>(place)]);
-  };
-  return {at(skip), at(std::ssize(draws) - 1 - skip)};
+// The draw with `place` others before it, `place` being one of the first: most draws are only held
+// against a bound that a sample of them gives.
+template <class Before>
+double draw_at(size_t place, const std::vector<double>& draws, const Before& before) {
+  constexpr size_t kEvery = 8;
+  std::vector<double> sample;
+  for (size_t i = 0; i < draws.size(); i += kEvery) sample.push_back(draws[i]);
+  const size_t beyond = std::min(2 * place / kEvery + kEvery, sample.size() - 1);
+  const auto bound = sample.begin() + static_cast<std::ptrdiff_t>(beyond);
+  std::nth_element(sample.begin(), bound, sample.end(), before);
+  std::vector<double> first;
+  std::copy_if(draws.begin(), draws.end(), std::back_inserter(first),
+               [&](double draw) { return !before(*bound, draw); });
+  if (first.size() <= place) first = draws;
+  const auto found = first.begin() + static_cast<std::ptrdiff_t>(place);
+  std::nth_element(first.begin(), found, first.end(), before);
+  return *found;
+}
+
+Interval percentiles(const std::vector<double>& draws, double tail) {
+  const auto skip = static_cast<size_t>(static_cast<double>(draws.size()) * tail);
+  return {std::exp(draw_at(skip, draws, std::less<>())),
+          std::exp(draw_at(skip, draws, std::greater<>()))};
 }
 
 double deviation(std::span<const double> values) {
@@ -250,7 +268,7 @@ std::optional<Interval> launch_ratio_interval(const Launches& base, const Launch
     if (side->size() == 1 && side->front().size() == 1) return std::nullopt;
   }
   const bool measured = repeated(base, now);
-  std::vector<double> draws = draw_ratios(kResamples, base, now, measured, settings.noise);
+  const std::vector<double> draws = draw_ratios(kResamples, base, now, measured, settings.noise);
   if (!measured) return percentiles(draws, settings.alpha / 2);
   // Draws of k launches vary too little by (k - 1) / k, and their spread is itself estimated.
   const double k = static_cast<double>(std::min(base.size(), now.size()));

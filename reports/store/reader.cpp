@@ -44,6 +44,20 @@ probes::Sample read_sample(const Statement& row, int first) {
   return {row.text(first), row.real(first + 1), row.real(first + 2), row.text(first + 3)};
 }
 
+// Tags by the text they are stored as: the cells of a sweep ask the same cases, and each text is
+// parsed once.
+class TagsReader {
+ public:
+  const std::map<std::string, std::string>& read(const std::string& json) {
+    const auto [place, is_new] = known_.try_emplace(json);
+    if (is_new) place->second = tags_from_json(json);
+    return place->second;
+  }
+
+ private:
+  std::unordered_map<std::string, std::map<std::string, std::string>> known_;
+};
+
 // Where an attempt's row is in the result, by its id.
 using Index = std::unordered_map<int64_t, size_t>;
 
@@ -105,6 +119,7 @@ std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
   Statement cases(database_,
                   "SELECT suite, case_id, tags FROM planned_cases WHERE run_id = ? AND "
                   "cell_key = ? ORDER BY ordinal");
+  TagsReader tags;
   std::vector<CellRow> result;
   while (rows.step()) {
     CellRow cell;
@@ -118,8 +133,9 @@ std::vector<CellRow> SqliteStore::cells(const std::string& run_id) {
     cell.shard = static_cast<int>(rows.integer(7));
     cases.bind(run_id).bind(cell.key);
     while (cases.step()) {
-      cell.cases.push_back({cases.text(0), cases.text(1), tags_from_json(cases.text(2))});
+      cell.cases.push_back({cases.text(0), cases.text(1), tags.read(cases.text(2))});
     }
+    cell.cases.shrink_to_fit();
     cases.reset();
     result.push_back(std::move(cell));
   }
@@ -188,14 +204,20 @@ std::vector<LaunchRow> SqliteStore::launches(const std::string& run_id) {
 }
 
 std::vector<LaunchSample> SqliteStore::launch_samples(const std::string& run_id) {
+  Statement launches(database_,
+                     "SELECT id, cell_key, number FROM launches WHERE run_id = ? ORDER BY id");
+  launches.bind(run_id);
+  // Launch by launch, as they lie in the table: joined, all of them would have to be sorted.
   Statement rows(database_,
-                 "SELECT l.cell_key, l.number, s.metric, s.value, s.time_s, s.phase "
-                 "FROM launch_samples s JOIN launches l ON l.id = s.launch_id "
-                 "WHERE l.run_id = ? ORDER BY l.id, s.seq");
-  rows.bind(run_id);
+                 "SELECT metric, value, time_s, phase FROM launch_samples WHERE launch_id = ? "
+                 "ORDER BY seq");
   std::vector<LaunchSample> result;
-  while (rows.step()) {
-    result.push_back({rows.text(0), static_cast<int>(rows.integer(1)), read_sample(rows, 2)});
+  while (launches.step()) {
+    const std::string cell_key = launches.text(1);
+    const int number = static_cast<int>(launches.integer(2));
+    rows.bind(launches.integer(0));
+    while (rows.step()) result.push_back({cell_key, number, read_sample(rows, 0)});
+    rows.reset();
   }
   return result;
 }
@@ -212,6 +234,7 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
         "first_token_s, end_s, started_at, launch, outcome, note, prompt, text FROM attempts "
         "WHERE run_id = ? ORDER BY id");
     rows.bind(run_id);
+    TagsReader tags;
     while (rows.step()) {
       StoredAttempt attempt;
       attempt.id = rows.integer(0);
@@ -221,7 +244,7 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
       attempt.case_id = rows.text(4);
       attempt.number = static_cast<int>(rows.integer(5));
       attempt.status = rows.text(6);
-      attempt.tags = tags_from_json(rows.text(7));
+      attempt.tags = tags.read(rows.text(7));
       attempt.finish_reason = rows.text(8);
       attempt.error = rows.text(9);
       attempt.prompt_tokens = rows.integer(10);
@@ -238,26 +261,23 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
       result.push_back(std::move(attempt));
     }
   }
-  const Index index = index_by_id(result);
-  {
-    Statement rows(database_,
-                   "SELECT e.attempt_id, e.time_s, e.n_tokens FROM events e JOIN attempts a "
-                   "ON a.id = e.attempt_id WHERE a.run_id = ? ORDER BY e.attempt_id, e.seq");
-    rows.bind(run_id);
-    while (rows.step()) {
-      result[index.at(rows.integer(0))].events.push_back(
-          {rows.real(1), static_cast<int>(rows.integer(2))});
+  // Attempt by attempt, as launch_samples() does.
+  Statement events(database_,
+                   "SELECT time_s, n_tokens FROM events WHERE attempt_id = ? ORDER BY seq");
+  Statement samples(database_,
+                    "SELECT metric, value, time_s, phase FROM samples WHERE attempt_id = ? "
+                    "ORDER BY seq");
+  for (StoredAttempt& attempt : result) {
+    events.bind(attempt.id);
+    while (events.step()) {
+      attempt.events.push_back({events.real(0), static_cast<int>(events.integer(1))});
     }
-  }
-  {
-    Statement rows(database_,
-                   "SELECT s.attempt_id, s.metric, s.value, s.time_s, s.phase FROM samples s "
-                   "JOIN attempts a ON a.id = s.attempt_id WHERE a.run_id = ? "
-                   "ORDER BY s.attempt_id, s.seq");
-    rows.bind(run_id);
-    while (rows.step()) {
-      result[index.at(rows.integer(0))].samples.push_back(read_sample(rows, 1));
-    }
+    events.reset();
+    attempt.events.shrink_to_fit();
+    samples.bind(attempt.id);
+    while (samples.step()) attempt.samples.push_back(read_sample(samples, 0));
+    samples.reset();
+    attempt.samples.shrink_to_fit();
   }
   load_scores(run_id, result);
   if (with_texts) {
@@ -288,9 +308,13 @@ void SqliteStore::load_scores(const std::string& run_id, std::vector<StoredAttem
 }
 
 std::string SqliteStore::trace(int64_t attempt_id) {
-  Statement row(database_, "SELECT trace FROM traces WHERE attempt_id = ?");
-  row.bind(attempt_id);
-  return row.step() ? load_text(database_, row.integer(0)) : "";
+  // Asked of every attempt of a run: prepared once.
+  if (!trace_of_) trace_of_.emplace(database_, "SELECT trace FROM traces WHERE attempt_id = ?");
+  trace_of_->bind(attempt_id);
+  const std::optional<int64_t> text =
+      trace_of_->step() ? std::optional(trace_of_->integer(0)) : std::nullopt;
+  trace_of_->reset();
+  return text ? load_text(database_, *text) : "";
 }
 
 bool SqliteStore::has_trace(int64_t attempt_id) {

@@ -1,6 +1,8 @@
 // The Store over SQLite. Writing is in writer.cpp, reading in reader.cpp.
 #pragma once
 
+#include <optional>
+
 #include "reports/store/database.h"
 #include "reports/store/store.h"
 
@@ -53,6 +55,7 @@ class SqliteStore final : public Store {
   void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
 
   Database database_;
+  std::optional<Statement> trace_of_;
 };
 
 }  // namespace ds4::reports

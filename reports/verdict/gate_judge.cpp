@@ -222,9 +222,8 @@ class GateJudge {
 
 }  // namespace
 
-GateResult judge_gate(const RunData& run, const CellRow& cell, const Gate& gate,
-                      const std::string& suite) {
-  const CellStatus status = cell_status(run, cell);
+GateResult judge_gate(const RunData& run, const CellRow& cell, const CellStatus& status,
+                      const Gate& gate, const std::string& suite) {
   return GateJudge(run, cell, status).judge(gate, suite);
 }
 

@@ -7,8 +7,8 @@
 
 namespace ds4::reports {
 
-/// `suite` is the one to judge, "" = the whole cell. Always gives a reason.
-GateResult judge_gate(const RunData& run, const CellRow& cell, const Gate& gate,
-                      const std::string& suite);
+/// `status` is the cell's, `suite` the one to judge, "" = the whole cell. Always gives a reason.
+GateResult judge_gate(const RunData& run, const CellRow& cell, const CellStatus& status,
+                      const Gate& gate, const std::string& suite);
 
 }  // namespace ds4::reports

@@ -173,8 +173,9 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
   Verdict verdict;
   verdict.n_cells = static_cast<int>(run.cells.size());
   bool interrupted = false;
+  std::vector<CellStatus> statuses;
   for (const CellRow& cell : run.cells) {
-    const CellStatus status = cell_status(run, cell);
+    const CellStatus& status = statuses.emplace_back(cell_status(run, cell));
     std::set<std::string> suites;
     for (const auto& [name, lack] : skipped_of(run, cell.key)) {
       suites.insert(name.substr(0, name.find('/')));
@@ -188,9 +189,10 @@ Verdict judge(const RunData& run, const Judging& judging, const Baselines& basel
   }
   for (const Gate& gate : judging.gates) {
     const size_t before = verdict.gates.size();
-    for (const CellRow& cell : run.cells) {
+    for (size_t i = 0; i < run.cells.size(); ++i) {
+      const CellRow& cell = run.cells[i];
       for (const std::string& suite : judged_suites(gate, run, cell, judging)) {
-        verdict.gates.push_back(judge_gate(run, cell, gate, suite));
+        verdict.gates.push_back(judge_gate(run, cell, statuses[i], gate, suite));
       }
     }
     if (verdict.gates.size() == before) {

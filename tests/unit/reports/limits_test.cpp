@@ -37,7 +37,7 @@ TEST(Limits, LeaveAPageAloneThatFits) {
   EXPECT_EQ(render_html(limited), render_html(page));
 }
 
-TEST(Limits, KeepTheWorstOfAPageUnderTwoMegabytes) {
+Page page_too_large_in_all() {
   const std::string hostile = "<&\"'>" + std::string(300, '<');
   Page page;
   for (const char* id : {"a", "b", "c"}) {
@@ -60,8 +60,26 @@ TEST(Limits, KeepTheWorstOfAPageUnderTwoMegabytes) {
     section.charts.push_back(std::move(chart));
     page.sections.push_back(std::move(section));
   }
+  return page;
+}
+
+TEST(Limits, KeepTheWorstOfAPageUnderTwoMegabytes) {
+  Page page = page_too_large_in_all();
   limit_page(page, "ds4-sweep report x --full");
   EXPECT_LT(render_html(page).size(), kPageBytes);
+}
+
+TEST(Limits, OfSectionsAsTheyAreMadeChangeNothing) {
+  Page at_once = page_too_large_in_all();
+  at_once.sections.insert(at_once.sections.begin() + 1,
+                          {"fits", "Fits", {}, {table_of(9, "x")}, {}});
+  Page by_section = at_once;
+  for (Section& section : by_section.sections) limit_section(section, "more");
+  EXPECT_LE(by_section.sections[0].tables.back().rows.size(), 2000u);
+  EXPECT_FALSE(by_section.sections[1].cut);
+  limit_page(at_once, "more");
+  limit_page(by_section, "more");
+  EXPECT_EQ(render_html(by_section), render_html(at_once));
 }
 
 TEST(Limits, ShowWhatFailedFirstAndSayWhatIsLeftOut) {
@@ -79,6 +97,44 @@ TEST(Limits, ShowWhatFailedFirstAndSayWhatIsLeftOut) {
   EXPECT_EQ(cut.rows[2][0].text, "0");
   EXPECT_THAT(cut.caption, HasSubstr(" of 40,000 rows, what failed first"));
   EXPECT_THAT(cut.caption, HasSubstr("`ds4-sweep report x --full` shows all."));
+}
+
+ChartSeries series_of(const std::string& key, size_t n_points, bool faint) {
+  ChartSeries series{key, key, ChartForm::kPoints};
+  for (size_t i = 0; i < n_points; ++i) {
+    series.points.push_back({static_cast<double>(i), 1.0});
+    series.points.back().faint = faint;
+  }
+  return series;
+}
+
+// A checkpoint that others beat, and lines with the single answers behind each.
+Page page_with_faint_marks(size_t n_lines, size_t n_points) {
+  Chart chart;
+  chart.id = "chart";
+  chart.series.push_back(series_of("dominated", n_points, true));
+  for (size_t i = 0; i < n_lines; ++i) {
+    for (const bool faint : {false, true}) {
+      chart.series.push_back(series_of("K" + std::to_string(i), n_points, faint));
+    }
+  }
+  Page page;
+  page.sections.push_back({"a", "A", {}, {}, {}, {chart}});
+  return page;
+}
+
+void expect_only_raw_values_gone(Page page, size_t n_lines) {
+  limit_page(page, "more");
+  const std::vector<ChartSeries>& series = page.sections[0].charts[0].series;
+  ASSERT_EQ(series.size(), 1 + n_lines);
+  EXPECT_EQ(series[0].key, "dominated");
+  EXPECT_FALSE(series[0].points.empty());
+  for (size_t i = 1; i < series.size(); ++i) EXPECT_FALSE(series[i].points[0].faint);
+}
+
+TEST(Limits, FaintMarksGoOnlyWhereALineStandsForThem) {
+  expect_only_raw_values_gone(page_with_faint_marks(kSeries / 2, 1), kSeries / 2);
+  expect_only_raw_values_gone(page_with_faint_marks(3, 5000), 3);  // too many points, not series
 }
 
 class LongAnswersTest : public ::testing::Test {
