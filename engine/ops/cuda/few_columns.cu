@@ -10,8 +10,9 @@
 namespace ds4::ops::cuda {
 namespace {
 
-constexpr int kFewWarps = 8;  // of a block, but for experts (warps_of)
-constexpr int kStep = 4;      // groups that a warp loads before it arranges them
+constexpr int kFewWarps = 8;     // of a block, but for experts (warps_of)
+constexpr int kWholeWarps = 12;  // of the only block of a multiprocessor
+constexpr int kStep = 4;         // groups that a warp loads before it arranges them
 constexpr int kStepTiles = kStepRows / kFewColumns;
 
 template <class Feed>
@@ -98,7 +99,10 @@ __device__ void arrange_columns(const Input& in, int groups, int columns, const 
     for (int i = 0; i < kStep; ++i) {
       const int at = begin + i * kFewWarps;
       if (at >= count) break;
-      if (in.gain) apply_gain(in, at % groups * kGroup + lane * 4, norms[at / groups], v[i]);
+      if (in.gain) {
+        const int64_t k = at % groups * kGroup + lane * 4;
+        apply_gain(*reinterpret_cast<const float4*>(in.gain + k), norms[at / groups], v[i]);
+      }
       uint2 elements;
       const float scale = arrange_four<kKind>(lane, v[i], elements);
       uint4* to =
@@ -126,13 +130,14 @@ __device__ void copy_columns(const Input& in, int groups, int columns, const Row
   }
 }
 
-using Partial = float[kFewWarps][kTileRows][kFewColumns + 1];
+template <int warps>
+using Partial = float[warps][kTileRows][kFewColumns + 1];
 
 // The work of one block: tiles from `block` on of one matrix or job, by kTiles times kFewColumns
 // columns.
-template <class Feed, bool here, int kTiles = 1>
+template <class Feed, bool here, int kTiles = 1, int kMostWarps = kFewWarps>
 __device__ void few_columns(const Task& task, const Finish& finish, bool finishes, int block,
-                            int job, Partial& partial) {
+                            int job, Partial<kMostWarps>& partial) {
   extern __shared__ uint4 memory[];  // `here`: columns, then their scales
   const Tiles& m = task.tiles;
   const Columns& c = task.columns;
@@ -241,16 +246,24 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
 template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
-  __shared__ Partial partial;
+  __shared__ Partial<kFewWarps> partial;
   few_columns<Feed, here>(task, finish, finish.kind != Finish::kNone, blockIdx.x, blockIdx.y,
                           partial);
+}
+
+// A block for each multiprocessor, which has room for one.
+template <class Feed>
+__global__ void __launch_bounds__(kWholeWarps * 32, 1)
+    whole_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
+  __shared__ Partial<kWholeWarps> partial;
+  few_columns<Feed, false, 1, kWholeWarps>(task, finish, false, blockIdx.x, blockIdx.y, partial);
 }
 
 // More columns than one tile has, of which weights are read once.
 template <class Feed>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     step_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
-  __shared__ Partial partial;
+  __shared__ Partial<kFewWarps> partial;
   few_columns<Feed, false, kStepTiles>(task, finish, false, blockIdx.x, blockIdx.y, partial);
 }
 
@@ -268,7 +281,7 @@ struct TaskSet {
 template <class Quantised, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_set_kernel(const __grid_constant__ TaskSet set) {
-  __shared__ Partial partial;
+  __shared__ Partial<kFewWarps> partial;
   auto block = static_cast<int>(blockIdx.x);
   if (block < set.sides.blocks()) {
     wait_for_inputs();
@@ -303,11 +316,15 @@ size_t finish_shared(const Finish& finish) {
   return finish.kind == Finish::kRoute ? route_few_shared(finish.routing) : 0;
 }
 
-// The experts of a few tokens are some hundred large blocks, of which multiprocessors have one more
-// or less; half as large they come out more even.
+// The experts of a few tokens are some hundred large blocks, of which multiprocessors get one more
+// or less, by when the kernel in front leaves them. Those of one token are cut so that each gets
+// one; of more tokens, half as large ones come out more even.
 int warps_of(const Task& task, bool here) {
-  const bool halves = task.columns.jobs && !here && task.tiles.slices <= kFewWarps / 2;
-  return halves ? kFewWarps / 2 : kFewWarps;
+  if (!task.columns.jobs || here || task.tiles.slices > kFewWarps / 2) return kFewWarps;
+  const int64_t tiles = task.columns.most_jobs * (task.tiles.rows / kTileRows);
+  const bool whole = task.tiles.slices == 1 && tiles > (kWholeWarps - 4) * multiprocessors() &&
+                     tiles <= kWholeWarps * multiprocessors();
+  return whole ? kWholeWarps : kFewWarps / 2;
 }
 
 template <class Feed>
@@ -316,6 +333,7 @@ void launch(const Launch& at, const Task& task, const Finish& finish) {
   const bool here = arranges_here(task);
   const int warps = warps_of(task, here);
   const auto kernel = !c.jobs && c.columns > kFewColumns ? step_columns_kernel<Feed>
+                      : warps == kWholeWarps             ? whole_columns_kernel<Feed>
                       : here                             ? few_columns_kernel<Feed, true>
                                                          : few_columns_kernel<Feed, false>;
   const size_t bytes =
