@@ -1,12 +1,9 @@
-# ds4_embed_text(TARGET NAMESPACE name FILE): compiles a text file into TARGET as
+# ds4_embed_text(TARGET NAMESPACE name FILE): the bytes of FILE in TARGET as
 # `extern const std::string_view NAMESPACE::name` (declare it where it is used).
 function(ds4_embed_text target namespace name file)
   get_filename_component(path ${file} ABSOLUTE)
   set(out ${CMAKE_CURRENT_BINARY_DIR}/embed_${name}.cpp)
-  add_custom_command(
-    OUTPUT ${out}
-    COMMAND ${CMAKE_COMMAND} -DIN=${path} -DOUT=${out} -DNS=${namespace} -DNAME=${name}
-            -P ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake
-    DEPENDS ${path} ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/embed.cpp.in ${out} @ONLY)
+  set_source_files_properties(${out} PROPERTIES OBJECT_DEPENDS ${path} SKIP_PRECOMPILE_HEADERS ON)
   target_sources(${target} PRIVATE ${out})
 endfunction()
