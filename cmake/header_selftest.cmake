@@ -1,5 +1,6 @@
-# Compiles every header of the given folders alone: a header includes what it needs. Highway's
-# *-inl.h are parts of a file that is compiled once per instruction set, not headers.
+# Every header of the given folders compiles alone: it includes what it needs. Where a .cpp includes its
+# own header first, as most do, that file is the test; the others are compiled here. Highway's *-inl.h
+# are parts of a file that is compiled once per instruction set, not headers.
 function(ds4_header_selftest target)
   set(sources)
   foreach(folder ${ARGN})
@@ -9,6 +10,15 @@ function(ds4_header_selftest target)
       list(FILTER headers EXCLUDE REGEX "^(engine/(device|ops/cuda)|probes/device)/")
     endif()
     foreach(header ${headers})
+      string(REGEX REPLACE "h$" "cpp" own ${PROJECT_SOURCE_DIR}/${header})
+      set(first "")
+      if(EXISTS ${own})
+        file(STRINGS ${own} first LIMIT_COUNT 1 REGEX "^#include ")
+        ds4_is_precompiled(${own} precompiled)
+      endif()
+      if(first STREQUAL "#include \"${header}\"" AND NOT precompiled)
+        continue()
+      endif()
       string(MAKE_C_IDENTIFIER ${header} id)
       set(file ${CMAKE_CURRENT_BINARY_DIR}/selftest/${id}.cpp)
       file(GENERATE OUTPUT ${file} CONTENT "#include \"${header}\"  // IWYU pragma: keep\n")

@@ -20,8 +20,7 @@ namespace {
 namespace fetch = runners::fetch;
 using fetch::FileState;
 
-constexpr int kInterruptedExit = 130;
-constexpr double kRedraw_s = 0.2;
+constexpr double kLine_s = 0.2;
 
 struct FetchOptions {
   std::vector<std::string> names;
@@ -89,7 +88,7 @@ class DownloadLine {
   /// `there` bytes of all files are there, `came` of them by now over the network.
   void show(const std::string& file, int64_t there, int64_t came) {
     const double now = monotonic_seconds();
-    if (!shown_ || (drawn_ && now - drawn_s_ < kRedraw_s)) return;
+    if (!shown_ || (drawn_ && now - drawn_s_ < kLine_s)) return;
     const double speed = static_cast<double>(came) / (now - begun_s_ + 1e-9);
     std::string line = file + ": " + format_bytes(there) + " of " + format_bytes(total_) +
                        " in all, " + format_bytes(static_cast<int64_t>(speed)) + "/s";

@@ -24,8 +24,6 @@
 namespace ds4::cli {
 namespace {
 
-constexpr int kInterruptedExit = 130;
-
 struct RunOptions {
   std::string profile, run;
   std::vector<std::string> set;

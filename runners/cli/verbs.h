@@ -19,6 +19,8 @@ struct Common {
   int exit_code = 0;  // what main() returns when the verb ends normally
 };
 
+constexpr int kInterruptedExit = 130;  // what shells say of SIGINT
+
 void add_run(CLI::App& app, Common& common);
 void add_plan(CLI::App& app, Common& common);
 void add_resume(CLI::App& app, Common& common);
