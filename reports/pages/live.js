@@ -49,12 +49,15 @@
   const stateOf = (of) => {
     const doc = of.contentDocument;
     const marks = landmarks(doc);
-    const above = marks.filter((element) => element.getBoundingClientRect().top <= 1);
-    const anchor = above[above.length - 1];
+    const topOf = (element) => element.getBoundingClientRect().top;
+    // What somebody opened and sees stays where it is; else what begins last above the window's top.
+    const seen = marks.find((element) => element.open && topOf(element) >= 0 &&
+                                         topOf(element) < of.contentWindow.innerHeight);
+    const anchor = seen || marks.filter((element) => topOf(element) <= 1).pop();
     const focused = document.activeElement === of ? doc.activeElement : null;
     return {
       open: new Set(marks.filter((element) => element.open).map(nameOf)),
-      anchor: anchor && {name: nameOf(anchor), top: anchor.getBoundingClientRect().top},
+      anchor: anchor && {name: nameOf(anchor), top: topOf(anchor)},
       x: of.contentWindow.scrollX,
       y: of.contentWindow.scrollY,
       inside: document.activeElement === of,
