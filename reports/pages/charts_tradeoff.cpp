@@ -324,23 +324,23 @@ std::string in_short(const Pick& pick) {
 }
 
 // Which cell to deploy, how sure that is and why: what `ds4-sweep pick` says for each thing that
-// may matter most. "" where no cell can be chosen.
-std::string advice(const std::vector<Pick>& picks) {
+// may matter most. Empty where no cell can be chosen.
+std::vector<std::string> advice(const std::vector<Pick>& picks) {
   std::set<size_t> winners;
-  std::string text;
+  std::vector<std::string> lines = {"Which cell to deploy depends on what matters most."};
   for (const Pick& pick : picks) {
     if (!pick.winner) continue;
     winners.insert(*pick.winner);
     std::string matter = word(pick.need.prefer);
     matter.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(matter.front())));
-    text += " " + matter + ": " + pick.candidates[*pick.winner].cell.label + " (" + in_short(pick) +
-            ").";
+    lines.push_back(matter + ": " + pick.candidates[*pick.winner].cell.label + " (" +
+                    in_short(pick) + ").");
   }
-  if (winners.empty()) return "";
-  if (winners.size() > 1) return "Which cell to deploy depends on what matters most." + text;
-  return "Deploy " + picks.front().candidates[*winners.begin()].cell.label +
-         ": it is the pick whether quality, memory or decode speed matters most (" +
-         in_short(picks.front()) + ").";
+  if (winners.empty()) return {};
+  if (winners.size() > 1) return lines;
+  return {"Deploy " + picks.front().candidates[*winners.begin()].cell.label +
+          ": it is the pick whether quality, memory or decode speed matters most (" +
+          in_short(picks.front()) + ")."};
 }
 
 void add_picks(const PageContext& context, const std::vector<Pick>& picks, Section& section) {
@@ -387,13 +387,13 @@ Section tradeoff_section(PageContext& context) {
     need.prefer = prefer;
     picks.push_back(picker.pick(need, tradeoff.shown()));
   }
-  std::string& deploy = context.page.head.deploy;
+  std::vector<std::string>& deploy = context.page.head.deploy;
   deploy = advice(picks);
   if (is_synthetic_identity(context.run.run.checkpoint_identity)) {
     const std::string note = "The scores of this run mean nothing, and so does this choice: " +
                              std::string(kSyntheticNote) + ".";
     section.paragraphs.push_back(note);
-    if (!deploy.empty()) deploy = note + " " + deploy;
+    if (!deploy.empty()) deploy.front() = note + " " + deploy.front();
   }
   add_picks(context, picks, section);
   const std::vector<Candidate>& cells = picker.candidates();

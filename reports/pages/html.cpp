@@ -192,7 +192,11 @@ std::string render_html(const Page& page) {
   out += "\">\n<p class=\"verdict\"><span aria-hidden=\"true\">" + escape_html(head.sign) +
          "</span> " + escape_html(head.word) + "</p>\n<h1>" + escape_html(head.title) +
          "</h1>\n<p class=\"reason\">" + escape_html(head.reason) + "</p>\n";
-  if (!head.deploy.empty()) out += "<p class=\"deploy\">" + escape_html(head.deploy) + "</p>\n";
+  for (size_t i = 0; i < head.deploy.size(); ++i) {
+    out += i == 0 ? "<p class=\"deploy\">" : i == 1 ? "<ul class=\"deploy\">\n<li>" : "<li>";
+    out += escape_html(head.deploy[i]) + (i == 0 ? "</p>\n" : "</li>\n");
+  }
+  if (head.deploy.size() > 1) out += "</ul>\n";
   out += "<p>" + escape_html(head.next_step) + "</p>\n<p class=\"muted\">" +
          escape_html(head.provenance) + "</p>\n</header>\n<nav aria-label=\"Sections\"><ul>\n";
   for (const Section& section : page.sections) {

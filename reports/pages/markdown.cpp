@@ -59,7 +59,10 @@ std::string render_markdown(const Page& page) {
   std::string out = "# " + escape_markdown(head.title) + ": " + escape_markdown(head.sign) + " " +
                     escape_markdown(head.word) + "\n\n";
   out += escape_markdown(head.reason) + " " + escape_markdown(head.next_step) + "\n\n";
-  if (!head.deploy.empty()) out += escape_markdown(head.deploy) + "\n\n";
+  for (size_t i = 0; i < head.deploy.size(); ++i) {
+    out += (i > 0 ? "- " : "") + escape_markdown(head.deploy[i]) + (i == 0 ? "\n\n" : "\n");
+  }
+  if (head.deploy.size() > 1) out += "\n";
   for (const Section& section : page.sections) out += markdown_section(section);
   out.pop_back();
   return out;

@@ -44,8 +44,10 @@ struct PageHead {
   std::string title;    // the profile's name
   std::string subject;  // "run 3f2a1b0c"
   std::string reason, next_step;
-  std::string provenance;   // when and by which commit
-  std::string deploy = {};  // which cell, how sure that is and why; "" where none can be chosen
+  std::string provenance;  // when and by which commit
+  // Which cell to deploy, how sure that is and why: a sentence, then what hangs on what matters most.
+  // Empty where none can be chosen.
+  std::vector<std::string> deploy = {};
 };
 
 struct Page {

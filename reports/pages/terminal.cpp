@@ -100,7 +100,7 @@ std::string render_terminal(const Page& page, bool colour) {
   out += terminal_text(head.sign + " " + head.word, head.tone, colour);
   out += "  " + clean_line(head.title) + ", " + clean_line(head.subject) + ": " +
          clean_line(head.reason) + "\n";
-  if (!head.deploy.empty()) out += "  " + clean_line(head.deploy) + "\n";
+  for (const std::string& line : head.deploy) out += "  " + clean_line(line) + "\n";
   if (head.tone != Tone::kGood) out += "  " + clean_line(head.next_step) + "\n";
   return out;
 }

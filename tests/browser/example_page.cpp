@@ -322,8 +322,8 @@ Page example_page() {
                page.verdict.reason,
                page.verdict.next_step,
                "run aaaaaaaa, started " + page.run.started_at,
-               "Deploy K180: it is the pick whether quality, memory or decode speed matters most "
-               "(quality: best is K180; 2 shown to be worse)."};
+               {"Deploy K180: it is the pick whether quality, memory or decode speed matters most "
+                "(quality: best is K180; 2 shown to be worse)."}};
   page.sections = {
       {"verdict", "Gates", {}, {gates_table()}, {}},
       {"trade-off", "The trade-off", {}, {}, {}, {pareto()}},

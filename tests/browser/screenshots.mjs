@@ -30,7 +30,7 @@ const shoot = async (name, { width, theme, first, last, address = "" }) => {
   await context.close();
 };
 
-await shoot("report.png", { width: 1280, theme: "light", first: "header", last: "#trade-off figure:nth-of-type(2)" });
+await shoot("report.png", { width: 1280, theme: "light", first: "header", last: "#trade-off figure:nth-of-type(1)" });
 await shoot("report-dark.png", { width: 1280, theme: "dark", first: "#speed", last: "#speed figure:nth-of-type(2)" });
 await shoot("report-memory.png", { width: 1280, theme: "light", first: "#memory figure", last: "#memory figure" });
 await shoot("report-phone.png", { width: 360, theme: "light", first: "#trade-off", last: "#trade-off figure:nth-of-type(2)" });

@@ -63,7 +63,7 @@ class Attacker {
     PageHead& head = page.head;
     for (std::string* text :
          {&page.run.id, &page.run.profile_name, &page.run.started_at, &head.title, &head.subject,
-          &head.reason, &head.next_step, &head.provenance, &head.word, &head.deploy}) {
+          &head.reason, &head.next_step, &head.provenance, &head.word, &head.deploy.front()}) {
       (*this)(*text);
     }
     for (Section& section : page.sections) {
