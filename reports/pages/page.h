@@ -45,8 +45,8 @@ struct PageHead {
   std::string subject;  // "run 3f2a1b0c"
   std::string reason, next_step;
   std::string provenance;  // when and by which commit
-  // Which cell to deploy, how sure that is and why: a sentence, then what hangs on what matters most.
-  // Empty where none can be chosen.
+  // Which cell to deploy, how sure that is and why: a sentence, then what hangs on what matters
+  // most. Empty where none can be chosen.
   std::vector<std::string> deploy = {};
 };
 
