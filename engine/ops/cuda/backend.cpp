@@ -341,15 +341,11 @@ void CudaBackend::project_each(std::span<const Projection> products, int n, Valu
   project_all("project_each", products, n, x, norm);
 }
 
-Input CudaBackend::hand_over(const Product& product, int n, Values x, const RmsNorm* norm) {
+Input CudaBackend::hand_over(const Product& product, int n, Values x) {
   Input input{.values = x.data};
-  if (norm) {
-    input.gain = weights_.vector(norm->gain);
-    input.eps = norm->eps;
-  }
   Finish finish;
-  finish.kind = norm ? Finish::kNorm : Finish::kArrange;
-  finish.part = norm ? static_cast<int>(x.cols) : 128;
+  finish.kind = Finish::kArrange;
+  finish.part = 128;
   finish.next = input;
   finish.arrange = arrange_of(product.tiles.feed);
   finish.arranged = finishing_.handed.data();
@@ -408,7 +404,8 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
     const Product& product = product_of(projection);
     return product.tiled && product.tiles.feed == product_of(products[0]).tiles.feed;
   });
-  const Input handed = alike ? hand_over(product_of(products[0]), n, x, norm) : Input{};
+  // A norm would be handed over later than each block of the product makes it for itself.
+  const Input handed = alike && !norm ? hand_over(product_of(products[0]), n, x) : Input{};
   if (handed.arranged) inputs.fill(handed);
   const Ready ready = ready_;
   Sides sides;
@@ -416,7 +413,7 @@ void CudaBackend::project_all(const char* name, std::span<const Projection> prod
   if (!norm) ready_ = ready;  // nothing writes x
   Columns columns;
   columns.columns = n;
-  if (norm && !handed.arranged) {
+  if (norm) {
     const bool here = std::ranges::all_of(products, [&](const Projection& projection) {
       const Product& product = product_of(projection);
       return product.tiled && product.tiles.feed != Feed::kBf16 &&

@@ -130,9 +130,9 @@ class CudaBackend final : public Backend {
   void arrange_input(const Tiles& tiles, const Columns& columns, int64_t x_rows, Input& x);
   /// The same, to be launched: memory is taken, and x set.
   Arranging arranging(Arrange kind, int64_t x_rows, int64_t cols, Input& x);
-  /// x or its norm in the order of `product`, made by the products that wait and whose results it
-  /// is; not arranged where they cannot.
-  Input hand_over(const Product& product, int n, Values x, const RmsNorm* norm);
+  /// x in the order of `product`, made by the products that wait and whose results it is; not
+  /// arranged where they cannot.
+  Input hand_over(const Product& product, int n, Values x);
   /// project_each() for the operation of that name.
   void project_all(const char* name, std::span<const Projection> products, int n, Values x,
                    const RmsNorm* norm);

@@ -69,24 +69,33 @@ struct Activations {
   }
 };
 
-// The columns of a block into shared memory: a warp per group of 128.
-template <class Feed, class RowOf>
-__device__ void arrange_columns(const Input& in, int groups, int columns, const RowOf& row_of,
-                                uint4* x, float* scales) {
-  __shared__ float norms[kHereColumns];
-  if (in.gain) {
-    for (int i = 0; i < columns; ++i) {
-      const float scale = norm_scale(in, groups * kGroup, row_of(i));
-      if (threadIdx.x == 0) norms[i] = scale;
-    }
-    __syncthreads();
-  }
+// Puts a group of a column into shared memory in the feed's order; the whole warp.
+template <class Feed>
+__device__ void put_group(const float (&v)[4], int groups, int column, int group, uint4* x,
+                          float* scales) {
   constexpr Arrange kKind = kArrangeOf<Feed::kFeed>;
   constexpr int kBytes = kArrangedBytes<kKind>;
   constexpr int kInUnit = 16 / kBytes;  // elements
   const int lane = threadIdx.x % 32;
   const FragmentPlace place = place_in_group<kKind>(lane);
-  const int unit = place.p / kInUnit * 4 + place.t;
+  uint2 elements;
+  const float scale = arrange_four<kKind>(lane, v, elements);
+  uint4* to = x + column * column_units<Feed>(groups) + group * kGroupUnits<Feed> +
+              place.p / kInUnit * 4 + place.t;
+  auto* element = reinterpret_cast<unsigned char*>(to) + place.p % kInUnit * kBytes;
+  if constexpr (kKind == Arrange::kE4m3) {
+    *reinterpret_cast<uint32_t*>(element) = elements.x;
+  } else {
+    *reinterpret_cast<uint2*>(element) = elements;
+  }
+  if (lane == 0) scales[column * groups + group] = scale;
+}
+
+// The columns of a block into shared memory: a warp per group of 128.
+template <class Feed, class RowOf>
+__device__ void arrange_columns(const Input& in, int groups, int columns, const RowOf& row_of,
+                                uint4* x, float* scales) {
+  const int lane = threadIdx.x % 32;
   const int count = columns * groups;
   for (int begin = threadIdx.x / 32; begin < count; begin += kStep * kFewWarps) {
     float v[kStep][4];
@@ -99,21 +108,68 @@ __device__ void arrange_columns(const Input& in, int groups, int columns, const 
     for (int i = 0; i < kStep; ++i) {
       const int at = begin + i * kFewWarps;
       if (at >= count) break;
-      if (in.gain) {
-        const int64_t k = at % groups * kGroup + lane * 4;
-        apply_gain(*reinterpret_cast<const float4*>(in.gain + k), norms[at / groups], v[i]);
+      put_group<Feed>(v[i], groups, at / groups, at % groups, x, scales);
+    }
+  }
+}
+
+// v * scale with the gain of the same places, in place.
+__device__ inline void apply_gain(const float4& gain, float scale, float (&v)[4]) {
+  v[0] = rounded<Bf16>(gain.x * (v[0] * scale));
+  v[1] = rounded<Bf16>(gain.y * (v[1] * scale));
+  v[2] = rounded<Bf16>(gain.z * (v[2] * scale));
+  v[3] = rounded<Bf16>(gain.w * (v[3] * scale));
+}
+
+// The columns' norms in their stead. The product waits for this, so what a thread sums (in the
+// order of rms_norm()) and what it arranges is loaded together, and all sums go through one
+// barrier.
+template <class Feed, class RowOf>
+__device__ void norm_columns(const Input& in, int groups, int columns, const RowOf& row_of,
+                             uint4* x, float* scales) {
+  __shared__ float parts[kHereColumns][kFewWarps];
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
+  const int cols = groups * kGroup;
+  const auto* values = static_cast<const Bf16*>(in.values);
+  int64_t begin[kHereColumns];
+  uint2 first[kHereColumns];
+  float sums[kHereColumns] = {};
+  const int own = min(warp, groups - 1) * kGroup + lane * 4;
+#pragma unroll
+  for (int i = 0; i < kHereColumns; ++i) {
+    begin[i] = row_of(min(i, columns - 1)) * cols;
+    if (i < columns) first[i] = *reinterpret_cast<const uint2*>(values + begin[i] + own);
+  }
+#pragma unroll 4
+  for (int k = threadIdx.x; k < cols; k += kFewWarps * 32) {
+#pragma unroll
+    for (int i = 0; i < kHereColumns; ++i) {
+      if (i < columns) {
+        const float v = get(values[begin[i] + k]);
+        sums[i] = fmaf(v, v, sums[i]);
       }
-      uint2 elements;
-      const float scale = arrange_four<kKind>(lane, v[i], elements);
-      uint4* to =
-          x + at / groups * column_units<Feed>(groups) + at % groups * kGroupUnits<Feed> + unit;
-      auto* element = reinterpret_cast<unsigned char*>(to) + place.p % kInUnit * kBytes;
-      if constexpr (kKind == Arrange::kE4m3) {
-        *reinterpret_cast<uint32_t*>(element) = elements.x;
-      } else {
-        *reinterpret_cast<uint2*>(element) = elements;
-      }
-      if (lane == 0) scales[at] = scale;
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kHereColumns; ++i) {
+    if (i >= columns) break;
+    const float sum = warp_sum(sums[i]);
+    if (lane == 0) parts[i][warp] = sum;
+  }
+  __syncthreads();
+#pragma unroll
+  for (int i = 0; i < kHereColumns; ++i) {
+    if (i >= columns) break;
+    const float sum = warp_sum(lane < kFewWarps ? parts[i][lane] : 0.0f);
+    const float scale = inverse_root(sum / static_cast<float>(cols) + in.eps);
+    for (int group = warp; group < groups; group += kFewWarps) {
+      const int k = group * kGroup + lane * 4;
+      if (group > warp) first[i] = *reinterpret_cast<const uint2*>(values + begin[i] + k);
+      const auto* pair = reinterpret_cast<const __nv_bfloat162*>(&first[i]);
+      float v[4] = {get(pair[0].x), get(pair[0].y), get(pair[1].x), get(pair[1].y)};
+      apply_gain(*reinterpret_cast<const float4*>(in.gain + k), scale, v);
+      put_group<Feed>(v, groups, i, group, x, scales);
     }
   }
 }
@@ -158,6 +214,11 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
 #pragma unroll
     for (int i = 0; i < kRing; ++i) ring[i].load(from, group + i * m.slices);
   }
+  if constexpr (here) {  // the gain is not among what other kernels bring into L2
+    if (in.gain && threadIdx.x * 32 < m.cols) {
+      asm volatile("prefetch.global.L2 [%0];" ::"l"(in.gain + threadIdx.x * 32));
+    }
+  }
   // Weights never change, so their way in may begin while the kernel before still makes x.
   if (c.jobs == nullptr) wait_for_inputs();
   const uint4* x =
@@ -170,6 +231,8 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
     const auto row_of = [&](int column) { return x_row(c, work, column); };
     if constexpr (Feed::kScales == Scales::kNone) {
       copy_columns(in, from.groups, work.columns, row_of, arranged);
+    } else if (in.gain) {
+      norm_columns<Feed>(in, from.groups, work.columns, row_of, arranged, own_scales);
     } else {
       arrange_columns<Feed>(in, from.groups, work.columns, row_of, arranged, own_scales);
     }

@@ -434,13 +434,12 @@ void run_sides(Launch at, const Sides& sides);
 
 /// What the block that completes a part of the results does with it: `part` results of each column.
 struct Finish {
-  enum Kind : int { kNone, kArrange, kNorm, kRoute };
+  enum Kind : int { kNone, kArrange, kRoute };
   Kind kind = kNone;
   int part = 0;
   unsigned* arrived =
       nullptr;  // blocks of the parts of all jobs or groups; zero in front and behind
-  // kArrange: the results as x of the next product, rows of out_stride values. kNorm: their norm
-  // with next.gain, of a part that is a row.
+  // kArrange: the results as x of the next product, rows of out_stride values.
   Input next;
   Arrange arrange = Arrange::kF16;
   void* arranged = nullptr;
