@@ -2,15 +2,15 @@
 // taken.
 #pragma once
 
-#include <string>
+#include "engine/base/name.h"
 
 namespace ds4::probes {
 
 struct Sample {
-  std::string metric;  // a name of metric.h
-  double value = 0;    // in the metric's unit
-  double time_s = 0;   // since the start of the attempt (or of the worker), monotonic clock
-  std::string phase;   // "load", "prefill", "decode", "" = whole attempt
+  Name metric;        // a name of metric.h
+  double value = 0;   // in the metric's unit
+  double time_s = 0;  // since the start of the attempt (or of the worker), monotonic clock
+  Name phase;         // "load", "prefill", "decode", "" = whole attempt
 };
 
 }  // namespace ds4::probes

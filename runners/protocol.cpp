@@ -24,7 +24,9 @@ json samples_json(const std::vector<probes::Sample>& samples) {
 
 std::vector<probes::Sample> samples_from(const json& list) {
   std::vector<probes::Sample> samples;
-  for (const json& s : list) samples.push_back({s.at(0), s.at(1), s.at(2), s.at(3)});
+  for (const json& s : list) {
+    samples.push_back({s.at(0).get<std::string>(), s.at(1), s.at(2), s.at(3).get<std::string>()});
+  }
   return samples;
 }
 

@@ -17,15 +17,12 @@ using nlohmann::json;
 constexpr char kFormat[] = "ds4-traces-1";
 
 // The first answer to each case of a cell's suite that has a trace, by the case's name.
-std::map<std::string, const StoredAttempt*> traced(Store& store, const RunData& run,
-                                                   const std::string& cell,
+std::map<std::string, const StoredAttempt*> traced(const RunData& run, const std::string& cell,
                                                    const std::string& suite) {
   std::map<std::string, const StoredAttempt*> found;
   for (const StoredAttempt& attempt : run.attempts.of(cell)) {
     if (attempt.suite != suite || attempt.status != "ok") continue;
-    if (!found.contains(attempt.case_id) && store.has_trace(attempt.id)) {
-      found.emplace(attempt.case_id, &attempt);
-    }
+    if (attempt.has_trace) found.emplace(attempt.case_id, &attempt);
   }
   return found;
 }
@@ -86,9 +83,9 @@ std::vector<TraceChange> compare_stored_traces(Store& base_store, const RunData&
   std::vector<TraceChange> changes;
   for (const CellPair& pair : pairs) {
     for (const std::string& suite : suites_of(now, pair.now.key)) {
-      const auto before = traced(base_store, base, pair.base.key, suite);
+      const auto before = traced(base, pair.base.key, suite);
       TraceSummaryBuilder builder;
-      for (const auto& [case_id, attempt] : traced(now_store, now, pair.now.key, suite)) {
+      for (const auto& [case_id, attempt] : traced(now, pair.now.key, suite)) {
         const auto found = before.find(case_id);
         if (found == before.end()) continue;
         builder.add(case_id,
@@ -109,7 +106,7 @@ int64_t write_traces(Store& store, const std::string& run_id, const std::filesys
                      "\n";
   int64_t n = 0;
   for (const StoredAttempt& attempt : run.attempts) {
-    if (attempt.status != "ok" || !store.has_trace(attempt.id)) continue;
+    if (attempt.status != "ok" || !attempt.has_trace) continue;
     StoredAttempt with_texts = attempt;
     store.load_texts(with_texts);
     text += json{{"cell", attempt.cell_key},
@@ -140,7 +137,7 @@ TraceFileComparison compare_with_trace_file(const std::filesystem::path& path, S
   for (const CellRow& cell : run.cells) {
     for (const std::string& suite : suites_of(run, cell.key)) {
       TraceSummaryBuilder builder;
-      for (const auto& [case_id, attempt] : traced(store, run, cell.key, suite)) {
+      for (const auto& [case_id, attempt] : traced(run, cell.key, suite)) {
         const auto found = file.traces.find({suite, case_id});
         if (found == file.traces.end()) continue;
         StoredAttempt with_texts = *attempt;

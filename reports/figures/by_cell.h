@@ -23,7 +23,8 @@ const std::string& cell_key_of(const Row& row) {
 }
 
 /// A vector with an index by cell. The index is made when it is first asked for and forgotten by
-/// whatever may change a row, so that it never disagrees with them. Not thread-safe.
+/// whatever may change a row, so that it never disagrees with them. Rows that several threads read
+/// are to have it before.
 template <class Row>
 class ByCell {
   using Places = std::vector<uint32_t>;
@@ -54,6 +55,12 @@ class ByCell {
   template <class Condition>
   void erase_if(const Condition& condition) {
     std::erase_if(changed(), condition);
+  }
+
+  /// Makes the index now, unless it is there.
+  void make_index() const {
+    if (!index_.empty()) return;
+    for (uint32_t i = 0; i < rows_.size(); ++i) index_[cell_key_of(rows_[i])].push_back(i);
   }
 
   /// The rows of a cell, in their order; valid until a row may change.
@@ -96,9 +103,7 @@ class ByCell {
   }
   const Places& places_of(const std::string& cell_key) const {
     static const Places none;
-    if (index_.empty()) {
-      for (uint32_t i = 0; i < rows_.size(); ++i) index_[cell_key_of(rows_[i])].push_back(i);
-    }
+    make_index();
     const auto found = index_.find(cell_key);
     return found == index_.end() ? none : found->second;
   }

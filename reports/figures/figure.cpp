@@ -57,7 +57,7 @@ std::optional<Figure> launch_figure(const RunData& run, const Selection& selecti
     data.launches.push_back(launch);
     values.push_back(value);
   }
-  if (data.name.starts_with("peak_")) {
+  if (data.name.text().starts_with("peak_")) {
     data.kind = FigureKind::kMaximum;
     data.value = *std::max_element(values.begin(), values.end());
     data.n = static_cast<int64_t>(values.size());
@@ -80,7 +80,7 @@ std::map<int, double> launch_values(const RunData& run, const std::string& cell_
   // Several samples of one launch (a reading per phase) are one reading.
   std::map<int, double> by_launch;
   const std::set<int> invalid = invalid_launches(run, cell_key);
-  for (const LaunchReading& sample : run.launch_samples.of(cell_key)) {
+  for (const LaunchSample& sample : run.launch_samples.of(cell_key)) {
     if (sample.sample.metric != metric) continue;
     if (invalid.contains(sample.launch)) continue;
     const auto [place, first] = by_launch.emplace(sample.launch, sample.sample.value);

@@ -21,8 +21,8 @@ enum class FigureKind {
 
 struct FigureData {
   Selection about;
-  std::string name;  // a score or a metric
-  std::string unit;  // "" for scores
+  Name name;  // a score or a metric
+  Name unit;  // "" for scores
   FigureKind kind = FigureKind::kScore;
   std::optional<double> value;       // nothing when no case had a verdict
   std::optional<Interval> interval;  // 95 %; nothing where none can be stated

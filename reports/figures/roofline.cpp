@@ -139,7 +139,7 @@ std::vector<RooflineRow> roofline_rows(const RunData& run, const std::string& ce
   for (const StoredAttempt* attempt : timed_attempts(run, cell_key)) {
     const bool told =
         std::any_of(attempt->samples.begin(), attempt->samples.end(),
-                    [](const auto& s) { return s.metric.starts_with("demand_bytes{"); });
+                    [](const auto& s) { return s.metric.text().starts_with("demand_bytes{"); });
     if (told && seen.emplace(attempt->suite, like(*attempt).tags).second) {
       first[{attempt->suite, attempt->prompt_tokens, attempt->id}] = attempt;
     }

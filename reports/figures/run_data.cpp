@@ -24,17 +24,6 @@ bool tag_less(const std::string& a, const std::string& b) {
   return a < b;
 }
 
-std::vector<LaunchReading> readings(Store& store, const std::string& run_id) {
-  const std::vector<LaunchSample> rows = store.launch_samples(run_id);
-  std::vector<LaunchReading> readings;
-  readings.reserve(rows.size());
-  for (const auto& [cell_key, launch, sample] : rows) {
-    readings.push_back(
-        {cell_key, launch, {sample.metric, sample.value, sample.time_s, sample.phase}});
-  }
-  return readings;
-}
-
 }  // namespace
 
 RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
@@ -43,9 +32,14 @@ RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
   data.cells = store.cells(data.run.id);
   data.parts = store.parts(data.run.id);
   data.launches = store.launches(data.run.id);
-  data.launch_samples = readings(store, data.run.id);
+  data.launch_samples = store.launch_samples(data.run.id);
   data.attempts = store.attempts(data.run.id, with_texts);
   data.queue = store.queue(data.run.id);
+  data.cells.make_index();
+  data.launches.make_index();
+  data.launch_samples.make_index();
+  data.attempts.make_index();
+  data.queue.make_index();
   return data;
 }
 

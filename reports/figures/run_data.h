@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "reports/figures/by_cell.h"
-#include "reports/figures/name.h"
 #include "reports/store/store.h"
 
 namespace ds4::reports {
@@ -35,20 +34,6 @@ struct CellStatus {
   bool failed() const;
 };
 
-/// A probes::Sample and a LaunchSample of the store, with names that take no memory of their own:
-/// a sweep has hundreds of them for each launch.
-struct Reading {
-  Name metric;
-  double value = 0, time_s = 0;
-  Name phase;
-  operator probes::Sample() const { return {metric, value, time_s, phase}; }
-};
-struct LaunchReading {
-  Name cell_key;
-  int launch = 1;
-  Reading sample;
-};
-
 struct RunFacts;
 struct TwinCells;
 
@@ -56,7 +41,7 @@ struct RunData {
   RunRow run;
   ByCell<CellRow> cells;
   ByCell<LaunchRow> launches;
-  ByCell<LaunchReading> launch_samples;
+  ByCell<LaunchSample> launch_samples;
   ByCell<StoredAttempt> attempts;
   std::vector<PartRow> parts = {};  // of a joined run
   ByCell<TurnRow> queue = {};
@@ -65,7 +50,8 @@ struct RunData {
   mutable std::shared_ptr<const TwinCells> twin_cells = {};
 };
 
-/// Throws Error(kUsage) when there is no such run.
+/// With the look-ups by cell, so that threads may share it. Throws Error(kUsage) when there is no
+/// such run.
 RunData load_run(Store& store, const std::string& run_id, bool with_texts);
 
 /// A cell's launches whose times and sizes do not count, though its answers do: those that ended in
@@ -91,8 +77,8 @@ CellRow without_cases(CellRow cell);
 
 /// Which part of a run a figure is about.
 struct Selection {
-  std::string cell_key;
-  std::string suite;                        // "" = every suite
+  Name cell_key;
+  Name suite;                               // "" = every suite
   std::map<std::string, std::string> tags;  // all of these
   bool matches(const std::string& suite_name, const std::map<std::string, std::string>& t) const;
 };

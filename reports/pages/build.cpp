@@ -3,11 +3,16 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
+#include <unordered_set>
+#include <utility>
 
+#include "engine/base/side_by_side.h"
 #include "reports/figures/cell_facts.h"
 #include "reports/figures/format.h"
 #include "reports/figures/machine.h"
+#include "reports/figures/twins.h"
 #include "reports/pages/limits.h"
 #include "reports/published/published.h"
 
@@ -34,14 +39,15 @@ std::string joined(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-const Figure* PageContext::figure(const Selection& selection, const std::string& name) {
-  std::string key = selection.cell_key + '\n' + selection.suite + '\n' + name;
-  for (const auto& [tag, value] : selection.tags) key += '\n' + tag + '\n' + value;
-  const auto [place, is_new] = made.emplace(key, nullptr);
+const Figure* PageContext::figure(const Selection& selection, Name name) {
+  std::string tags;
+  for (const auto& [tag, value] : selection.tags) tags += tag + '\n' + value + '\n';
+  const auto [place, is_new] =
+      made.emplace(FigureKey{selection.cell_key, selection.suite, tags, name}, nullptr);
   if (is_new) {
     if (std::optional<Figure> figure = make_figure(run, selection, name)) {
-      page.figures.push_back(std::move(*figure));
-      place->second = &page.figures.back();
+      figures.push_back(std::move(*figure));
+      place->second = &figures.back();
     }
   }
   return place->second;
@@ -156,6 +162,49 @@ PageHead head_of(const RunRow& run, const Verdict& verdict) {
               (run.dirty ? " with uncommitted changes" : "")};
 }
 
+using Build = Section (*)(PageContext&);
+constexpr Build kSections[] = {verdict_section,      run_section,
+                               tradeoff_section,     speed_section,
+                               roofline_section,     load_section,
+                               frontier_section,     memory_section,
+                               long_context_section, trace_section,
+                               quality_section,      changes_section,
+                               twins_section,        published_figures_section,
+                               outcomes_section,     method_section};
+constexpr size_t kNumSections = std::size(kSections);
+constexpr int kThreads = 2;  // each holds the tables of a section before they are cut: memory
+
+bool is_empty(const Section& section) {
+  return section.tables.empty() && section.charts.empty() && section.paragraphs.empty() &&
+         section.items.empty();
+}
+
+// A section's figures behind those of the sections before it: `listed` has these, as `made` does.
+void list_figures(PageContext& context, FiguresMade& listed) {
+  listed.merge(context.made);
+  std::unordered_set<const Figure*> again;
+  for (const auto& [key, figure] : context.made) again.insert(figure);
+  for (; !context.figures.empty(); context.figures.pop_front()) {
+    Figure& figure = context.figures.front();
+    if (!again.contains(&figure)) context.page.figures.push_back(std::move(figure));
+  }
+}
+
+void add_sections(const PageContext& shared, Page& page) {
+  std::vector<PageContext> contexts(kNumSections, shared);
+  std::vector<Section> sections(kNumSections);
+  const auto build = [&](size_t place) {
+    const size_t i = kNumSections - 1 - place;  // equal prompts, which take longest, early
+    sections[i] = kSections[i](contexts[i]);
+    if (!shared.settings.full) limit_section(sections[i], full_command(page.run));
+  };
+  side_by_side(kNumSections, build, kThreads);
+  FiguresMade listed;
+  for (PageContext& context : contexts) list_figures(context, listed);
+  std::erase_if(sections, is_empty);
+  page.sections = std::move(sections);
+}
+
 }  // namespace
 
 Page build_page(Store& store, const std::string& run_id, const PageSettings& settings) {
@@ -179,20 +228,10 @@ Page build_page(Store& store, const std::string& run_id, const PageSettings& set
     page.unusual_attempts.back().events = std::vector<EventRow>();
     page.unusual_attempts.back().samples = std::vector<probes::Sample>();
   }
-  PageContext context{run, judging, store, page, settings};
-  for (const auto build :
-       {verdict_section, run_section, tradeoff_section, speed_section, roofline_section,
-        load_section, frontier_section, memory_section, long_context_section, trace_section,
-        quality_section, changes_section, twins_section, published_figures_section,
-        outcomes_section, method_section}) {
-    Section section = build(context);
-    if (section.tables.empty() && section.charts.empty() && section.paragraphs.empty() &&
-        section.items.empty()) {
-      continue;
-    }
-    if (!settings.full) limit_section(section, full_command(page.run));
-    page.sections.push_back(std::move(section));
-  }
+  // Kept by the run once they are made: before the sections share it.
+  facts_of(run);
+  pairings(run);
+  add_sections({run, judging, store, page, settings}, page);
   if (!settings.full) limit_page(page, full_command(page.run));
   return page;
 }

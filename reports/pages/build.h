@@ -1,6 +1,7 @@
 // The parts of build_page(): one function per section. Only for the .cpp files of this folder.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -11,7 +12,25 @@
 
 namespace ds4::reports {
 
-/// What the sections are made from, and the figures made on the way.
+/// What a figure is about, and its name.
+struct FigureKey {
+  Name cell, suite, tags, figure;
+  bool operator==(const FigureKey&) const = default;
+};
+struct FigureKeyHash {
+  size_t operator()(const FigureKey& key) const {
+    size_t all = 0;
+    for (const Name name : {key.cell, key.suite, key.tags, key.figure}) {
+      all = all * 0x9e3779b97f4a7c15 + std::hash<Name>()(name);
+    }
+    return all;
+  }
+};
+using FiguresMade = std::unordered_map<FigureKey, const Figure*, FigureKeyHash>;
+
+/// What a section is made from, and the figures made on the way. Sections are made side by side:
+/// each has a context of its own and shares what these refer to, so that in the page it writes
+/// nothing but a list that no other has.
 struct PageContext {
   const RunData& run;
   const Judging& judging;
@@ -19,13 +38,14 @@ struct PageContext {
   Page& page;
   const PageSettings settings = {};
 
-  /// The figure, made and listed in the page once, so that every shown number can be traced.
-  const Figure* figure(const Selection& selection, const std::string& name);
+  /// The figure, made and listed once, so that every shown number can be traced.
+  const Figure* figure(const Selection& selection, Name name);
   /// Score names of a suite, the headline first; those of the profile, else those stored.
   std::vector<std::string> scores_of(const std::string& suite) const;
   bool many_cells() const { return run.cells.size() > 1; }
 
-  std::unordered_map<std::string, const Figure*> made = {};  // by what it is about and its name
+  std::deque<Figure> figures = {};  // in the order they were listed
+  FiguresMade made = {};            // those of figure(); nullptr where there is none
 };
 
 Section verdict_section(PageContext& context);

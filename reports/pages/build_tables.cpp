@@ -254,7 +254,7 @@ Section memory_section(PageContext& context) {
   Table table{"Readings of each cell's worker process.", {{"cell"}}, {}};
   std::vector<std::string> metrics;
   std::set<std::string_view> measured;  // of the worker, not of what surrounds it
-  for (const LaunchReading& s : context.run.launch_samples) {
+  for (const LaunchSample& s : context.run.launch_samples) {
     if (s.sample.phase != "before" && s.sample.phase != "after") measured.insert(s.sample.metric);
   }
   for (const probes::Metric& metric : probes::all_metrics()) {

@@ -19,10 +19,9 @@ std::map<int64_t, Sums> by_depth(PageContext& context, const std::string& cell,
                                  const std::string& suite) {
   std::map<int64_t, Sums> depths;
   for (const StoredAttempt& attempt : context.run.attempts.of(cell)) {
-    if (attempt.suite != suite || attempt.status != "ok") continue;
-    const std::string text = context.store.trace(attempt.id);
-    if (text.empty()) continue;
-    const Trace trace = trace_from_json(text, "the trace of attempt " + std::to_string(attempt.id));
+    if (attempt.suite != suite || attempt.status != "ok" || !attempt.has_trace) continue;
+    const Trace trace = trace_from_json(context.store.trace(attempt.id),
+                                        "the trace of attempt " + std::to_string(attempt.id));
     const Sums* last = nullptr;
     for (const AtDepth& token : told_tokens(trace)) {
       Sums& sums = depths[depth_range_at(token.position).begin];

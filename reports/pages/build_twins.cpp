@@ -50,7 +50,7 @@ void add_figure(PageContext& context, const std::optional<Figure>& figure,
                     ? TableCell{format_interval(data)}
                     : TableCell{format_number(data.interval->lo) + " to " +
                                 format_number(data.interval->hi)});
-  context.page.figures.push_back(*figure);
+  context.figures.push_back(*figure);
 }
 
 TableCell median_share_cached(const std::vector<Twins>& pairs) {

@@ -52,8 +52,8 @@ std::vector<Course> courses_of(const RunData& run) {
     const auto found = of_cell.find(launch.cell_key);
     if (found != of_cell.end()) found->second->launch = &launch;
   }
-  for (const LaunchReading& s : run.launch_samples) {
-    const Reading& sample = s.sample;
+  for (const LaunchSample& s : run.launch_samples) {
+    const probes::Sample& sample = s.sample;
     const std::string& metric = sample.metric;
     if (!metric.starts_with("course_") && !metric.starts_with("planned_")) continue;
     const auto found = of_cell.find(s.cell_key);

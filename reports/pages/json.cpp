@@ -1,6 +1,9 @@
 // The page as one JSON object: verdict, cells and every figure with the rows behind it.
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "engine/base/side_by_side.h"
 #include "reports/outcomes/outcome.h"
 #include "reports/pages/render.h"
 
@@ -44,22 +47,52 @@ void add_interval(ordered_json& json, const std::optional<Interval>& interval) {
   json["hi"] = interval ? ordered_json(interval->hi) : ordered_json(nullptr);
 }
 
-// Over the figure before it, which has the same members: a large sweep has 200,000 of them.
-const ordered_json& figure_json(const FigureData& figure, ordered_json& json) {
-  json["cell"] = figure.about.cell_key;
-  json["suite"] = figure.about.suite;
-  json["tags"] = figure.about.tags;
-  json["name"] = figure.name;
-  json["kind"] = kind_name(figure.kind);
-  json["unit"] = figure.unit;
-  json["value"] = optional_number(figure.value);
-  add_interval(json, figure.interval);
-  json["n"] = figure.n;
-  json["n_invalid"] = figure.n_invalid;
-  json["attempts"] = figure.attempt_ids;
-  json["launches"] = figure.launches;
-  return json;
+// Written over what a value was, in its room.
+void write_over(ordered_json& json, const std::string& text) {
+  json.get_ref<std::string&>() = text;
 }
+template <class Number>
+void write_over(ordered_json& json, const std::vector<Number>& numbers) {
+  json.get_ref<ordered_json::array_t&>().assign(numbers.begin(), numbers.end());
+}
+
+// A figure over the one before it, member by member: a large sweep has 200,000 of them.
+class FigureJson {
+ public:
+  const ordered_json& operator()(const Figure& of) {
+    const FigureData& figure = *of;
+    auto member = json_.begin();
+    write_over(*member++, figure.about.cell_key);
+    write_over(*member++, figure.about.suite);
+    *member++ = figure.about.tags;
+    write_over(*member++, figure.name);
+    write_over(*member++, kind_name(figure.kind));
+    write_over(*member++, figure.unit);
+    *member++ = optional_number(figure.value);
+    *member++ = figure.interval ? ordered_json(figure.interval->lo) : ordered_json(nullptr);
+    *member++ = figure.interval ? ordered_json(figure.interval->hi) : ordered_json(nullptr);
+    *member++ = figure.n;
+    *member++ = figure.n_invalid;
+    write_over(*member++, figure.attempt_ids);
+    write_over(*member, figure.launches);
+    return json_;
+  }
+
+ private:
+  ordered_json json_ = {{"cell", ""},
+                        {"suite", ""},
+                        {"tags", ordered_json::object()},
+                        {"name", ""},
+                        {"kind", ""},
+                        {"unit", ""},
+                        {"value", nullptr},
+                        {"lo", nullptr},
+                        {"hi", nullptr},
+                        {"n", 0},
+                        {"n_invalid", 0},
+                        {"attempts", ordered_json::array()},
+                        {"launches", ordered_json::array()}};
+};
 
 // null for a text that is no JSON, such as an empty one.
 ordered_json parsed(const std::string& text) {
@@ -283,8 +316,8 @@ ordered_json head_json(const Page& page) {
   json["verdict"] = {{"decision", decision_name(verdict.decision)},
                      {"reason", verdict.reason},
                      {"next_step", verdict.next_step},
-                     {"exit_code", verdict.exit_code()},
-                     {"gates", gates}};
+                     {"exit_code", verdict.exit_code()}};
+  json["verdict"]["gates"] = std::move(gates);
   return json;
 }
 
@@ -292,16 +325,25 @@ std::string dump(const ordered_json& json, int indent) {
   return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
 }
 
+constexpr size_t kPiece = 10'000;  // rows written by one thread at a time
+constexpr int kThreads = 2;
+
 // A further member of the object that `out` ends in: one line for each row, so that a large sweep
-// is never held as JSON all at once.
+// is never held as JSON all at once. Each piece is written by a converter of its own.
 template <class Rows, class ToJson>
-void append_rows(std::string& out, const char* name, const Rows& rows, ToJson&& to_json) {
+void append_rows(std::string& out, const char* name, const Rows& rows, const ToJson& to_json) {
   out += ",\n  \"" + std::string(name) + "\": [";
-  const char* separator = "\n    ";
-  for (const auto& row : rows) {
-    out += separator + dump(to_json(row), -1);
-    separator = ",\n    ";
-  }
+  std::vector<std::string> pieces((rows.size() + kPiece - 1) / kPiece);
+  const auto write = [&](size_t number) {
+    auto convert = to_json;
+    const size_t end = std::min(rows.size(), (number + 1) * kPiece);
+    for (size_t i = number * kPiece; i < end; ++i) {
+      pieces[number] += i == 0 ? "\n    " : ",\n    ";
+      pieces[number] += dump(convert(rows[i]), -1);
+    }
+  };
+  side_by_side(pieces.size(), write, kThreads);
+  for (std::string& piece : pieces) out += std::exchange(piece, {});
   out += rows.empty() ? "]" : "\n  ]";
 }
 
@@ -315,15 +357,12 @@ std::string render_json(const Page& page) {
                            page.unusual_attempts.size() + page.cells.size()));
   out += dump(head_json(page), 2);
   out.resize(out.size() - std::string_view("\n}").size());
-  const CellStatus* status = page.statuses.data();
-  append_rows(out, "cells", page.cells,
-              [&](const CellRow& cell) { return cell_json(cell, *status++); });
+  append_rows(out, "cells", page.cells, [&](const CellRow& cell) {
+    return cell_json(cell, page.statuses[static_cast<size_t>(&cell - page.cells.data())]);
+  });
   append_rows(out, "launches", page.launches, launch_json);
   append_rows(out, "attempts", page.unusual_attempts, attempt_json);
-  append_rows(out, "figures", page.figures,
-              [json = ordered_json()](const Figure& figure) mutable -> const ordered_json& {
-                return figure_json(*figure, json);
-              });
+  append_rows(out, "figures", page.figures, FigureJson());
   append_rows(out, "differences", page.differences, difference_json);
   append_rows(out, "loads", page.loads, load_json);
   append_rows(out, "frontiers", page.frontiers, frontier_json);

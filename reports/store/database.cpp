@@ -209,11 +209,11 @@ double Statement::real(int column) const {
   return sqlite3_column_double(statement_, column);
 }
 
-std::string Statement::text(int column) const {
+std::string_view Statement::view(int column) const {
   // sqlite3_column_blob first: it keeps bytes that are not UTF-8 and embedded zeros as they are.
   const void* data = sqlite3_column_blob(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
-  return data ? std::string(static_cast<const char*>(data), static_cast<size_t>(size)) : "";
+  return {static_cast<const char*>(data), static_cast<size_t>(data ? size : 0)};
 }
 
 bool Statement::is_null(int column) const {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "engine/base/name.h"
+
 struct sqlite3;
 struct sqlite3_stmt;
 
@@ -64,6 +66,7 @@ class Statement {
   Statement& bind(std::string_view text);
   Statement& bind(const char* text) { return bind(std::string_view(text)); }
   Statement& bind(const std::string& text) { return bind(std::string_view(text)); }
+  Statement& bind(Name name) { return bind(std::string_view(name)); }
   Statement& bind_blob(std::string_view bytes);
   /// The value of a column of another statement's current row, of whatever type.
   Statement& bind_from(const Statement& row, int column);
@@ -79,7 +82,8 @@ class Statement {
   /// Columns of the current row; a text or blob may hold any byte.
   int64_t integer(int column) const;
   double real(int column) const;
-  std::string text(int column) const;
+  std::string text(int column) const { return std::string(view(column)); }
+  std::string_view view(int column) const;  // until the next step
   bool is_null(int column) const;
 
  private:

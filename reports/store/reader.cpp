@@ -41,7 +41,7 @@ RunRow read_run(const Statement& row) {
 
 // metric, value, time_s, phase from consecutive columns.
 probes::Sample read_sample(const Statement& row, int first) {
-  return {row.text(first), row.real(first + 1), row.real(first + 2), row.text(first + 3)};
+  return {row.view(first), row.real(first + 1), row.real(first + 2), row.view(first + 3)};
 }
 
 // Tags by the text they are stored as: the cells of a sweep ask the same cases, and each text is
@@ -213,7 +213,7 @@ std::vector<LaunchSample> SqliteStore::launch_samples(const std::string& run_id)
                  "ORDER BY seq");
   std::vector<LaunchSample> result;
   while (launches.step()) {
-    const std::string cell_key = launches.text(1);
+    const Name cell_key = launches.view(1);
     const int number = static_cast<int>(launches.integer(2));
     rows.bind(launches.integer(0));
     while (rows.step()) result.push_back({cell_key, number, read_sample(rows, 0)});
@@ -231,8 +231,8 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
         database_,
         "SELECT id, cell_key, suite, suite_version, case_id, number, status, tags, "
         "finish_reason, error, prompt_tokens, completion_tokens, cached_tokens, "
-        "first_token_s, end_s, started_at, launch, outcome, note, prompt, text FROM attempts "
-        "WHERE run_id = ? ORDER BY id");
+        "first_token_s, end_s, started_at, launch, outcome, note, prompt, text, "
+        "id IN (SELECT attempt_id FROM traces) FROM attempts WHERE run_id = ? ORDER BY id");
     rows.bind(run_id);
     TagsReader tags;
     while (rows.step()) {
@@ -258,6 +258,7 @@ std::vector<StoredAttempt> SqliteStore::attempts(const std::string& run_id, bool
       attempt.note = rows.text(18);
       attempt.prompt_id = rows.integer(19);
       attempt.text_id = rows.integer(20);
+      attempt.has_trace = rows.integer(21) != 0;
       result.push_back(std::move(attempt));
     }
   }
@@ -308,22 +309,14 @@ void SqliteStore::load_scores(const std::string& run_id, std::vector<StoredAttem
 }
 
 std::string SqliteStore::trace(int64_t attempt_id) {
-  // Asked of every attempt of a run: prepared once.
-  if (!trace_of_) trace_of_.emplace(database_, "SELECT trace FROM traces WHERE attempt_id = ?");
-  trace_of_->bind(attempt_id);
-  const std::optional<int64_t> text =
-      trace_of_->step() ? std::optional(trace_of_->integer(0)) : std::nullopt;
-  trace_of_->reset();
-  return text ? load_text(database_, *text) : "";
-}
-
-bool SqliteStore::has_trace(int64_t attempt_id) {
-  Statement row(database_, "SELECT 1 FROM traces WHERE attempt_id = ?");
+  const std::lock_guard lock(texts_);
+  Statement row(database_, "SELECT trace FROM traces WHERE attempt_id = ?");
   row.bind(attempt_id);
-  return row.step();
+  return row.step() ? load_text(database_, row.integer(0)) : "";
 }
 
 void SqliteStore::load_texts(StoredAttempt& attempt) {
+  const std::lock_guard lock(texts_);
   Statement row(database_,
                 "SELECT prompt, expected, text, reasoning, content, tool_calls FROM attempts "
                 "WHERE id = ?");

@@ -1,6 +1,7 @@
 // The Store over SQLite. Writing is in writer.cpp, reading in reader.cpp.
 #pragma once
 
+#include <mutex>
 #include <optional>
 
 #include "reports/store/database.h"
@@ -8,7 +9,8 @@
 
 namespace ds4::reports {
 
-/// Not thread-safe; any number of processes may read while one writes.
+/// Not thread-safe but for load_texts() and trace(); any number of processes may read while one
+/// writes.
 class SqliteStore final : public Store {
  public:
   SqliteStore(const std::filesystem::path& path, Database::Mode mode);
@@ -41,7 +43,6 @@ class SqliteStore final : public Store {
   std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) override;
   void load_texts(StoredAttempt& attempt) override;
   std::string trace(int64_t attempt_id) override;
-  bool has_trace(int64_t attempt_id) override;
 
   void set_baseline(const BaselineRow& baseline) override;
   void remove_baseline(const std::string& name) override;
@@ -55,7 +56,7 @@ class SqliteStore final : public Store {
   void load_scores(const std::string& run_id, std::vector<StoredAttempt>& attempts);
 
   Database database_;
-  std::optional<Statement> trace_of_;
+  std::mutex texts_;  // of what several threads may read
 };
 
 }  // namespace ds4::reports

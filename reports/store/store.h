@@ -155,11 +155,12 @@ struct StoredAttempt : AttemptRow {
   std::optional<ScoreRow> score;  // the newest
   /// Rows of the texts `prompt` and `text`: equal exactly when the texts are. 0 = not stored.
   int64_t prompt_id = 0, text_id = 0;
+  bool has_trace = false;  // Store::trace() has something
 };
 
 /// Readings of a worker outside any attempt (load time, peak memory, ...).
 struct LaunchSample {
-  std::string cell_key;
+  Name cell_key;
   int launch = 1;
   probes::Sample sample;
 };
@@ -215,11 +216,11 @@ class Store {
   virtual std::vector<LaunchSample> launch_samples(const std::string& run_id) = 0;
   /// Attempts in running order; prompts and outputs are loaded only when `with_texts`.
   virtual std::vector<StoredAttempt> attempts(const std::string& run_id, bool with_texts) = 0;
-  /// Fills in the texts of an attempt that was read without them.
+  /// Fills in the texts of an attempt that was read without them. For several threads.
   virtual void load_texts(StoredAttempt& attempt) = 0;
-  /// What an attempt's target told of its tokens, JSON (docs/traces.md); "" when nothing.
+  /// What an attempt's target told of its tokens, JSON (docs/traces.md); "" when nothing. For
+  /// several threads.
   virtual std::string trace(int64_t attempt_id) = 0;
-  virtual bool has_trace(int64_t attempt_id) = 0;
 
   /// Names a run; a name that was taken now means this one. Throws Error(kUsage) for a name of
   /// anything but letters, digits, `-`, `_` and `.`.

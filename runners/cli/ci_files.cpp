@@ -16,11 +16,11 @@ void add_ci_flags(CLI::App* verb, CiFiles& files) {
 }
 
 void write_ci_files(const CiFiles& files, const reports::CheckList& checks,
-                    const std::string& markdown) {
+                    const std::function<std::string()>& markdown) {
   if (!files.junit.empty()) write_file_atomic(files.junit, reports::render_junit(checks));
   if (files.summary.empty()) return;
   std::ofstream summary(files.summary, std::ios::app | std::ios::binary);
-  summary << markdown << "\n";
+  summary << markdown() << "\n";
   summary.flush();
   if (!summary) {
     throw Error(ErrorCode::kIo, files.summary + ": cannot be written",

@@ -34,7 +34,7 @@ void show_published(reports::Store& store, const CompareOptions& options, const 
   std::fputs(text.c_str(), stdout);
   const reports::CheckList no_checks{
       "compare " + comparison.now.profile_name, comparison.now.started_at, {}, ""};
-  write_ci_files(options.ci, no_checks, reports::published_markdown(comparison));
+  write_ci_files(options.ci, no_checks, [&] { return reports::published_markdown(comparison); });
 }
 
 // Figures of two sets of traces; a file has nothing else to compare.
@@ -106,7 +106,7 @@ void add_compare(CLI::App& app, Common& common) {
                     : reports::comparison_text(comparison, use_colour(STDOUT_FILENO, common));
     std::fputs(text.c_str(), stdout);
     write_ci_files(options->ci, reports::checks_of(comparison),
-                   reports::comparison_markdown(comparison));
+                   [&] { return reports::comparison_markdown(comparison); });
     common.exit_code = comparison.exit_code();
   });
 }

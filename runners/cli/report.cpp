@@ -49,7 +49,8 @@ void report_runs(reports::Store& store, const ReportOptions& options, Common& co
     const reports::RunRow run = store.run(name);
     const reports::Page page =
         reports::build_page(store, run.id, {profile_with_gates(run, options.gates), options.full});
-    write_ci_files(options.ci, reports::checks_of(page), reports::render_markdown(page));
+    write_ci_files(options.ci, reports::checks_of(page),
+                   [&] { return reports::render_markdown(page); });
     if (options.exit_code) {
       common.exit_code = std::max(common.exit_code, page.verdict.exit_code());
     }

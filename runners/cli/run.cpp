@@ -90,7 +90,8 @@ void execute_and_report(reports::Store& store, const std::string& run_id, const 
   }
   const reports::Page page = reports::build_page(store, run_id);
   const std::filesystem::path folder = write_reports(page, run_id, common, options.output);
-  write_ci_files(options.ci, reports::checks_of(page), reports::render_markdown(page));
+  write_ci_files(options.ci, reports::checks_of(page),
+                 [&] { return reports::render_markdown(page); });
   if (common.json) {
     std::puts(reports::render_json(page).c_str());
   } else {

@@ -8,8 +8,9 @@ namespace {
 
 bool tells(const reports::AttemptRow& attempt) {
   return attempt.suite == reports::kProbeSuite ||
-         std::any_of(attempt.samples.begin(), attempt.samples.end(),
-                     [](const auto& sample) { return sample.metric.starts_with("demand_bytes"); });
+         std::any_of(attempt.samples.begin(), attempt.samples.end(), [](const auto& sample) {
+           return sample.metric.text().starts_with("demand_bytes");
+         });
 }
 
 }  // namespace

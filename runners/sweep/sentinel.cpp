@@ -39,8 +39,8 @@ std::string slow_state(const std::vector<probes::Sample>& around,
     std::snprintf(line, sizeof line,
                   "the %s %s it ran at %.3g GB/s, %.2f times slower than this run's best; %.2f is "
                   "the bound",
-                  copy ? "copy" : "matrix-vector product", sample.phase.c_str(), sample.value / 1e9,
-                  times, 1 + bound);
+                  copy ? "copy" : "matrix-vector product", sample.phase.text().c_str(),
+                  sample.value / 1e9, times, 1 + bound);
     text = line;
   }
   return text;

@@ -213,7 +213,7 @@ TEST(SweepRun, RepeatsALaunchInASlowStateOnce) {
   }
   int readings = 0;
   for (const auto& sample : store->launch_samples(id)) {
-    readings += sample.sample.metric.starts_with("sentinel_");
+    readings += sample.sample.metric.text().starts_with("sentinel_");
   }
   EXPECT_EQ(readings, 6 * 4) << "two kinds, before and after";
   sweep.resume();

@@ -83,7 +83,7 @@ class ExampleRun {
     store.add_run(data.run, data.cells);
     for (const LaunchRow& launch : data.launches) {
       std::vector<probes::Sample> samples;
-      for (const LaunchReading& s : data.launch_samples) {
+      for (const LaunchSample& s : data.launch_samples) {
         if (s.launch == launch.number && s.cell_key == launch.cell_key) samples.push_back(s.sample);
       }
       store.add_launch(data.run.id, launch, samples);
