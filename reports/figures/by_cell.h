@@ -23,8 +23,8 @@ const std::string& cell_key_of(const Row& row) {
 }
 
 /// A vector with an index by cell. The index is made when it is first asked for and forgotten by
-/// whatever may change a row, so that it never disagrees with them. Rows that several threads read
-/// are to have it before.
+/// whatever may change a row, even by a loop over what is not const, so that it never disagrees
+/// with them. Threads may share rows that are const and have it.
 template <class Row>
 class ByCell {
   using Places = std::vector<uint32_t>;

@@ -35,12 +35,15 @@ RunData load_run(Store& store, const std::string& run_id, bool with_texts) {
   data.launch_samples = store.launch_samples(data.run.id);
   data.attempts = store.attempts(data.run.id, with_texts);
   data.queue = store.queue(data.run.id);
-  data.cells.make_index();
-  data.launches.make_index();
-  data.launch_samples.make_index();
-  data.attempts.make_index();
-  data.queue.make_index();
   return data;
+}
+
+void make_indexes(const RunData& run) {
+  run.cells.make_index();
+  run.launches.make_index();
+  run.launch_samples.make_index();
+  run.attempts.make_index();
+  run.queue.make_index();
 }
 
 bool CellStatus::failed() const {

@@ -50,9 +50,11 @@ struct RunData {
   mutable std::shared_ptr<const TwinCells> twin_cells = {};
 };
 
-/// With the look-ups by cell, so that threads may share it. Throws Error(kUsage) when there is no
-/// such run.
+/// Throws Error(kUsage) when there is no such run.
 RunData load_run(Store& store, const std::string& run_id, bool with_texts);
+
+/// Makes the rows' indexes by cell, so that threads may share a run that nobody changes any more.
+void make_indexes(const RunData& run);
 
 /// A cell's launches whose times and sizes do not count, though its answers do: those that ended in
 /// an outcome of the kind Effect::kInvalid (the machine was slow, something else took part, a fast

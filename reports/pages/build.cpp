@@ -208,8 +208,9 @@ void add_sections(const PageContext& shared, Page& page) {
 }  // namespace
 
 Page build_page(Store& store, const std::string& run_id, const PageSettings& settings) {
-  RunData run = load_run(store, run_id, false);
-  if (!settings.profile.empty()) run.run.resolved_profile = settings.profile;
+  RunData loaded = load_run(store, run_id, false);
+  if (!settings.profile.empty()) loaded.run.resolved_profile = settings.profile;
+  const RunData& run = loaded;  // indexes are forgotten by whoever may change a row
   const Judging judging = judging_of(run.run);
   Page page;
   page.run = run.run;
@@ -228,7 +229,8 @@ Page build_page(Store& store, const std::string& run_id, const PageSettings& set
     page.unusual_attempts.back().events = std::vector<EventRow>();
     page.unusual_attempts.back().samples = std::vector<probes::Sample>();
   }
-  // Kept by the run once they are made: before the sections share it.
+  // What the run keeps once it is made: before the sections share it.
+  make_indexes(run);
   facts_of(run);
   pairings(run);
   add_sections({run, judging, store, page, settings}, page);
