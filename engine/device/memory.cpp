@@ -94,10 +94,16 @@ HostMemory::HostMemory(int64_t bytes) {
   void* data = nullptr;
   DS4_CUDA(cudaHostAlloc(&data, static_cast<size_t>(bytes), cudaHostAllocMapped));
   data_ = static_cast<std::byte*>(data);
+  bytes_ = bytes;
 }
 
 HostMemory::~HostMemory() {
-  cudaFreeHost(data_);
+  if (data_) cudaFreeHost(data_);
+}
+
+void HostMemory::swap(HostMemory& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
 }
 
 HostView::HostView(std::span<const std::byte> memory) {

@@ -53,14 +53,22 @@ class Memory {
 /// Host memory that the device can read and write under the same address. Throws like Memory.
 class HostMemory {
  public:
+  HostMemory() = default;
   explicit HostMemory(int64_t bytes);
   ~HostMemory();
-  HostMemory(const HostMemory&) = delete;
-  HostMemory& operator=(const HostMemory&) = delete;
+  HostMemory(HostMemory&& other) noexcept { swap(other); }
+  HostMemory& operator=(HostMemory&& other) noexcept {
+    swap(other);
+    return *this;
+  }
   std::byte* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
 
  private:
+  void swap(HostMemory& other) noexcept;
+
   std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
 };
 
 /// Memory of the host that nobody writes, as the device reads it where it lies: through the page

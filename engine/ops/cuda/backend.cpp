@@ -230,9 +230,11 @@ void CudaBackend::write_ids(std::span<const int32_t> from, Ids to) {
 }
 
 std::span<const float> CudaBackend::read_floats(Floats from, int64_t count) {
-  host_.resize(static_cast<size_t>(count));
-  read(from.data, std::as_writable_bytes(std::span(host_)));
-  return host_;
+  // Pinned: the driver would bring it to other memory in pieces, through pinned memory of its own.
+  const int64_t bytes = count * int64_t{sizeof(float)};
+  if (host_.bytes() < bytes) host_ = device::HostMemory(bytes);
+  read(from.data, {host_.data(), static_cast<size_t>(bytes)});
+  return {reinterpret_cast<const float*>(host_.data()), static_cast<size_t>(count)};
 }
 
 void CudaBackend::copy(std::span<const Copy> copies) {

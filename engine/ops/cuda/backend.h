@@ -255,7 +255,7 @@ class CudaBackend final : public Backend {
     bool few = false;
   } mixed_;                   // what mixes_few() found last
   device::HostMemory drawn_;  // tokens of a launch
-  std::vector<float> host_;
+  device::HostMemory host_;   // what read_floats() gave last
 };
 
 inline int rows_of(Segments segments) {
