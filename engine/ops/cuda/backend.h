@@ -170,6 +170,10 @@ class CudaBackend final : public Backend {
   void run(const StackRun& run);
   /// Both at once where they are few columns of tiles; else one after the other.
   void run(const StackRun& routed, const StackRun& shared, const Sides& sides, const Ready& ready);
+  /// experts() of one token behind the router that waits, which is then routed there; false where
+  /// the shapes are others.
+  bool run_one_token(const weights::Moe& moe, float limit, int per_token, Values x, Values y,
+                     const Sides& sides, const Ready& ready);
   /// Copies to scratch memory of the operation under way; null for none.
   template <class T>
   const T* upload(const std::vector<T>& values);

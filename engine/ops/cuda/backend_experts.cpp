@@ -180,6 +180,41 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   check_launches();
 }
 
+bool CudaBackend::run_one_token(const weights::Moe& moe, float limit, int per_token, Values x,
+                                Values y, const Sides& sides, const Ready& ready) {
+  const ExpertStack& routed = weights_.experts(moe.experts);
+  const ExpertStack& shared = weights_.shared(moe.shared);
+  const auto tiled = [](const ExpertStack& stack) { return stack.up[0].tiled && stack.down.tiled; };
+  if (!tiled(routed) || !tiled(shared) || routed.up.size() > 1 || shared.up.size() > 1)
+    return false;
+  OneToken work;
+  work.routing = products_.finishes[0].routing;
+  work.up = routed.up[0].tiles;
+  work.down = routed.down.tiles;
+  work.x = ready.input(arrange_of(work.up.feed), x.data, 1);
+  work.limit = limit;
+  work.shared = shared.down.tiles;
+  if (!can_one_token(work)) return false;
+  work.hidden = take_values(per_token * routed.inter);
+  std::byte* shared_up = take_values(2 * shared.inter);
+  work.shared_up = shared_up;
+  work.y = y.data;
+  Columns columns;
+  columns.columns = 1;
+  const Tiles& up = shared.up[0].tiles;
+  Task beside{up,        columns,          ready.input(arrange_of(up.feed), x.data, 1),
+              shared_up, 2 * shared.inter, true};
+  if (!arranges_here(up, columns)) arrange_input(up, columns, 1, beside.x);
+  products_.finishes[0] = {};
+  wait_with(beside, {});
+  products_.sides = sides;
+  launch_products();
+  one_token_up(at_, work);
+  one_token_down(at_, work, std::exchange(sides_, {}));
+  check_launches();
+  return true;
+}
+
 void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_token, int n,
                           Values x, Ids ids, Floats route_weights, Values y) {
   ExpertLists lists;
@@ -192,6 +227,7 @@ void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_t
   Sides sides;
   const Operation at =
       beside_routing ? begin_with_products(sides, "experts") : begin_beside(sides, "experts");
+  if (beside_routing && run_one_token(moe, swiglu_limit, per_token, x, y, sides, ready)) return;
   const StackRun routed = prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids),
                                          floats(route_weights), lists);
   StackRun shared = prepare(weights_.shared(moe.shared), n, n, x.data);

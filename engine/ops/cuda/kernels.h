@@ -326,6 +326,32 @@ void pair_norms(Launch at, int pairs, int64_t d, const void* routed, const int32
 void combine(Launch at, int n, int per_token, int64_t d, const void* routed, const int32_t* place,
              const void* shared, void* y);
 
+// --- experts_one.cu: the mixture of experts of one token
+// ------------------------------------------
+
+/// Experts and slots that a block can route among by itself.
+inline constexpr int kRoutedExperts = 512;
+inline constexpr int kRoutedSlots = 6;
+/// The routed experts of one token from its logits, and the shared one from its gate and up.
+struct OneToken {
+  FewRouting routing;  // without lists; its ids are written by one_token_up()
+  Tiles up, down;      // of the routed experts; up: w1 over w3
+  Input x;             // of up: arranged
+  float limit = 0;
+  void* hidden = nullptr;           // scratch [per_token, down.cols]
+  Tiles shared;                     // the shared expert's down
+  const void* shared_up = nullptr;  // results of its gate, then of its up
+  void* y = nullptr;                // [down.rows]
+};
+/// Whether the shapes are those of these kernels.
+bool can_one_token(const OneToken& work);
+/// The routing and the routed experts' gate and up. Behind the launch that makes the logits and
+/// shared_up; x must have been there before that one.
+void one_token_up(Launch at, const OneToken& work);
+/// y = bf(sum over experts in ascending id + shared expert). Directly behind one_token_up().
+struct Sides;
+void one_token_down(Launch at, const OneToken& work, const Sides& sides);
+
 // --- rows.cu: query heads and cache rows --------------------------------------------------------
 
 /// Values of a query head at most; of an indexer's head kMaxIndexDim.

@@ -1,5 +1,6 @@
-// Routing of a token by score or token id (model.md 3.7 steps 1-3) by one warp, and the lists of
-// few pairs by one block: for kernels of their own or behind the product that makes the scores.
+// Routing of a token by score or token id (model.md 3.7 steps 1-3): by one warp, with the lists of
+// few pairs by one block, for kernels of their own or behind the product that makes the scores; or
+// by each block of the kernel that needs it.
 #pragma once
 
 #include "engine/ops/cuda/numeric.cuh"
@@ -68,6 +69,7 @@ __device__ inline void route_token(const Routing& r, int64_t token, float* score
     ids[token * r.per_token + j] = chosen[j];
     weights[token * r.per_token + j] = r.factor * (r.normalise ? s / sum : s);
   }
+  __syncwarp();  // scores are read: the warp's next token may have them
 }
 
 // The lists of at most kFewPairs pairs: a thread each, which looks at all others. All threads of a
@@ -124,6 +126,76 @@ __device__ inline void route_and_list(const FewRouting& r, float* score) {
   __syncthreads();
   list_few(r.routing.n * r.routing.per_token, r.routing.per_token, r.most_columns, r.ids, r.weights,
            r.lists);
+}
+
+/// A token's routing as each block makes it for itself.
+struct RoutedHere {
+  alignas(16) uint32_t keys[kRoutedExperts];
+  float scores[kRoutedExperts];
+  int32_t chosen[kRoutedSlots];   // of a slot
+  int32_t experts[kRoutedSlots];  // of a place: ascending, ties by slot
+  float weights[kRoutedSlots];    // of a place
+};
+
+// Token 0 by all threads of a block, the same ids and weights as route_token(): a key's rank is how
+// many are before it. `stores`: into ids and weights too. Ends with the block in step.
+__device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stores) {
+  const Routing& r = f.routing;
+  const auto own = static_cast<int>(threadIdx.x);
+  const auto threads = static_cast<int>(blockDim.x);
+  for (int e = own; e < (r.experts + 3) / 4 * 4; e += threads) {
+    const float s = e < r.experts ? sqrt_softplus(__ldcg(f.logits + e)) : 0.0f;
+    at.scores[e] = s;
+    at.keys[e] = e < r.experts && r.bias ? key_of(s + __ldg(r.bias + e)) : 0;
+  }
+  // Of score layers: only NaN scores leave nobody; any legal id will do then.
+  if (own < r.per_token) {
+    at.chosen[own] = r.tid2eid ? r.tid2eid[int64_t{r.tokens[0]} * r.per_token + own] : own;
+  }
+  __syncthreads();
+  if (!r.tid2eid) {
+    constexpr int kParts = 2;  // threads that share the comparing
+    const int lane = own % 32;
+    for (int begin = own; begin - lane < r.experts * kParts; begin += threads) {
+      const int e = begin / kParts;
+      const uint32_t key = e < r.experts ? at.keys[e] : 0;
+      int rank = 0;
+#pragma unroll 8
+      for (int q = begin % kParts; q < (r.experts + 3) / 4; q += kParts) {
+        const uint4 k = reinterpret_cast<const uint4*>(at.keys)[q];
+        // Not smaller in front, larger behind. Keys of 0 are never chosen, so none is 0 here.
+        rank += k.x > key - (4 * q < e);
+        rank += k.y > key - (4 * q + 1 < e);
+        rank += k.z > key - (4 * q + 2 < e);
+        rank += k.w > key - (4 * q + 3 < e);
+      }
+#pragma unroll
+      for (int step = 1; step < kParts; step *= 2) {
+        rank += __shfl_xor_sync(0xffffffffu, rank, step);
+      }
+      if (key != 0 && rank < r.per_token && begin % kParts == 0) at.chosen[rank] = e;
+    }
+    __syncthreads();
+  }
+  if (own < r.per_token) {
+    const int expert = at.chosen[own];
+    float sum = 0;
+    int place = 0;
+    for (int j = 0; j < r.per_token; ++j) {
+      const int other = at.chosen[j];
+      sum += at.scores[other];
+      place += other < expert || (other == expert && j < own);
+    }
+    const float s = at.scores[expert];
+    const float weight = r.factor * (r.normalise ? s / sum : s);
+    at.experts[place] = expert;
+    at.weights[place] = weight;
+    if (stores) {
+      f.ids[own] = expert;
+      f.weights[own] = weight;
+    }
+  }
+  __syncthreads();
 }
 
 }  // namespace ds4::ops::cuda

@@ -3,6 +3,7 @@
 // parity_gpu_test.cpp. Which kernel each test reaches: docs/hardness.md.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <variant>
 
@@ -146,6 +147,86 @@ TEST_F(SmallShapes, Experts) {
             },
             {1e-3, 1});
     }
+  }
+}
+
+// One token's experts have kernels of their own where nothing parts them from their router: equal
+// scores, hash layers, hidden values that are no whole number of blocks.
+TEST_F(SmallShapes, ExpertsBehindTheirRouter) {
+  constexpr int kExperts = 16;
+  constexpr int kStreams = 4;
+  constexpr int kTokens = 40;
+  constexpr int64_t kDim = 512;
+  constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
+  std::vector<RandomMatrix> keep;
+  const auto make = [&](Format format, int64_t rows, int64_t cols) {
+    keep.push_back(random_matrix(random_, format, rows, cols));
+    return keep.back().matrix;
+  };
+  const weights::HyperConnection hc{make(Format::kF32, kCoefficients, kStreams * kDim),
+                                    random_.numbers(kCoefficients, 1), random_.numbers(3, 1)};
+  const ops::MixSettings settings{kStreams, 20, 1e-6f, kEps};
+  const std::vector<float> gain = random_.values(kDim, 2);
+  const std::vector<float> h = random_.values(kRows * kStreams * kDim, 3);
+  std::vector<int64_t> tokens;
+  for (int i = 0; i < kRows; ++i) tokens.push_back(i * 7 % kTokens);
+  struct Case {
+    const char* name;
+    int64_t inter;
+    int top;
+    bool hashed, alike;
+  };
+  for (const Case& c : {Case{"6 of 16 by score", 128, 6, false, false},
+                        {"3 of 16, whose scores are all alike", 128, 3, false, true},
+                        {"5 of 16 by token, one of them twice", 384, 5, true, false}}) {
+    weights::Moe moe;
+    for (int e = 0; e < kExperts; ++e) {
+      moe.experts.push_back({make(Format::kFp4, c.inter, kDim), make(Format::kFp4, kDim, c.inter),
+                             make(Format::kFp4, c.inter, kDim)});
+    }
+    moe.shared = {make(Format::kFp8, c.inter, kDim), make(Format::kFp8, kDim, c.inter),
+                  make(Format::kFp8, c.inter, kDim)};
+    moe.gate = make(Format::kBf16, kExperts, kDim);
+    if (c.alike) std::ranges::fill(*keep.back().data, 0);
+    if (c.hashed) {
+      for (int i = 0; i < kTokens; ++i) {
+        for (int j = 0; j < c.top; ++j) moe.tid2eid.push_back((i + 3 * j) % kExperts);
+        moe.tid2eid.back() = moe.tid2eid[moe.tid2eid.size() - 2];
+      }
+    } else {
+      moe.bias = c.alike ? std::vector<float>(kExperts, 0.5f) : random_.numbers(kExperts, 1);
+    }
+    check(c.name,
+          [&](OpBench& bench, int first, int n) {
+            const ops::Values streams =
+                bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
+            const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
+            const ops::Values x = bench.poisoned_values(n, kDim);
+            const ops::Values y = bench.poisoned_values(n, kDim);
+            const ops::Floats scores = bench.poisoned_floats(n, kExperts);
+            const ops::Ids ids = bench.poisoned_ids(n, c.top);
+            const ops::Floats route_weights = bench.poisoned_floats(n, c.top);
+            const ops::Ids of_rows = bench.ids(
+                std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(n)), 1);
+            bench->mix_in(hc, settings, gain, n, streams, mix, x);
+            bench->project_wide(moe.gate, n, x, scores);
+            bench->route(moe, {c.top, true, 1.5f}, n, of_rows, scores, ids, route_weights);
+            bench->experts(moe, 10, c.top, n, x, ids, route_weights, y);
+            const std::vector<float> sums = bench.read(y, n * kDim);
+            const std::vector<int64_t> chosen = bench.read_ids(ids, n * c.top);
+            const std::vector<float> weight = bench.read(route_weights, n * c.top);
+            std::vector<float> out;
+            for (int i = 0; i < n; ++i) {
+              out.insert(out.end(), sums.begin() + i * kDim, sums.begin() + (i + 1) * kDim);
+              for (int j = i * c.top; j < (i + 1) * c.top; ++j) {
+                const auto at = static_cast<size_t>(j);
+                out.push_back(static_cast<float>(chosen[at]));
+                out.push_back(weight[at]);
+              }
+            }
+            return out;
+          },
+          {1e-2, 0.2});
   }
 }
 
