@@ -338,7 +338,7 @@ struct OneToken {
   Tiles up, down;      // of the routed experts; up: w1 over w3
   Input x;             // of up: arranged
   float limit = 0;
-  void* hidden = nullptr;           // scratch [per_token, down.cols]
+  void* hidden = nullptr;  // scratch [per_token, down.cols]
   Tiles shared;                     // the shared expert's down
   const void* shared_up = nullptr;  // results of its gate, then of its up
   void* y = nullptr;                // [down.rows]

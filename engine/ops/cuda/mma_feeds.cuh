@@ -182,9 +182,9 @@ struct Fp4PlanesFeed {
       unpack_block(word(w[0], b), word(w[1], b), f.a[2 * b], f.a[2 * b + 1]);
     return f;
   }
-  __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
-                                  const GroupScales& s, float (&acc)[4]) {
-    float group[4] = {};
+  // The sums of a group, short of kBias and of the scales of x.
+  __device__ static void sum_group(const Fragments& f, const uint4 (&x)[kXUnits], uint32_t row0,
+                                   uint32_t row1, float (&group)[4]) {
 #pragma unroll
     for (int b = 0; b < 4; ++b) {
       float part[4] = {};
@@ -192,13 +192,18 @@ struct Fp4PlanesFeed {
       const uint32_t(&q)[4] = f.a[2 * b + 1];
       mma_f16(part, p[0], p[1], p[2], p[3], x[b].x, x[b].y);
       mma_f16(part, q[0], q[1], q[2], q[3], x[b].z, x[b].w);
-      const float top = e8m0_float((s.row0 >> (8 * b)) & 0xffu);
-      const float low = e8m0_float((s.row1 >> (8 * b)) & 0xffu);
+      const float top = e8m0_float((row0 >> (8 * b)) & 0xffu);
+      const float low = e8m0_float((row1 >> (8 * b)) & 0xffu);
       group[0] = fmaf(part[0], top, group[0]);
       group[1] = fmaf(part[1], top, group[1]);
       group[2] = fmaf(part[2], low, group[2]);
       group[3] = fmaf(part[3], low, group[3]);
     }
+  }
+  __device__ static void multiply(const Fragments& f, const uint4 (&x)[kXUnits],
+                                  const GroupScales& s, float (&acc)[4]) {
+    float group[4] = {};
+    sum_group(f, x, s.row0, s.row1, group);
     acc[0] = fmaf(group[0], s.col0 * kBias, acc[0]);
     acc[1] = fmaf(group[1], s.col1 * kBias, acc[1]);
     acc[2] = fmaf(group[2], s.col0 * kBias, acc[2]);

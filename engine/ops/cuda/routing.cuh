@@ -150,7 +150,7 @@ __device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stor
   }
   // Of score layers: only NaN scores leave nobody; any legal id will do then.
   if (own < r.per_token) {
-    at.chosen[own] = r.tid2eid ? r.tid2eid[int64_t{r.tokens[0]} * r.per_token + own] : own;
+    at.chosen[own] = r.tid2eid ? r.tid2eid[int64_t{__ldcg(r.tokens)} * r.per_token + own] : own;
   }
   __syncthreads();
   if (!r.tid2eid) {
