@@ -279,10 +279,7 @@ __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_set_kernel(const __grid_constant__ TaskSet set) {
   __shared__ Partial<kFewWarps> partial;
   auto block = static_cast<int>(blockIdx.x);
-  if (block < set.sides.blocks()) {
-    wait_for_inputs();
-    return run_side<Bf16>(set.sides, block);
-  }
+  if (block < set.sides.blocks()) return run_side<Bf16>(set.sides, block);
   block -= set.sides.blocks();
   int i = 0;
   while (block >= set.end[i]) ++i;

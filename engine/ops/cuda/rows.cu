@@ -8,7 +8,6 @@ namespace {
 
 template <class V>
 __global__ void __launch_bounds__(kSideThreads) sides_kernel(const __grid_constant__ Sides sides) {
-  wait_for_inputs();
   run_side<V>(sides, static_cast<int>(blockIdx.x));
 }
 
@@ -71,7 +70,7 @@ void add(Sides& sides, const Pooling& work) {
   const Compression& c = work.compression;
   sides.pooling[c.index] = work;
   add_blocks(sides, c.index ? Sides::kIndexPooling : Sides::kPooling,
-             int64_t{work.rows + work.kept} * work.places.count, c.dim + 2 * c.pairs);
+             int64_t{work.rows + work.kept} * work.places.count, 2 * (c.dim + c.pairs));
 }
 
 void run_sides(Launch at, const Sides& sides) {

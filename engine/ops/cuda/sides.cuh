@@ -224,90 +224,140 @@ __device__ inline int64_t remainder_of(int64_t position, int64_t divisor) {
 }
 
 // A block per completed row and segment: pool by a softmax per dim, norm, rotate to the block's
-// first position.
+// first position. Memory is far and the block's way through it long: what was there before the
+// kernel in front, in a step all but the last tokens, is fetched while that kernel still runs, and
+// the angles are made then too.
 template <class V>
 __device__ void make_row(const Compression& c, const Places& places, int s, int index,
                          const float* all_kv, const float* all_score) {
-  float* x = side_memory();  // [dim], then the rotation table
+  float* x = side_memory();  // [dim], then the rotation table and the gain
   float* table = x + c.dim;
-  const int64_t first = first_of(places, s);
-  const int64_t block = first / c.ratio + index;
-  if (block >= (first + places.row[s + 1] - places.row[s]) / c.ratio) return;
+  float* gain = table + 2 * c.pairs;
+  const auto first = static_cast<int>(first_of(places, s));
+  const auto ratio = static_cast<unsigned>(c.ratio);
+  const int block = static_cast<int>(static_cast<unsigned>(first) / ratio) + index;
+  const int own = block * c.ratio;
+  const int end = own + c.ratio;
+  if (end > first + places.row[s + 1] - places.row[s]) return wait_for_inputs();
   const int64_t width = c.width;
   const float* kv = all_kv + places.row[s] * width;
   const float* score = all_score + places.row[s] * width;
   const float* tail_kv = c.tail_kv[s];
   const float* tail_score = c.tail_score[s];
   const int64_t slots = c.tail_slots[s];
-  // First of all and by different warps, because they take as long as everything else together.
-  for (int i = threadIdx.x; i < 2 * c.pairs; i += kSideThreads) {
-    const int pair = i < c.pairs ? i : i - c.pairs;
-    const double angle = __fmul_rn(static_cast<float>(block * c.ratio), c.frequencies[pair]);
-    table[i] = static_cast<float>(i < c.pairs ? cos(angle) : sin(angle));
-  }
   // Of the previous block the first half of the columns counts, of the current one the second;
   // block 0 has no previous one.
-  const int64_t begin = (block - (c.overlap && block > 0 ? 1 : 0)) * c.ratio;
-  const int64_t own = block * c.ratio;
-  const int64_t end = own + c.ratio;
+  const int begin = (block - (c.overlap && block > 0 ? 1 : 0)) * c.ratio;
   const int64_t half = c.overlap ? c.dim : 0;
-  // Loads of kPoolTokens tokens and kPoolDims dims are on their way together: one after the other,
-  // 128 tokens take 0.6 ms. What lies outside is loaded again from the edge and left out.
-  for (int base = threadIdx.x; base < c.dim; base += kSideThreads * kPoolDims) {
-    // Rows of tokens before the chunk come from the tail, which has the position embedding already.
-    const auto load = [&](int64_t t, Pool& weight, Pool* key) {
+  const int last = max(begin, end - kPoolTokens);  // from here on tokens stay in registers
+
+  for (int part = 0; part < c.dim; part += kSideThreads * kPoolDims) {
+    int dims[kPoolDims];  // those past the end again the last
+#pragma unroll
+    for (int i = 0; i < kPoolDims; ++i) {
+      dims[i] = min(part + static_cast<int>(threadIdx.x) + i * kSideThreads, c.dim - 1);
+    }
+    // Tokens t + j in [from, to) of the kPoolTokens from t on, whose loads are on their way
+    // together: one after the other, 128 tokens take 0.6 ms.
+    const auto each = [&](int t, int from, int to, const auto& use) {
 #pragma unroll
       for (int j = 0; j < kPoolTokens; ++j) {
-        const int64_t token = min(t + j, end - 1);
-        const bool old = token < first;
-        const int64_t row = (old ? remainder_of(token, slots) : token - first) * width;
-        const int64_t column = token < own ? 0 : half;
-        const float* scores = (old ? tail_score : score) + row + column;
-        const float* keys = (old ? tail_kv : kv) + row + column;
-        const float* ape = c.ape + remainder_of(token, c.ratio) * width + column;
-#pragma unroll
-        for (int i = 0; i < kPoolDims; ++i) {
-          const int d = min(base + i * kSideThreads, c.dim - 1);
-          weight[j][i] = old ? scores[d] : scores[d] + ape[d];
-          if (key) (*key)[j][i] = keys[d];
-        }
+        if (t + j >= from && t + j < to) use(j, t + j < own ? 0 : half);
       }
     };
-    float top[kPoolDims];
-    float total[kPoolDims] = {};
-    float sum[kPoolDims] = {};
-    for (float& value : top) value = -INFINITY;
-    for (int64_t t = begin; t < end; t += kPoolTokens) {
-      Pool weight;
-      load(t, weight, nullptr);
-#pragma unroll
-      for (int j = 0; j < kPoolTokens; ++j) {
-#pragma unroll
-        for (int i = 0; i < kPoolDims; ++i) top[i] = fmaxf(top[i], weight[j][i]);
-      }
-    }
-    for (int64_t t = begin; t < end; t += kPoolTokens) {
-      Pool weight;
-      Pool key;
-      load(t, weight, &key);
-#pragma unroll
-      for (int j = 0; j < kPoolTokens; ++j) {
-        if (t + j >= end) break;
+    // Tokens before the segment come from the tail, which has the position embedding already.
+    const auto load_tail = [&](int t, int to, Pool& weight, Pool* key) {
+      each(t, t, min(to, first), [&](int j, int64_t column) {
+        const int64_t row = remainder_of(t + j, slots) * width + column;
 #pragma unroll
         for (int i = 0; i < kPoolDims; ++i) {
-          const float e = expf(weight[j][i] - top[i]);
-          total[i] += e;
-          sum[i] = fmaf(e, key[j][i], sum[i]);
+          weight[j][i] = __ldcg(tail_score + row + dims[i]);
+          if (key) (*key)[j][i] = __ldcg(tail_kv + row + dims[i]);
         }
-      }
+      });
+    };
+    const auto load_embedding = [&](int t, int to, Pool& weight) {
+      each(t, first, to, [&](int j, int64_t column) {
+        const int64_t row = remainder_of(t + j, c.ratio) * width + column;
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) weight[j][i] = __ldg(c.ape + row + dims[i]);
+      });
+    };
+    const auto load_segment = [&](int t, int to, Pool& weight, Pool* key) {
+      each(t, first, to, [&](int j, int64_t column) {
+        const int64_t row = (t + j - first) * width + column;
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) {
+          weight[j][i] += score[row + dims[i]];
+          if (key) (*key)[j][i] = kv[row + dims[i]];
+        }
+      });
+    };
+    float top[kPoolDims];
+#pragma unroll
+    for (float& value : top) value = -INFINITY;
+    const auto raise = [&](int t, int to, const Pool& weight) {
+      each(t, t, to, [&](int j, int64_t) {
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) top[i] = fmaxf(top[i], weight[j][i]);
+      });
+    };
+
+    Pool weight;  // of the tokens from `last` on
+    Pool key;
+    load_tail(last, end, weight, &key);
+    load_embedding(last, end, weight);
+    for (int t = begin; t < min(last, first); t += kPoolTokens) {
+      Pool other;
+      load_tail(t, last, other, nullptr);
+      raise(t, min(last, first), other);
     }
+    if (part == 0) {
+      for (int d = threadIdx.x; d < c.dim; d += kSideThreads) gain[d] = c.gain[d];
+      for (int i = threadIdx.x; i < 2 * c.pairs; i += kSideThreads) {
+        const int pair = i < c.pairs ? i : i - c.pairs;
+        const double angle = __fmul_rn(static_cast<float>(own), c.frequencies[pair]);
+        table[i] = static_cast<float>(i < c.pairs ? cos(angle) : sin(angle));
+      }
+      wait_for_inputs();
+    }
+    load_segment(last, end, weight, &key);
+    for (int t = max(begin, first); t < last; t += kPoolTokens) {
+      Pool other;
+      load_embedding(t, last, other);
+      load_segment(t, last, other, nullptr);
+      raise(t, last, other);
+    }
+    raise(last, end, weight);
+    float total[kPoolDims] = {};
+    float sum[kPoolDims] = {};
+    const auto add = [&](int t, int to, const Pool& weights, const Pool& keys) {
+      each(t, t, to, [&](int j, int64_t) {
+#pragma unroll
+        for (int i = 0; i < kPoolDims; ++i) {
+          const float e = expf(weights[j][i] - top[i]);
+          total[i] += e;
+          sum[i] = fmaf(e, keys[j][i], sum[i]);
+        }
+      });
+    };
+    for (int t = begin; t < last; t += kPoolTokens) {
+      Pool weights;
+      Pool keys;
+      load_tail(t, last, weights, &keys);
+      load_embedding(t, last, weights);
+      load_segment(t, last, weights, &keys);
+      add(t, last, weights, keys);
+    }
+    add(last, end, weight, key);
+#pragma unroll
     for (int i = 0; i < kPoolDims; ++i) {
-      const int d = base + i * kSideThreads;
+      const int d = part + static_cast<int>(threadIdx.x) + i * kSideThreads;
       if (d < c.dim) x[d] = rounded<V>(sum[i] / total[i]);
     }
   }
   __syncthreads();
-  norm_and_rotate<V>(x, c.dim, c.gain, c.eps, c.pairs, table);
+  norm_and_rotate<V>(x, c.dim, gain, c.eps, c.pairs, table);
   if (c.index && threadIdx.x < 32) hadamard<V>(x, c.dim, threadIdx.x);
   __syncthreads();
   encode_row(c.rows.shape, x, row_at(c.rows, s, block));
@@ -336,16 +386,19 @@ __device__ void compress_some(const Pooling& w, int block) {
   if (index < w.rows) {
     make_row<V>(w.compression, w.places, s, index, w.kv, w.score);
   } else {
+    wait_for_inputs();
     keep_tail(w.compression, w.places, s, index - w.rows, w.kv, w.score);
   }
 }
 
-// The work of one block. Out of line, so that a product beside it keeps its registers.
+// The work of one block, wait_for_inputs() included. Out of line, so that a product beside it keeps
+// its registers.
 template <class V>
 __device__ __noinline__ void run_side(const Sides& sides, int block) {
   int part = 0;
   while (block >= sides.end[part]) ++part;
   if (part > 0) block -= sides.end[part - 1];
+  if (part != Sides::kPooling && part != Sides::kIndexPooling) wait_for_inputs();
   switch (part) {
     case Sides::kDots:
       return make_dots(sides.coefficients, block);
