@@ -22,7 +22,8 @@ suite = "smoke"
 score = "normalised"
 max = 0.5
 TOML
-echo '{"rules": [{"text": "OK"}]}' >script.json
+# Answers that take a while, so that two nights differ by less than what counts as slower.
+echo '{"rules": [{"delay_ms": 100, "text": "OK"}]}' >script.json
 export GITHUB_STEP_SUMMARY=$folder/summary.md
 night 0 "the first night"
 [ -s summary.md ] || fail "no summary"
@@ -38,7 +39,7 @@ sed -i 's/^max = 0.5/min = 0.9/' p.toml
 night 1 "a night whose gate fails"
 [ "$(green)" = "$second" ] || fail "a failed night became the baseline"
 sleep 1
-echo '{"rules": [{"contains": "Japan", "end": "segv"}, {"text": "OK"}]}' >script.json
+echo '{"rules": [{"contains": "Japan", "end": "segv"}, {"delay_ms": 100, "text": "OK"}]}' >script.json
 sed -i 's/^min = 0.9/max = 0.5/' p.toml
 night 4 "a night with a crash"
 [ "$(green)" = "$second" ] || fail "a crashed night became the baseline"
