@@ -94,6 +94,8 @@ CudaBackend::CudaBackend(Precision precision, Residency residency)
       drawn_(kDrawRows * int64_t{sizeof(int32_t)}) {
   const device::Memory& arrived = finishing_.arrived;
   DS4_CUDA(cudaMemsetAsync(arrived.data(), 0, static_cast<size_t>(arrived.bytes()), stream_));
+  const device::Memory& none = finishing_.under_way;
+  DS4_CUDA(cudaMemsetAsync(none.data(), 0xff, static_cast<size_t>(none.bytes()), stream_));
 }
 
 void CudaBackend::wait_with(Task task, const Finish& finish) {
@@ -107,6 +109,10 @@ bool CudaBackend::finish_products(const void* out, Finish finish) {
       products_.finishes, [](const Finish& other) { return other.kind != Finish::kNone; });
   if (found == products_.tasks.end() || taken || !can_finish(*found, finish)) return false;
   finish.arrived = reinterpret_cast<unsigned*>(finishing_.arrived.data());
+  if (finish.kind == Finish::kArrange) {
+    finishing_.second = !finishing_.second;
+    finish.arrived += (finishing_.second ? 2 : 1) * kMostArrived;
+  }
   products_.finishes[static_cast<size_t>(found - products_.tasks.begin())] = finish;
   return true;
 }
@@ -348,17 +354,13 @@ Input CudaBackend::hand_over(const Product& product, int n, Values x) {
   Finish finish;
   finish.kind = Finish::kArrange;
   finish.part = 128;
-  finish.next = input;
+  finish.under_way = finishing_.under_way.data();
   finish.arrange = arrange_of(product.tiles.feed);
   finish.arranged = finishing_.handed.data();
   finish.scales = reinterpret_cast<float*>(finishing_.handed_scales.data());
   const bool quantises =
       product.tiled && finish.arrange != Arrange::kBf16 && finish.arrange != Arrange::kBf16Wide;
-  // Worth it where else every block of the product would do it.
-  Columns columns;
-  columns.columns = n;
-  if (quantises && arranges_here(product.tiles, columns) && hands_over(n, x.cols) &&
-      finish_products(x.data, finish)) {
+  if (quantises && hands_over(n, x.cols) && finish_products(x.data, finish)) {
     input.arranged = finish.arranged;
     input.scales = finish.scales;
   }

@@ -204,7 +204,9 @@ class CudaBackend final : public Backend {
   static constexpr int64_t kHandedValues = int64_t{kFewColumns} * 32768;
   struct Finishing {
     static constexpr int64_t kScaleBytes = kHandedValues / 128 * int64_t{sizeof(float)};
-    device::Memory arrived{kMostArrived * int64_t{sizeof(unsigned)}};
+    device::Memory arrived{3 * kMostArrived * int64_t{sizeof(unsigned)}};  // kRoute, kArrange twice
+    device::Memory under_way{kHandedValues * 2};
+    bool second = false;  // whose turn it is of kArrange's
     device::Memory codes{kHandedValues * 2};
     device::Memory words{kHandedValues * 2};
     device::Memory mixed_scales{kScaleBytes};

@@ -122,11 +122,35 @@ __device__ void copy_columns(const Input& in, int groups, int columns, const Row
 template <int warps>
 using Partial = float[warps][kTileRows][kFewColumns + 1];
 
+// A result from those of its slices of k, which warps `first` and the next ones have. All loads go
+// together.
+template <int warps>
+__device__ float sum_of_slices(const Partial<warps>& partial, int first, int slices, int row,
+                               int column) {
+  float parts[kFewWarps];
+#pragma unroll
+  for (int i = 0; i < kFewWarps; ++i) {
+    if (i < slices) parts[i] = partial[first + i][row][column];
+  }
+  float sum = 0.0f;
+#pragma unroll
+  for (int i = 0; i < kFewWarps; ++i) {
+    if (i < slices) sum += parts[i];
+  }
+  return sum;
+}
+
+// Whether this block arranges the results of its part.
+__device__ bool& arranging_block() {
+  __shared__ bool arranging;
+  return arranging;
+}
+
 // The work of one block: tiles from `block` on of one matrix or job, by kTiles times kFewColumns
-// columns.
-template <class Feed, bool here, int kTiles = 1, int kMostWarps = kFewWarps>
-__device__ void few_columns(const Task& task, const Finish& finish, bool finishes, int block,
-                            int job, Partial<kMostWarps>& partial) {
+// columns. `arranges`, `routes`: whether it ends with kArrange, with kRoute.
+template <class Feed, bool here, int kTiles = 1, int kMostWarps = kFewWarps, bool arranges = false>
+__device__ void few_columns(const Task& task, const Finish& finish, bool routes, int block, int job,
+                            Partial<kMostWarps>& partial) {
   extern __shared__ uint4 memory[];  // `here`: columns, then their scales
   const Tiles& m = task.tiles;
   const Columns& c = task.columns;
@@ -150,6 +174,12 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
   if constexpr (here) {  // the gain is not among what other kernels bring into L2
     if (in.gain && threadIdx.x * 32 < m.cols) {
       asm volatile("prefetch.global.L2 [%0];" ::"l"(in.gain + threadIdx.x * 32));
+    }
+  }
+  const int results = tiles_per_block * kTileRows;
+  if constexpr (arranges) {
+    if (threadIdx.x == 0) {
+      arranging_block() = comes_up_last(finish, task, work.matrix, block * results, results);
     }
   }
   // Weights never change, so their way in may begin while the kernel before still makes x.
@@ -215,18 +245,20 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
     partial[warp][g + 8][2 * t + 1] = acc[part][3];
     __syncthreads();
 
-    const int outputs = tiles_per_block * kTileRows * min(work.columns - begin, kFewColumns);
+    // The next kernel waits for this, so without divisions: a block has one, two, four or eight
+    // tiles, but for the only one of a multiprocessor.
+    const int outputs = results * min(work.columns - begin, kFewColumns);
+    const int tile_bits = 31 - __clz(tiles_per_block);
     for (int i = threadIdx.x; i < outputs; i += blockDim.x) {
       const int in_tile = i % kTileRows;
-      const int in_block = i / kTileRows % tiles_per_block;
-      const int column = i / (kTileRows * tiles_per_block);
+      const int column =
+          kMostWarps == kFewWarps ? i / kTileRows >> tile_bits : i / kTileRows / tiles_per_block;
+      const int in_block = i / kTileRows - column * tiles_per_block;
       const int64_t row = (int64_t{block} * tiles_per_block + in_block) * kTileRows + in_tile;
       if (row >= m.rows) continue;
-      float sum = 0.0f;
-      for (int slice = 0; slice < m.slices; ++slice) {
-        sum += partial[in_block * m.slices + slice][in_tile][column];
-      }
+      const float sum = sum_of_slices(partial, in_block * m.slices, m.slices, in_tile, column);
       const int64_t at = out_row(c, work, begin + column) * task.out_stride + row;
+      if constexpr (arranges) hand_in(finish, at, put<Bf16>(sum));
       if (task.values) {
         static_cast<Bf16*>(task.out)[at] = put<Bf16>(sum);
       } else {
@@ -234,17 +266,28 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool finishe
       }
     }
   }
-  if (kTiles > 1 || !finishes) return;
-  finish_results(finish, task, work, block, tiles_per_block * kTileRows,
-                 reinterpret_cast<float*>(memory));
+  if constexpr (arranges) {
+    if (arranging_block()) arrange_results(finish, task, work, block * results);
+  } else if (kTiles == 1 && routes) {
+    route_results(finish, task, work, block * results, results, reinterpret_cast<float*>(memory));
+  }
 }
 
 template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
   __shared__ Partial<kFewWarps> partial;
-  few_columns<Feed, here>(task, finish, finish.kind != Finish::kNone, blockIdx.x, blockIdx.y,
+  few_columns<Feed, here>(task, finish, finish.kind == Finish::kRoute, blockIdx.x, blockIdx.y,
                           partial);
+}
+
+// With kArrange, a kernel of its own: whether a block is to arrange takes a register from the loop.
+template <class Feed, bool here>
+__global__ void __launch_bounds__(kFewWarps * 32, 2)
+    arranging_columns_kernel(const __grid_constant__ Task task,
+                             const __grid_constant__ Finish finish) {
+  __shared__ Partial<kFewWarps> partial;
+  few_columns<Feed, here, 1, kFewWarps, true>(task, finish, false, blockIdx.x, blockIdx.y, partial);
 }
 
 // A block for each multiprocessor, which has room for one.
@@ -325,10 +368,15 @@ void launch(const Launch& at, const Task& task, const Finish& finish) {
   const Columns& c = task.columns;
   const bool here = arranges_here(task);
   const int warps = warps_of(task, here);
-  const auto kernel = !c.jobs && c.columns > kFewColumns ? step_columns_kernel<Feed>
-                      : warps == kWholeWarps             ? whole_columns_kernel<Feed>
-                      : here                             ? few_columns_kernel<Feed, true>
-                                                         : few_columns_kernel<Feed, false>;
+  auto kernel = !c.jobs && c.columns > kFewColumns ? step_columns_kernel<Feed>
+                : warps == kWholeWarps             ? whole_columns_kernel<Feed>
+                : here                             ? few_columns_kernel<Feed, true>
+                                                   : few_columns_kernel<Feed, false>;
+  if constexpr (Feed::kFeed == cuda::Feed::kFp8Wide) {  // as can_finish() says
+    if (finish.kind == Finish::kArrange) {
+      kernel = here ? arranging_columns_kernel<Feed, true> : arranging_columns_kernel<Feed, false>;
+    }
+  }
   const size_t bytes =
       std::max(here ? shared_bytes<Feed, true>(task) : shared_bytes<Feed, false>(task),
                finish_shared(finish));
@@ -378,6 +426,7 @@ void launch_set(const Launch& at, std::span<const Task> tasks, std::span<const F
 bool can_finish(const Task& task, const Finish& finish) {
   const Tiles& m = task.tiles;
   const int64_t block = int64_t{kFewWarps} / m.slices * kTileRows;  // results
+  if (finish.kind == Finish::kArrange && (m.feed != Feed::kFp8Wide || !task.values)) return false;
   return !task.columns.jobs && task.columns.columns <= kFewColumns && finish.part > 0 &&
          finish.part % block == 0 && m.rows % finish.part == 0 &&
          task.columns.groups * (m.rows / finish.part) <= kMostArrived;

@@ -1,6 +1,6 @@
-// What the block that completes a part of a product's results does with them (Finish): the small
-// work on results that would else be a kernel of its own, of which a step waits for the launch more
-// than for the work.
+// What a product of few columns does with its results besides storing them (Finish): the small work
+// on them that would else be a kernel of its own, of which a step waits for the launch more than
+// for the work. It is done by one of the blocks that make a part of them.
 #pragma once
 
 #include "engine/ops/cuda/arrange.cuh"
@@ -30,6 +30,55 @@ __device__ inline void store_part(const Finish& f, const float (&v)[4], int64_t 
   }
 }
 
+// The part to which the results from `first` on of a matrix belong.
+__device__ __forceinline__ int part_of(const Finish& f, const Task& task, int matrix, int first) {
+  return matrix * (static_cast<int>(task.tiles.rows) / f.part) + first / f.part;
+}
+
+// kArrange: the block that came up last. It may wait for the others, since they are there and wait
+// for no block of this kernel. Results are in global memory until it has seen them, all bits set
+// where there is none, a NaN that put<Bf16>() does not make: each tells by itself that it is there,
+// so that nobody waits for stores, orders them or counts blocks behind them.
+
+/// Whether the block is the one; by one thread of each, whose results begin with `first`. In front
+/// of wait_for_inputs(): the launch in front has other counters.
+__device__ inline bool comes_up_last(const Finish& f, const Task& task, int matrix, int first,
+                                     int block_rows) {
+  const auto most = static_cast<unsigned>(f.part / block_rows) - 1;
+  return atomicInc(f.arrived + part_of(f, task, matrix, first), most) == most;
+}
+/// Result `at` of out on its way.
+__device__ inline void hand_in(const Finish& f, int64_t at, Bf16 result) {
+  asm volatile("st.relaxed.gpu.global.b16 [%0], %1;" ::"l"(static_cast<Bf16*>(f.under_way) + at),
+               "h"(__bfloat16_as_ushort(result))
+               : "memory");
+}
+/// Waits for the results of the part and arranges them; all threads of that block (kSideThreads).
+__device__ inline void arrange_results(const Finish& f, const Task& task, const Work& work,
+                                       int first) {
+  constexpr unsigned short kNone = 0xffff;
+  for (int column = threadIdx.x / 32; column < work.columns; column += kSideWarps) {
+    const int64_t from =
+        out_row(task.columns, work, column) * task.out_stride + first / kGroup * kGroup;
+    Bf16* at = static_cast<Bf16*>(f.under_way) + from + threadIdx.x % 32 * 4;
+    unsigned short bits[4];
+    do {
+      asm volatile("ld.relaxed.gpu.global.v4.b16 {%0, %1, %2, %3}, [%4];"
+                   : "=h"(bits[0]), "=h"(bits[1]), "=h"(bits[2]), "=h"(bits[3])
+                   : "l"(at)
+                   : "memory");
+    } while (bits[0] == kNone || bits[1] == kNone || bits[2] == kNone || bits[3] == kNone);
+    *reinterpret_cast<uint2*>(at) = {~0u, ~0u};
+    float v[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) v[i] = __uint_as_float(uint32_t{bits[i]} << 16);
+    __syncwarp();
+    store_part(f, v, from / kGroup);
+  }
+}
+
+// kRoute: the block that completes the results.
+
 // How many came before, counted from 0 to `most` and again from 0; what they stored can be read.
 __device__ inline unsigned arrive(unsigned* at, unsigned most) {
   unsigned before;
@@ -41,29 +90,18 @@ __device__ inline unsigned arrive(unsigned* at, unsigned most) {
 }
 
 /// To be called by all threads of a block (kSideThreads) when its results of all columns of `work`
-/// are stored; `shared`: route_few_shared() bytes for the routing. Out of line, so that the product
-/// keeps its registers.
-__device__ __noinline__ void finish_results(const Finish& f, const Task& task, const Work& work,
-                                            int block, int block_rows, float* shared) {
+/// are stored; `shared`: route_few_shared() bytes. Out of line, so that the product keeps its
+/// registers.
+__device__ __noinline__ void route_results(const Finish& f, const Task& task, const Work& work,
+                                           int first, int block_rows, float* shared) {
   __shared__ bool last;
-  const int first = block * block_rows;
   __syncthreads();
   if (threadIdx.x == 0) {
-    const int part = work.matrix * (static_cast<int>(task.tiles.rows) / f.part) + first / f.part;
     const auto most = static_cast<unsigned>(f.part / block_rows) - 1;
-    last = arrive(f.arrived + part, most) == most;
+    last = arrive(f.arrived + part_of(f, task, work.matrix, first), most) == most;
   }
   __syncthreads();
-  if (!last) return;
-  if (f.kind == Finish::kRoute) return route_and_list(f.routing, shared);
-  const int64_t cols = task.out_stride;
-  for (int column = threadIdx.x / 32; column < work.columns; column += kSideWarps) {
-    const int64_t row = out_row(task.columns, work, column);
-    const int64_t from = row * cols + first / kGroup * kGroup;
-    float v[4];
-    load_values(static_cast<const Bf16*>(f.next.values) + from + threadIdx.x % 32 * 4, v);
-    store_part(f, v, from / kGroup);
-  }
+  if (last) route_and_list(f.routing, shared);
 }
 
 }  // namespace ds4::ops::cuda

@@ -458,15 +458,18 @@ void run_sides(Launch at, const Sides& sides);
 
 // --- finish.cuh: results of products of few columns, finished by them ---------------------------
 
-/// What the block that completes a part of the results does with it: `part` results of each column.
+/// What a block does with a part of the results: `part` of each column. kArrange: of feed kFp8Wide
+/// (attention's output projection), BF16.
 struct Finish {
   enum Kind : int { kNone, kArrange, kRoute };
   Kind kind = kNone;
   int part = 0;
-  unsigned* arrived =
-      nullptr;  // blocks of the parts of all jobs or groups; zero in front and behind
-  // kArrange: the results as x of the next product, rows of out_stride values.
-  Input next;
+  // Blocks of the parts of all jobs or groups, 0 in front and behind. kArrange: not those that the
+  // launch in front counts with.
+  unsigned* arrived = nullptr;
+  // kArrange: the results as x of the next product, rows of out_stride values. `under_way`: room
+  // for as many BF16, all bits set in front and behind.
+  void* under_way = nullptr;
   Arrange arrange = Arrange::kF16;
   void* arranged = nullptr;
   float* scales = nullptr;

@@ -98,6 +98,28 @@ TEST_F(SmallShapes, ProductsOfOneInputAndGroups) {
   }
 }
 
+// A product that arranges its results for the next one: eight, four, two blocks or one make 128.
+TEST_F(SmallShapes, ProductsInTurn) {
+  constexpr int kGroups = 2;
+  constexpr int64_t kBetween = kGroups * 128;
+  const RandomMatrix second = random_matrix(random_, Format::kFp8, 128, kBetween);
+  for (const int64_t cols : {128, 256, 512, 1024}) {
+    const RandomMatrix first = random_matrix(random_, Format::kFp8, kBetween, cols);
+    const std::vector<float> o = random_.values(kRows * kGroups * cols, 2);
+    check("project_groups, project FP8",
+          [&](OpBench& bench, int from, int n) {
+            const ops::Values u = bench.poisoned_values(n, kBetween);
+            const ops::Values y = bench.poisoned_values(n, 128);
+            bench->project_groups(first.matrix, kGroups, n,
+                                  bench.values(part(o, from, n, kGroups * cols), kGroups * cols),
+                                  u);
+            bench->project(second.matrix, n, u, y);
+            return bench.read(y, n * 128);
+          },
+          {5e-3, 0.2});
+  }
+}
+
 // 210 pairs of token and expert, and 420: lists by one thread each, and by warps.
 TEST_F(SmallShapes, Experts) {
   constexpr int kExperts = 12;
