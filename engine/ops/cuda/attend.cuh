@@ -20,6 +20,10 @@ struct Keys {
   const uint8_t* raw;     // of the segment, as the next two
   uint32_t raw_slots;
   const uint8_t* compressed;
+  // From there on rows are of positions from the places' first on.
+  int new_raw, new_compressed;
+
+  __device__ bool is_older(int t) const { return t < (t < n_raw ? new_raw : new_compressed); }
 };
 
 inline __device__ Keys keys_of(const Attention& a, int row) {
@@ -35,10 +39,16 @@ inline __device__ Keys keys_of(const Attention& a, int row) {
   const int s = place.segment;
   Keys keys{
       first > 0 ? first : 0, 0, 0, nullptr, a.raw.data[s], static_cast<uint32_t>(a.raw.slots[s]),
-      a.compressed.data[s]};
+      a.compressed.data[s],  0, 0};
   keys.n = keys.n_raw = static_cast<int>(end - keys.first_raw);
+  const int64_t first_new = place.position - (row - a.places.row[s]);
+  keys.new_raw = static_cast<int>(first_new - keys.first_raw);
+  keys.new_compressed = keys.n_raw;
   if (a.compressed.slots[s] == 0) return keys;
-  int compressed = static_cast<int>((place.position + 1) / a.ratio);
+  // Positions fit 32 bits, whose division is a fifth of 64 bits'.
+  const auto ratio = static_cast<uint32_t>(a.ratio);
+  auto compressed = static_cast<int>(static_cast<uint32_t>(place.position + 1) / ratio);
+  keys.new_compressed += static_cast<int>(static_cast<uint32_t>(first_new) / ratio);
   if (a.selected != nullptr) {
     keys.chosen = a.selected + int64_t{row} * a.top;
     compressed = min(compressed, a.top);
@@ -83,43 +93,6 @@ __device__ void list_rows(const Attention& a, const Keys& keys, int begin, int t
   }
 }
 
-// Values slice .. slice + 8 * octets - 1 of listed rows begin .. begin + count - 1 into a tile,
-// zeros for rows that are not there and behind the last row and the last value. A thread has kBatch
-// loads under way.
-template <int kThreads, int kBatch, bool early = false>
-__device__ void stage_rows(const Attention& a, const Keys& keys, const uint8_t* const* rows,
-                           int begin, int count, int slice, int octets, int thread, Bf16* tile,
-                           int stride) {
-  const RowShape& shape = a.raw.shape;
-  const bool whole = has_whole_octets(shape);
-  const int total = count * octets;
-  for (int first = thread; first < total; first += kBatch * kThreads) {
-    StoredOctet stored[kBatch];
-    if (whole) {
-#pragma unroll
-      for (int i = 0; i < kBatch; ++i) {
-        const int at = min(first + i * kThreads, total - 1);
-        const int d = min(slice + at % octets * 8, a.dim - 8);
-        const uint8_t* row = rows[at / octets];
-        stored[i] = load_octet<early>(shape, row != nullptr ? row : keys.raw, d);
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      const int at = first + i * kThreads;
-      if (at >= total) break;
-      const int r = at / octets;
-      const int in_slice = at % octets * 8;
-      const int d = slice + in_slice;
-      uint4 octet{0, 0, 0, 0};
-      if (begin + r < keys.n && d < a.dim && rows[r] != nullptr) {
-        octet = whole ? decode_octet(shape, stored[i], d) : row_octet(shape, rows[r], d);
-      }
-      *reinterpret_cast<uint4*>(tile + r * stride + in_slice) = octet;
-    }
-  }
-}
-
 inline __device__ float* scores_of(const Attention& a, int row, int head) {
   return a.scores + (int64_t{row - a.places.row[0]} * a.heads + head) * a.stride;
 }
@@ -127,18 +100,6 @@ inline __device__ float* scores_of(const Attention& a, int row, int head) {
 // The sum of a query's weights for each head.
 inline __device__ float* sums_of(const Attention& a, int row) {
   return a.sums + int64_t{row - a.places.row[0]} * a.heads;
-}
-
-// Eight values of a BF16 vector from a multiple of 8 on, zeros behind its end.
-inline __device__ uint4 vector_octet(const Bf16* x, int d, int dim) {
-  if (dim % 8 == 0) {  // without a branch that depends on d
-    const uint4 v = __ldg(reinterpret_cast<const uint4*>(x + min(d, dim - 8)));
-    return d < dim ? v : uint4{0, 0, 0, 0};
-  }
-  __align__(16) Bf16 out[8];
-#pragma unroll
-  for (int i = 0; i < 8; ++i) out[i] = d + i < dim ? x[d + i] : __float2bfloat16_rn(0.0f);
-  return *reinterpret_cast<const uint4*>(out);
 }
 
 // Cosine and sine by which values d and d + 1 of a row's output are turned back.

@@ -2,15 +2,22 @@
 // the loads that wait for each other, so each kernel sends all its loads off at once, and those of
 // what was there before the kernel in front while that one still runs. Products, sums and roundings
 // come in the same order as in attend.cu, so that the results are the same bits.
+#include <algorithm>
+
 #include "engine/ops/cuda/attend.cuh"
 
 namespace ds4::ops::cuda {
 namespace {
 
 constexpr int kHeads = 16;  // of a tensor-core tile
-constexpr int kKeys = 16;   // rows of a block of the first kernel
-constexpr int kScoreHeads = 4 * kHeads;
-constexpr int kScoreThreads = kScoreHeads / kHeads * (kKeys / 8) * 32;  // a warp per tile
+constexpr int kKeys = 16;   // rows of a tile of the first kernel
+constexpr int kScoreThreads = 256;
+constexpr int kScoreBlocks = 2;                       // of a multiprocessor
+constexpr int kRowThreads = kScoreThreads / kKeys;    // of a row
+constexpr int kHeadThreads = kScoreThreads / kHeads;  // of a head
+constexpr int kRowOctets = (kMostHeadDim / 8 + kRowThreads - 1) / kRowThreads;  // of a thread
+constexpr int kHeadPairs = (kMostHeadDim / 2 + kHeadThreads - 1) / kHeadThreads;
+constexpr int kHeldTurns = 2;  // angles of a thread that are loaded with its pairs
 
 constexpr int kWeighThreads = kHeads * 32;  // a warp per head
 constexpr int kStage = 640;                 // rows at a time: the window and 512 selected ones
@@ -22,86 +29,200 @@ constexpr int kPStride = kStage + 8;
 template <int kSlice>
 constexpr size_t kWeighShared = (kStage * (kSlice + 8) + kHeads * kPStride) * sizeof(Bf16);
 
-// A block per kKeys rows of a query, a warp per 16 heads and 8 rows.
-__global__ void __launch_bounds__(kScoreThreads)
+// A thread's share of a tile of rows: every kRowThreads-th octet of one.
+struct RowShare {
+  StoredOctet stored[kRowOctets];
+  const uint8_t* row = nullptr;
+
+  __device__ void load(const Attention& a, const Keys& keys, int begin, int padded) {
+    const int t = min(begin + static_cast<int>(threadIdx.x) / kRowThreads, keys.n - 1);
+    int index = max(t - keys.n_raw, 0);
+    if (keys.chosen != nullptr) index = __ldcg(keys.chosen + min(index, a.top - 1));
+    row = stored_row(a, keys, t, index);
+    if (!has_whole_octets(a.raw.shape)) return;
+    const uint8_t* from = row != nullptr ? row : keys.raw;
+#pragma unroll
+    for (int i = 0; i < kRowOctets; ++i) {
+      if (8 * kRowThreads * i >= padded) break;
+      const int d = 8 * (static_cast<int>(threadIdx.x) % kRowThreads + kRowThreads * i);
+      stored[i] = load_octet<true>(a.raw.shape, from, min(d, a.dim - 8));
+    }
+  }
+  // Into the tile, zeros behind the last row and the last value.
+  __device__ void place(const Attention& a, const Keys& keys, int begin, int padded, Bf16* tile,
+                        int stride, bool* there) const {
+    const RowShape& shape = a.raw.shape;
+    const int r = static_cast<int>(threadIdx.x) / kRowThreads;
+    const int first = 8 * (static_cast<int>(threadIdx.x) % kRowThreads);
+    const bool is_there = begin + r < keys.n && row != nullptr;
+    if (first == 0) there[r] = is_there;
+    Bf16* to = tile + r * stride;
+    if (!has_whole_octets(shape)) {
+#pragma unroll 1
+      for (int d = first; d < padded; d += 8 * kRowThreads) {
+        *reinterpret_cast<uint4*>(to + d) =
+            is_there && d < a.dim ? row_octet(shape, row, d) : uint4{0, 0, 0, 0};
+      }
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < kRowOctets; ++i) {
+      const int d = first + 8 * kRowThreads * i;
+      if (d >= padded) break;
+      uint4 octet = decode_octet(shape, stored[i], d);
+      if (!is_there || d >= a.dim) octet = {0, 0, 0, 0};
+      *reinterpret_cast<uint4*>(to + d) = octet;
+    }
+  }
+};
+
+// A thread's share of a query head: every kHeadThreads-th pair of neighbours, so that finishing the
+// head adds its squares in the order of finish_head(); BF16 products of two round as there.
+struct HeadShare {
+  __nv_bfloat162 pairs[kHeadPairs];
+  float2 turns[kHeldTurns];
+
+  __device__ void load(const Attention& a, int row, int head) {
+    const auto first = static_cast<int>(threadIdx.x) % kHeadThreads;
+    // As words: __ldcg() of BF16 pairs is not volatile, and the compiler moves it in front of a
+    // wait.
+    const auto* from = reinterpret_cast<const uint32_t*>(static_cast<const Bf16*>(a.q) +
+                                                         (int64_t{row} * a.heads + head) * a.dim);
+#pragma unroll
+    for (int i = 0; i < kHeadPairs; ++i) {
+      const int at = first + kHeadThreads * i;
+      const uint32_t pair = 2 * at < a.dim ? __ldcg(from + at) : 0;
+      pairs[i] = reinterpret_cast<const __nv_bfloat162&>(pair);
+    }
+    if (a.unfinished.n_heads == 0) return;
+#pragma unroll
+    for (int i = 0; i < kHeldTurns; ++i) turns[i] = turn_at(a, row, first + kHeadThreads * i);
+  }
+  // Into its place of the tile, finished.
+  __device__ void place(const Attention& a, int row, int padded, Bf16* head) {
+    const auto first = static_cast<int>(threadIdx.x) % kHeadThreads;
+    const bool finishes = a.unfinished.n_heads > 0;
+    if (finishes) normalise(a);
+    auto* to = reinterpret_cast<__nv_bfloat162*>(head);
+#pragma unroll
+    for (int i = 0; i < kHeadPairs; ++i) {
+      if (2 * kHeadThreads * i >= padded) break;
+      to[first + kHeadThreads * i] = pairs[i];
+    }
+    if (!finishes) return;
+    __syncwarp();
+    __nv_bfloat162* tail = to + (a.dim - a.unfinished.rope) / 2;
+#pragma unroll
+    for (int i = 0; i < kHeldTurns; ++i) turn(a, tail, first + kHeadThreads * i, turns[i]);
+#pragma unroll 1
+    for (int at = first + kHeadThreads * kHeldTurns; at < a.unfinished.rope / 2;
+         at += kHeadThreads) {
+      turn(a, tail, at, turn_at(a, row, at));
+    }
+  }
+
+ private:
+  __device__ void normalise(const Attention& a) {
+    float even = 0, odd = 0;
+#pragma unroll
+    for (int i = 0; i < kHeadPairs; ++i) {
+      const float2 squares = __bfloat1622float2(__hmul2_rn(pairs[i], pairs[i]));
+      even += squares.x;
+      odd += squares.y;
+    }
+#pragma unroll
+    for (int d = kHeadThreads / 2; d > 0; d /= 2) {
+      even += __shfl_xor_sync(0xffffffffu, even, d);
+      odd += __shfl_xor_sync(0xffffffffu, odd, d);
+    }
+    const float scale = head_scale<Bf16>(even + odd, a.dim, a.unfinished.eps);
+    const __nv_bfloat162 both = __floats2bfloat162_rn(scale, scale);  // exact
+#pragma unroll
+    for (int i = 0; i < kHeadPairs; ++i) pairs[i] = __hmul2_rn(pairs[i], both);
+  }
+  // Cosine and sine for a pair of the tail; for one behind it, those of the last.
+  static __device__ float2 turn_at(const Attention& a, int row, int at) {
+    const int turned = a.unfinished.rope / 2;
+    if (turned == 0) return {};
+    const float* table = a.unfinished.rotation + int64_t{row} * a.unfinished.rope;
+    const int index = min(at, turned - 1);
+    return {__ldcg(table + index), __ldcg(table + turned + index)};
+  }
+  static __device__ void turn(const Attention& a, __nv_bfloat162* tail, int at, float2 by) {
+    if (at >= a.unfinished.rope / 2) return;
+    float2 pair = __bfloat1622float2(tail[at]);
+    rotate_pair<Bf16>(pair.x, pair.y, by.x, by.y);
+    tail[at] = __floats2bfloat162_rn(pair.x, pair.y);
+  }
+};
+
+// A block per 16 heads of a query and kKeys rows, or several such tiles of rows one after the
+// other; a warp per 8 rows multiplies. Each block finishes its heads for itself, which takes less
+// than waiting for a launch that does.
+__global__ void __launch_bounds__(kScoreThreads, kScoreBlocks)
     few_scores_kernel(const __grid_constant__ Attention a, int padded) {
   extern __shared__ __align__(16) unsigned char memory[];
-  __shared__ const uint8_t* rows[kKeys];
+  __shared__ bool there[kKeys];
   const int stride = padded + kRowPad;
   auto* key_tile = reinterpret_cast<Bf16*>(memory);  // [kKeys][stride]
-  auto* query_tile = key_tile + kKeys * stride;      // [kScoreHeads][stride]
+  auto* query_tile = key_tile + kKeys * stride;      // [kHeads][stride]
   const int row = a.places.row[0] + blockIdx.y;
   const Keys keys = keys_of(a, row);  // positions were there before the step
-  const int begin = blockIdx.x * kKeys;
+  int begin = blockIdx.x * kKeys;
   if (begin >= keys.n) return;
 
-  const int octets = padded / 8;
-  const int more_heads = kScoreThreads / octets;
-  const int more_octets = kScoreThreads % octets;
-  const auto fetch_rows = [&] {
-    list_rows<kScoreThreads>(a, keys, begin, threadIdx.x, rows);
-    __syncthreads();
-    stage_rows<kScoreThreads, 4, true>(a, keys, rows, begin, kKeys, 0, octets, threadIdx.x,
-                                       key_tile, stride);
-  };
-  const bool early = a.settled && has_whole_octets(a.raw.shape) &&
-                     (keys.chosen == nullptr || begin + kKeys <= keys.n_raw);
-  // Behind the last head that one again, of which nothing is stored.
-  const int lane = threadIdx.x % 32;
-  const int first_head = blockIdx.z * kScoreHeads;
-  const auto* q = static_cast<const Bf16*>(a.q) + int64_t{row} * a.heads * a.dim;
+  const int first_head = blockIdx.z * kHeads;
+  const auto own_head = static_cast<int>(threadIdx.x) / kHeadThreads;
+  const int own_row = begin + static_cast<int>(threadIdx.x) / kRowThreads;
+  const bool early_row =
+      has_whole_octets(a.raw.shape) && (keys.chosen == nullptr || own_row < keys.n_raw) &&
+      (a.settled == Attention::kAll || (a.settled == Attention::kOlder && keys.is_older(own_row)));
+  HeadShare head;
+  RowShare share;
 #pragma unroll 1
   for (int pass = 0; pass < 2; ++pass) {
-    if (pass == 1) {
-      wait_for_inputs();
-      // From one octet to the next without the divisions that would take longer than the copy.
-      int head = static_cast<int>(threadIdx.x) / octets;
-      int octet = static_cast<int>(threadIdx.x) % octets;
-      while (head < kScoreHeads) {
-        const int d = octet * 8;
-        const Bf16* from = q + int64_t{min(first_head + head, a.heads - 1)} * a.dim;
-        Bf16* to = query_tile + head * stride + d;
-        if (a.dim % 8 == 0 && d < a.dim) {
-          copy_async<16>(to, from + d);
-        } else {
-          *reinterpret_cast<uint4*>(to) = vector_octet(from, d, a.dim);
-        }
-        head += more_heads;
-        octet += more_octets;
-        if (octet >= octets) {
-          octet -= octets;
-          ++head;
-        }
-      }
-      commit_async();
+    if (pass == 1) wait_for_inputs();
+    // Behind the last head that one again, of which nothing is stored.
+    if (a.settled_queries == (pass == 0)) {
+      head.load(a, row, min(first_head + own_head, a.heads - 1));
     }
-    if (early == (pass == 0)) fetch_rows();
+    if (early_row == (pass == 0)) share.load(a, keys, begin, padded);
   }
-  wait_async<0>();
-  __syncthreads();
+  head.place(a, row, padded, query_tile + own_head * stride);
 
+  const int lane = threadIdx.x % 32;
+  const int warp = threadIdx.x / 32;
   const int g = lane / 4;
   const int t = lane % 4;
-  const int warp_head = threadIdx.x / 32 / (kKeys / 8) * kHeads;
-  const int warp_key = threadIdx.x / 32 % (kKeys / 8) * 8;
-  float acc[4] = {};
-  const Bf16* top = query_tile + (warp_head + g) * stride;
-  const Bf16* low = top + 8 * stride;
-  const Bf16* key = key_tile + (warp_key + g) * stride;
+  while (true) {
+    share.place(a, keys, begin, padded, key_tile, stride, there);
+    __syncthreads();
+    const int next = begin + static_cast<int>(gridDim.x) * kKeys;
+    if (next < keys.n) share.load(a, keys, next, padded);
+    if (warp < kKeys / 8) {
+      float acc[4] = {};
+      const Bf16* top = query_tile + g * stride;
+      const Bf16* low = top + 8 * stride;
+      const Bf16* key = key_tile + (8 * warp + g) * stride;
 #pragma unroll 4
-  for (int k = 8 * t; k < padded; k += 32) {
-    const uint4 a0 = *reinterpret_cast<const uint4*>(top + k);
-    const uint4 a1 = *reinterpret_cast<const uint4*>(low + k);
-    const uint4 b = *reinterpret_cast<const uint4*>(key + k);
-    mma_bf16(acc, a0.x, a1.x, a0.y, a1.y, b.x, b.y);
-    mma_bf16(acc, a0.z, a1.z, a0.w, a1.w, b.z, b.w);
-  }
+      for (int k = 8 * t; k < padded; k += 32) {
+        const uint4 a0 = *reinterpret_cast<const uint4*>(top + k);
+        const uint4 a1 = *reinterpret_cast<const uint4*>(low + k);
+        const uint4 b = *reinterpret_cast<const uint4*>(key + k);
+        mma_bf16(acc, a0.x, a1.x, a0.y, a1.y, b.x, b.y);
+        mma_bf16(acc, a0.z, a1.z, a0.w, a1.w, b.z, b.w);
+      }
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const int head = first_head + warp_head + g + 8 * (i / 2);
-    const int at = warp_key + 2 * t + i % 2;
-    if (head >= a.heads || begin + at >= keys.n) continue;
-    scores_of(a, row, head)[begin + at] = rows[at] ? acc[i] * a.scale : -INFINITY;
+      for (int i = 0; i < 4; ++i) {
+        const int of_head = first_head + g + 8 * (i / 2);
+        const int at = 8 * warp + 2 * t + i % 2;
+        if (of_head >= a.heads || begin + at >= keys.n) continue;
+        scores_of(a, row, of_head)[begin + at] = there[at] ? acc[i] * a.scale : -INFINITY;
+      }
+    }
+    if (next >= keys.n) return;
+    begin = next;
+    __syncthreads();
   }
 }
 
@@ -233,11 +354,13 @@ __global__ void __launch_bounds__(kWeighThreads)
 void attend_few(const Launch& at, const Attention& a) {
   const auto queries = static_cast<unsigned>(a.places.rows());
   const int padded = (a.dim + 31) / 32 * 32;
-  const size_t shared = (kKeys + kScoreHeads) * static_cast<size_t>(padded + kRowPad) * 2;
-  const unsigned head_blocks = blocks_for(a.heads, kScoreHeads);
-  allow_shared(few_scores_kernel, shared);
-  start(at, few_scores_kernel, dim3(blocks_for(a.stride, kKeys), queries, head_blocks),
-        kScoreThreads, shared, a, padded);
+  const size_t shared = (kKeys + kHeads) * static_cast<size_t>(padded + kRowPad) * 2;
+  const unsigned head_blocks = blocks_for(a.heads, kHeads);
+  // As many as there is room for at once, since each of them finishes its heads.
+  const unsigned room = static_cast<unsigned>(kScoreBlocks * multiprocessors());
+  const unsigned tiles =
+      std::clamp(room / (queries * head_blocks), 1u, blocks_for(a.stride, kKeys));
+  start(at, few_scores_kernel, dim3(tiles, queries, head_blocks), kScoreThreads, shared, a, padded);
   const auto weigh = [&](auto kernel, int slice, size_t bytes) {
     allow_shared(kernel, bytes);
     start(at, kernel, dim3(blocks_for(a.dim, slice), queries, blocks_for(a.heads, kHeads)),

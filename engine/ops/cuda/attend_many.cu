@@ -33,6 +33,55 @@ struct Queries {
   }
 };
 
+// Values slice .. slice + 8 * octets - 1 of listed rows begin .. begin + count - 1 into a tile,
+// zeros for rows that are not there and behind the last row and the last value. A thread has kBatch
+// loads under way.
+template <int kThreads, int kBatch>
+__device__ void stage_rows(const Attention& a, const Keys& keys, const uint8_t* const* rows,
+                           int begin, int count, int slice, int octets, int thread, Bf16* tile,
+                           int stride) {
+  const RowShape& shape = a.raw.shape;
+  const bool whole = has_whole_octets(shape);
+  const int total = count * octets;
+  for (int first = thread; first < total; first += kBatch * kThreads) {
+    StoredOctet stored[kBatch];
+    if (whole) {
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const int at = min(first + i * kThreads, total - 1);
+        const int d = min(slice + at % octets * 8, a.dim - 8);
+        const uint8_t* row = rows[at / octets];
+        stored[i] = load_octet(shape, row != nullptr ? row : keys.raw, d);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int at = first + i * kThreads;
+      if (at >= total) break;
+      const int r = at / octets;
+      const int in_slice = at % octets * 8;
+      const int d = slice + in_slice;
+      uint4 octet{0, 0, 0, 0};
+      if (begin + r < keys.n && d < a.dim && rows[r] != nullptr) {
+        octet = whole ? decode_octet(shape, stored[i], d) : row_octet(shape, rows[r], d);
+      }
+      *reinterpret_cast<uint4*>(tile + r * stride + in_slice) = octet;
+    }
+  }
+}
+
+// Eight values of a BF16 vector from a multiple of 8 on, zeros behind its end.
+__device__ uint4 vector_octet(const Bf16* x, int d, int dim) {
+  if (dim % 8 == 0) {  // without a branch that depends on d
+    const uint4 v = __ldg(reinterpret_cast<const uint4*>(x + min(d, dim - 8)));
+    return d < dim ? v : uint4{0, 0, 0, 0};
+  }
+  __align__(16) Bf16 out[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) out[i] = d + i < dim ? x[d + i] : __float2bfloat16_rn(0.0f);
+  return *reinterpret_cast<const uint4*>(out);
+}
+
 // A block per kRows rows from `origin` on; a warp per 16 heads. k runs in octets: a lane's 16 bytes
 // of query and row serve two products. A row that is not there scores -inf.
 template <int kQueries, int kRows>

@@ -135,7 +135,12 @@ void CudaBackend::launch(const Sides& sides) {
 }
 
 void CudaBackend::launched(const Sides& sides) {
-  stored_ = sides.stores();
+  selected_ = false;
+  stored_.clear();
+  if (sides.has(Sides::kRaw)) stored_.push_back(sides.raw.places);
+  for (const Sides::Part part : {Sides::kPooling, Sides::kIndexPooling}) {
+    if (sides.has(part)) stored_.push_back(sides.pooling[part - Sides::kPooling].places);
+  }
   if (sides.has(Sides::kDots)) add(sides_, sides.coefficients);
   check_launches();
 }
@@ -179,6 +184,7 @@ CudaBackend::Operation CudaBackend::begin_with_products(Sides& sides, const char
   sides = std::exchange(sides_, {});
   arena_.clear();
   listed_.ids = nullptr;
+  selected_ = false;
   ready_.values = nullptr;
   return {at_, device::Range(name)};
 }
@@ -529,6 +535,7 @@ void CudaBackend::mix_in(const weights::HyperConnection& hc, const MixSettings& 
     }
     const device::Range range("mix_in");
     listed_.ids = nullptr;
+    selected_ = false;
     const ArrangedInputs arranged = arranged_x(n, x);
     mix_few(at_, leaving, fn, mixing, n, x.cols, h.data, floats(mix), x.data, arranged);
     ready_x(arranged, n, x);

@@ -252,8 +252,10 @@ class CudaBackend final : public Backend {
   Products products_;
   Ready ready_;
   Sides sides_;
-  // Whether the last launch that could store cache rows did.
-  bool stored_ = false;
+  // Of which positions the last launch stored cache rows, for each of its parts that did.
+  std::vector<Places> stored_;
+  // Whether select_rows() launched last.
+  bool selected_ = false;
   Waiting waiting_;
   struct {
     int streams = 0;

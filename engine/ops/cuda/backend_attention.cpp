@@ -99,6 +99,18 @@ int64_t most_slots(std::span<const RowStore> stores) {
   return most;
 }
 
+/// What waits to be done with q, taken away from the sides by attention that does it when it reads
+/// q: of few rows only, since each of its blocks does it again.
+QueryHeads take_unfinished(Sides& sides, int rows, Values q) {
+  const QueryHeads waiting = sides.queries[0];
+  if (rows > kFewQueries || !sides.has(Sides::kQueries) || waiting.q != q.data ||
+      waiting.n_heads * waiting.dim != rows * q.cols) {
+    return {};
+  }
+  remove(sides, Sides::kQueries);
+  return waiting;
+}
+
 }  // namespace
 
 void CudaBackend::rotation(std::span<const float> frequencies, Segments segments, Floats table) {
@@ -213,7 +225,7 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
   }
   const Operation at = begin();
   Selection s;
-  s.settled = !stored_;
+  s.settled = stored_.empty();
   s.heads = heads;
   s.dim = dim;
   s.ratio = ratio;
@@ -248,6 +260,7 @@ void CudaBackend::select_rows(int heads, int ratio, Segments segments, Values iq
     s.keys = group.stores(keys);
     cuda::select_rows(at, s);
   });
+  selected_ = true;
   check_launches();
 }
 
@@ -278,9 +291,13 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
                     std::to_string(kMostHeadDim) + "; this model has " + std::to_string(dim),
                 "Use the device cpu.");
   }
-  const Operation at = begin();
   Attention a;
-  a.settled = !stored_;
+  a.settled_queries = selected_ && products_.tasks.empty() && sides_.blocks() == 0;
+  // Over which o is written: nobody else will read them.
+  if (strict() && o.data == q.data) {
+    a.unfinished = take_unfinished(sides_, rows_of(segments), q);
+  }
+  const Operation at = begin();
   a.heads = heads;
   a.dim = dim;
   a.window = keys.window;
@@ -310,6 +327,10 @@ void CudaBackend::attend(const KeySet& keys, std::span<const float> sinks, Segme
   a.stride = (most + kScoreStep - 1) / kScoreStep * kScoreStep;
   const auto fill = [&](const Group& group) {
     a.places = group.places;
+    const auto here = [&](const Places& places) { return places == group.places; };
+    a.settled = stored_.empty()                      ? Attention::kAll
+                : std::ranges::all_of(stored_, here) ? Attention::kOlder
+                                                     : Attention::kNone;
     a.raw = group.stores(keys.raw);
     a.compressed = group.stores(keys.compressed);
   };

@@ -57,6 +57,7 @@ struct Places {
   int64_t first[kSegments] = {};
   const int64_t* origin[kSegments] = {};
   int rows() const { return row[count] - row[0]; }
+  bool operator==(const Places&) const = default;
 };
 
 /// One store of equal shape per segment; row i of a store lies in slot i % slots. slots 0: none.
@@ -442,8 +443,6 @@ struct Sides {
            (has(kPooling) && (pooling[0].kv == rows || pooling[0].score == rows)) ||
            (has(kIndexPooling) && (pooling[1].kv == rows || pooling[1].score == rows));
   }
-  /// Whether a part stores cache rows.
-  bool stores() const { return has(kRaw) || has(kPooling) || has(kIndexPooling); }
   bool only(Part part) const { return has(part) && end[kParts - 1] == blocks_of(part); }
   int blocks_of(Part part) const { return end[part] - (part == 0 ? 0 : end[part - 1]); }
   bool has(Part part) const { return blocks_of(part) > 0; }
@@ -454,6 +453,7 @@ void add(Sides& sides, const Coefficients& work);
 void add(Sides& sides, const QueryHeads& work);
 void add(Sides& sides, const RawRows& work);
 void add(Sides& sides, const Pooling& work);
+void remove(Sides& sides, Sides::Part part);
 void run_sides(Launch at, const Sides& sides);
 
 // --- finish.cuh: results of products of few columns, finished by them ---------------------------
@@ -493,7 +493,7 @@ struct Selection {
   RowStores keys;
   void* scores = nullptr;  // values [rows of the places, stride]
   int64_t stride = 0;      // a multiple of 8, at least the most visible rows
-  bool settled = false;    // as Attention::settled, of the keys
+  bool settled = false;    // all keys; as Attention::settled
 };
 void select_rows(Launch at, const Selection& selection);
 /// Whether many queries are scored by warp groups, from arranged ones (select_groups.cu).
@@ -519,14 +519,17 @@ struct Attention {
   int rope = 0;
   float scale = 0;
   const void* q = nullptr;
+  QueryHeads unfinished;  // few queries: what is yet to be done with q, n_heads 0 for nothing
   void* o = nullptr;
   float* scores = nullptr;   // [rows of the places, heads, stride]
   float* sums = nullptr;     // [rows of the places, heads]
   int64_t stride = 0;        // a multiple of kScoreStep, at least the most keys of a query
   void* arranged = nullptr;  // not null, few queries: o once more, as kBf16Wide
-  // Rows were stored by launches before the one in front, which has waited for them: they may be
-  // read before it ends.
-  bool settled = false;
+  // What was stored by launches before the one in front, which has waited for them, and may be read
+  // before it ends: of the rows all, or those of positions before the places; q.
+  enum Settled : int { kNone, kOlder, kAll };
+  Settled settled = kNone;
+  bool settled_queries = false;
 };
 void attend(Launch at, const Attention& attention);
 /// The same for a chunk of one sequence (attend_chunk.cu), with the same bits; without scores and

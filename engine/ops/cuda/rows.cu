@@ -73,6 +73,10 @@ void add(Sides& sides, const Pooling& work) {
              int64_t{work.rows + work.kept} * work.places.count, 2 * (c.dim + c.pairs));
 }
 
+void remove(Sides& sides, Sides::Part part) {
+  add_blocks(sides, part, -sides.blocks_of(part), 0);
+}
+
 void run_sides(Launch at, const Sides& sides) {
   if (sides.blocks() == 0) return;
   const int queries = sides.blocks_of(Sides::kQueries);

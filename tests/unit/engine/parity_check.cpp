@@ -54,7 +54,7 @@ void check(const char* name, const Op& op, const Bounds& bounds, Precision preci
 }
 
 void check_attention(Random& random, const AttentionCase& c) {
-  const auto [name, ratio, top, first, heads, dim, rope, window, format] = c;
+  const auto [name, ratio, top, first, heads, dim, rope, window, format, finishes] = c;
   const ops::RowLayout layout{format, dim, rope};
   const int64_t compressed = ratio ? (first + kRows) / ratio + 1 : 0;
   const std::vector<float> raw = random.values((window + kRows) * dim, 3);
@@ -94,10 +94,12 @@ void check_attention(Random& random, const AttentionCase& c) {
                                                                 static_cast<size_t>(n * top)),
                                       top);
           }
-          const ops::Values o = bench.poisoned_values(n, heads * dim);
           const ops::Segment segment{0, {first + from, n}};
-          bench->attend(keys, sinks, {&segment, 1}, bench.floats(part(table, from, n, rope), rope),
-                        bench.values(part(q, from, n, heads * dim), heads * dim), o);
+          const ops::Floats angles = bench.floats(part(table, from, n, rope), rope);
+          const ops::Values in = bench.values(part(q, from, n, heads * dim), heads * dim);
+          const ops::Values o = finishes ? in : bench.poisoned_values(n, heads * dim);
+          if (finishes) bench->finish_queries(heads, kEps, n, angles, in);
+          bench->attend(keys, sinks, {&segment, 1}, angles, in, o);
           return bench.read(o, n * heads * dim);
         },
         {4e-3, 0.15});

@@ -49,6 +49,8 @@ struct AttentionCase {
   int rope = 64;
   int window = 128;
   ops::RowFormat format = ops::RowFormat::kFp8;
+  bool finishes =
+      false;  // the queries in place, directly in front of attention that writes over them
 };
 void check_attention(Random& random, const AttentionCase& c);
 

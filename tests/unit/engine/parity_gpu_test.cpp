@@ -303,6 +303,10 @@ TEST_F(Parity, Attention) {
       {.name = "attend, window and 512 of 2,500", .ratio = 4, .top = 512, .first = 10'000});
   check_attention(random_,
                   {.name = "attend, window and 300 of ratio 128", .ratio = 128, .first = 38'400});
+  check_attention(random_, {.name = "finish_queries and attend, ratio 128",
+                            .ratio = 128,
+                            .first = 38'400,
+                            .finishes = true});
 }
 
 TEST_F(Parity, Compressors) {

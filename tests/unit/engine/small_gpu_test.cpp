@@ -361,6 +361,8 @@ TEST_F(SmallShapes, Attention) {
     c.top = top;
     c.first = first;
     check_attention(random_, c);
+    c.finishes = true;
+    check_attention(random_, c);
   };
   with(small, "attend, window only", 0, 0, 5);
   with(small, "attend, 16 selected", 4, 16, 200);
