@@ -65,8 +65,9 @@ TEST(Outcomes, HostReset) {
   leave_unfinished(sweep, "boot_id = '11111111-2222-3333-4444-555555555555'");
   EXPECT_EQ(sweep.resume().exit_code, 4) << "what took the machine down is not tried unasked";
   EXPECT_EQ(only_launch(sweep).outcome, "HOST_RESET");
-  EXPECT_THAT(only_launch(sweep).message,
-              ContainsRegex("last telemetry after .*, in (prefill|decode): .* of memory available"));
+  EXPECT_THAT(
+      only_launch(sweep).message,
+      ContainsRegex("last telemetry after .*, in (prefill|decode): .* of memory available"));
   EXPECT_THAT(only_launch(sweep).message, HasSubstr("first case without an answer: smoke/"));
   expect_shown(sweep, "HOST_RESET");
   EXPECT_EQ(run_command(sweep.command({"resume", "latest", "--retry"})).exit_code, 0);
