@@ -26,12 +26,18 @@ __device__ __forceinline__ float row_weight(const Input& in, int64_t row) {
   return in.weights ? in.weights[row] : 1.0f;
 }
 
-__device__ __forceinline__ void load_values(const Bf16* from, float (&v)[4]) {
-  const uint2 bits = *reinterpret_cast<const uint2*>(from);
+__device__ __forceinline__ void four_values(const uint2& bits, float (&v)[4]) {
   v[0] = __uint_as_float(bits.x << 16);
   v[1] = __uint_as_float(bits.x & 0xffff0000u);
   v[2] = __uint_as_float(bits.y << 16);
   v[3] = __uint_as_float(bits.y & 0xffff0000u);
+}
+__device__ __forceinline__ void load_values(const Bf16* from, float (&v)[4]) {
+  four_values(*reinterpret_cast<const uint2*>(from), v);
+}
+/// The same past L1.
+__device__ __forceinline__ void load_values_late(const Bf16* from, float (&v)[4]) {
+  four_values(__ldcg(reinterpret_cast<const uint2*>(from)), v);
 }
 /// Values k..k+3 (k a multiple of 4) of a row of `cols` values.
 __device__ __forceinline__ void input_values(const Input& in, int64_t cols, int64_t row, int64_t k,

@@ -123,15 +123,22 @@ void CudaBackend::launch_products() {
   if (products.tasks.size() == 1 && products.sides.blocks() == 0) {
     few_columns_product(at_, products.tasks[0], products.finishes[0]);
   } else {
-    few_columns_set(at_, products.tasks, products.finishes, products.sides);
+    few_columns_set(launch_of(products.sides), products.tasks, products.finishes, products.sides);
   }
   launched(products.sides);
 }
 
 void CudaBackend::launch(const Sides& sides) {
   if (sides.blocks() == 0) return;
-  run_sides(at_, sides);
+  run_sides(launch_of(sides), sides);
   launched(sides);
+}
+
+Launch CudaBackend::launch_of(const Sides& sides) const {
+  Launch at = at_;
+  // Which that kernel may have stored, where nothing came in between.
+  if (sides.has(Sides::kPooling) || sides.has(Sides::kIndexPooling)) at.early &= stored_.empty();
+  return at;
 }
 
 void CudaBackend::launched(const Sides& sides) {

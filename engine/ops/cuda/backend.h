@@ -109,6 +109,8 @@ class CudaBackend final : public Backend {
   bool finish_products(const void* out, Finish finish);
   void launch_products();
   void launch(const Sides& sides);
+  /// How they are launched: pooling reads tails before the kernel in front has ended.
+  Launch launch_of(const Sides& sides) const;
   /// To be called behind every launch that may have made rows or dots.
   void launched(const Sides& sides);
   void launch_sides();
@@ -168,6 +170,8 @@ class CudaBackend final : public Backend {
                           const int32_t* ids, const float* route_weights, ExpertLists& lists);
   StackRun prepare(const ExpertStack& stack, int64_t x_rows, int64_t rows, const void* x);
   void run(const StackRun& run);
+  /// Gate and up of few columns, of tiles; x from `ready` or arranged.
+  Task up_task(const StackRun& run, const Ready& ready);
   /// Both at once where they are few columns of tiles; else one after the other.
   void run(const StackRun& routed, const StackRun& shared, const Sides& sides, const Ready& ready);
   /// experts() of one token behind the router that waits, which is then routed there; false where

@@ -132,6 +132,13 @@ void CudaBackend::run(const StackRun& run) {
   multiply(run.stack->down, run.down, run.rows, run.hidden, true, run.out, run.stack->down.rows);
 }
 
+Task CudaBackend::up_task(const StackRun& run, const Ready& ready) {
+  const Tiles& tiles = run.stack->up[0].tiles;
+  Input x = ready.input(arrange_of(tiles.feed), run.x.values, static_cast<int>(run.x_rows));
+  if (!arranges_here(tiles, run.up)) arrange_input(tiles, run.up, run.x_rows, x);
+  return {tiles, run.up, x, run.gate_up, 2 * run.stack->inter, true};
+}
+
 void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Sides& sides,
                       const Ready& ready) {
   const auto pairs = [](const Product& a, const Columns& of_a, const Product& b,
@@ -150,22 +157,12 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
     run(shared);
     return;
   }
-  const auto up = [](const StackRun& run) {
-    return Task{run.stack->up[0].tiles, run.up, run.x, run.gate_up, 2 * run.stack->inter, true};
-  };
   const auto down = [](const StackRun& run) {
     return Task{run.stack->down.tiles, run.down, run.hidden, run.out, run.stack->down.rows, true};
   };
   // The shared expert's beside the routing, which takes longer than the bytes of its weights.
-  Task first = up(shared);
-  Task second = up(routed);
-  const auto n = static_cast<int>(shared.x_rows);
-  for (Task* task : {&first, &second}) {
-    task->x = ready.input(arrange_of(task->tiles.feed), task->x.values, n);
-    if (!arranges_here(task->tiles, task->columns)) {
-      arrange_input(task->tiles, task->columns, n, task->x);
-    }
-  }
+  const Task first = up_task(shared, ready);
+  const Task second = up_task(routed, ready);
   wait_with(first, {});
   products_.sides = sides;
   launch_products();
@@ -183,28 +180,24 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
 bool CudaBackend::run_one_token(const weights::Moe& moe, float limit, int per_token, Values x,
                                 Values y, const Sides& sides, const Ready& ready) {
   const ExpertStack& routed = weights_.experts(moe.experts);
-  const ExpertStack& shared = weights_.shared(moe.shared);
-  const auto tiled = [](const ExpertStack& stack) { return stack.up[0].tiled && stack.down.tiled; };
-  if (!tiled(routed) || !tiled(shared) || routed.up.size() > 1 || shared.up.size() > 1)
-    return false;
+  const ExpertStack& of_shared = weights_.shared(moe.shared);
+  for (const ExpertStack* stack : {&routed, &of_shared}) {
+    if (stack->up.size() > 1 || !stack->up[0].tiled || !stack->down.tiled) return false;
+  }
   OneToken work;
   work.routing = products_.finishes[0].routing;
   work.up = routed.up[0].tiles;
   work.down = routed.down.tiles;
   work.x = ready.input(arrange_of(work.up.feed), x.data, 1);
   work.limit = limit;
-  work.shared = shared.down.tiles;
-  if (!can_one_token(work)) return false;
-  work.hidden = take_values(per_token * routed.inter);
-  std::byte* shared_up = take_values(2 * shared.inter);
-  work.shared_up = shared_up;
+  work.shared = of_shared.down.tiles;
   work.y = y.data;
-  Columns columns;
-  columns.columns = 1;
-  const Tiles& up = shared.up[0].tiles;
-  Task beside{up,        columns,          ready.input(arrange_of(up.feed), x.data, 1),
-              shared_up, 2 * shared.inter, true};
-  if (!arranges_here(up, columns)) arrange_input(up, columns, 1, beside.x);
+  if (!can_one_token(work)) return false;
+  StackRun shared = prepare(of_shared, 1, 1, x.data);
+  shared.up.columns = 1;
+  work.shared_up = shared.gate_up;
+  work.hidden = take_values(per_token * routed.inter);
+  const Task beside = up_task(shared, ready);
   products_.finishes[0] = {};
   wait_with(beside, {});
   products_.sides = sides;

@@ -146,24 +146,15 @@ constexpr int kDownWarps = kRoutedWarps + kSharedWarps;
 constexpr int kMostSlices = 8;
 constexpr int kOfTile = kSharedWarps / kDownTiles;  // warps of a tile of the shared expert
 
-// Values 4 * lane .. + 3 of a group from past L1.
-__device__ __forceinline__ void load_late(const void* values, int64_t k, float (&v)[4]) {
-  const uint2 bits = __ldcg(reinterpret_cast<const uint2*>(static_cast<const Bf16*>(values) + k) +
-                            threadIdx.x % 32);
-  v[0] = __uint_as_float(bits.x << 16);
-  v[1] = __uint_as_float(bits.x & 0xffff0000u);
-  v[2] = __uint_as_float(bits.y << 16);
-  v[3] = __uint_as_float(bits.y & 0xffff0000u);
-}
-
 // The shared expert by its warps: hidden values, then two tiles, of which each warp has some
 // slices.
 template <class Fp8>
 __device__ __forceinline__ void shared_rows(const OneToken& p, int block, uint4* x, float* scales,
                                             float (&sums)[kDownTiles][kMostSlices][kTileRows]) {
   const int own = static_cast<int>(threadIdx.x) / 32 - kRoutedWarps;
+  const int lane = threadIdx.x % 32;
   const Tiles& m = p.shared;
-  const Source<Fp8> from(m, 0, block * kDownTiles + own / kOfTile, threadIdx.x % 32);
+  const Source<Fp8> from(m, 0, block * kDownTiles + own / kOfTile, lane);
   const int of_warp = (m.slices + kOfTile - 1) / kOfTile;
   const int first = own % kOfTile * of_warp;
   const int end = min(first + of_warp, m.slices);
@@ -173,15 +164,16 @@ __device__ __forceinline__ void shared_rows(const OneToken& p, int block, uint4*
   for (int group = own; group < from.groups; group += kSharedWarps) {
     float v[4];
     float up[4];
-    load_late(p.shared_up, int64_t{group} * kGroup, v);
-    load_late(p.shared_up, m.cols + int64_t{group} * kGroup, up);
+    const auto* gate = static_cast<const Bf16*>(p.shared_up) + group * kGroup + lane * 4;
+    load_values_late(gate, v);
+    load_values_late(gate + m.cols, up);
 #pragma unroll
     for (int i = 0; i < 4; ++i) v[i] = rounded<Bf16>(gated_value(v[i], up[i], p.limit, 1.0f));
     put_group<Fp8>(v, from.groups, 0, group, x, scales);
   }
   barrier_of(1, kSharedWarps * 32);
   Activations<Fp8, true> columns;
-  columns.locate(from.groups, threadIdx.x % 32, [](int) { return int64_t{0}; });
+  columns.locate(from.groups, lane, [](int) { return int64_t{0}; });
   float acc[4] = {};
 #pragma unroll 1
   while (walk.slice < end) {
@@ -206,7 +198,6 @@ __global__ void __launch_bounds__(kDownWarps * 32, 1)
   auto block = static_cast<int>(blockIdx.x);
   if (block < sides.blocks()) {
     if (threadIdx.x >= kSideThreads) return;
-    wait_for_inputs();
     return run_side<Bf16>(sides, block);
   }
   block -= sides.blocks();
@@ -271,24 +262,38 @@ __global__ void __launch_bounds__(kDownWarps * 32, 1)
   static_cast<Bf16*>(p.y)[block * kRows + own] = put<Bf16>(sum + rounded<Bf16>(shared));
 }
 
+size_t up_shared(const OneToken& work) {
+  return column_bytes<Routed>(work.up.cols) + sums_bytes(kUpTiles, work.up.cols);
+}
+template <class Fp8>
+size_t down_shared(const OneToken& work) {
+  const int64_t cols = work.down.cols;
+  const int per_token = work.routing.routing.per_token;
+  return static_cast<size_t>(per_token * column_bytes<Routed>(cols) + column_bytes<Fp8>(cols)) +
+         sums_bytes(kDownTiles * per_token, cols);
+}
+
 }  // namespace
 
 bool can_one_token(const OneToken& work) {
   const Routing& r = work.routing.routing;
   const Feed shared = work.shared.feed;
+  constexpr size_t kElse = 8192;  // what else a block has of shared memory, at most
   return r.n == 1 && r.experts <= kRoutedExperts && r.per_token <= kRoutedSlots &&
          work.up.feed == Feed::kFp4Planes && work.up.slices == 1 &&
          work.down.feed == Feed::kFp4Planes && work.down.slices == 1 &&
          work.up.rows == 2 * work.down.cols && work.down.rows % (kDownTiles * kTileRows) == 0 &&
          (shared == Feed::kFp8F16 || shared == Feed::kFp8E4m3) &&
          work.shared.rows == work.down.rows && work.shared.cols == work.down.cols &&
-         work.x.arranged != nullptr && work.up.cols / kGroup <= kUpThreads;
+         work.x.arranged != nullptr && work.up.cols / kGroup <= kUpThreads &&
+         std::max(up_shared(work), down_shared<Fp8Feed<Feed::kFp8F16>>(work)) + kElse <=
+             block_shared_bytes();
 }
 
 void one_token_up(Launch at, const OneToken& work) {
   const dim3 grid(blocks_for(work.down.cols / kTileRows, kPairs),
                   static_cast<unsigned>(work.routing.routing.per_token));
-  const size_t bytes = column_bytes<Routed>(work.up.cols) + sums_bytes(kUpTiles, work.up.cols);
+  const size_t bytes = up_shared(work);
   allow_shared(one_token_up_kernel, bytes);
   start(at, one_token_up_kernel, grid, kUpThreads, bytes, work);
 }
@@ -296,16 +301,12 @@ void one_token_up(Launch at, const OneToken& work) {
 void one_token_down(Launch at, const OneToken& work, const Sides& sides) {
   const auto launch = [&](auto feed) {
     using Fp8 = decltype(feed);
-    const int64_t cols = work.down.cols;
-    const int per_token = work.routing.routing.per_token;
-    const size_t bytes =
-        static_cast<size_t>(per_token * column_bytes<Routed>(cols) + column_bytes<Fp8>(cols)) +
-        sums_bytes(kDownTiles * per_token, cols);
+    const size_t bytes = std::max(down_shared<Fp8>(work), sides.shared);
     const auto kernel = one_token_down_kernel<Fp8>;
-    allow_shared(kernel, std::max(bytes, sides.shared));
+    allow_shared(kernel, bytes);
     const auto blocks = static_cast<unsigned>(work.down.rows / (kDownTiles * kTileRows));
-    start(at, kernel, static_cast<unsigned>(sides.blocks()) + blocks, kDownWarps * 32,
-          std::max(bytes, sides.shared), work, sides);
+    start(at, kernel, static_cast<unsigned>(sides.blocks()) + blocks, kDownWarps * 32, bytes, work,
+          sides);
   };
   if (work.shared.feed == Feed::kFp8E4m3) {
     launch(Fp8Feed<Feed::kFp8E4m3>());

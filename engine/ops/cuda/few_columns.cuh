@@ -14,6 +14,7 @@ template <class Feed>
 __host__ __device__ constexpr int column_units(int groups) {
   return groups * kGroupUnits<Feed> + 4;
 }
+
 // Where a lane finds x for its column, and the scales of its two result columns. `here`: in shared
 // memory, units of all lanes side by side; else in global memory, where arranged rows hold a lane's
 // units side by side and BF16 rows are in natural order.

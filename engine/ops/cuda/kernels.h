@@ -327,8 +327,7 @@ void pair_norms(Launch at, int pairs, int64_t d, const void* routed, const int32
 void combine(Launch at, int n, int per_token, int64_t d, const void* routed, const int32_t* place,
              const void* shared, void* y);
 
-// --- experts_one.cu: the mixture of experts of one token
-// ------------------------------------------
+// --- experts_one.cu: one token's mixture of experts ---------------------------------------------
 
 /// Experts and slots that a block can route among by itself.
 inline constexpr int kRoutedExperts = 512;
@@ -339,7 +338,7 @@ struct OneToken {
   Tiles up, down;      // of the routed experts; up: w1 over w3
   Input x;             // of up: arranged
   float limit = 0;
-  void* hidden = nullptr;  // scratch [per_token, down.cols]
+  void* hidden = nullptr;           // scratch [per_token, down.cols]
   Tiles shared;                     // the shared expert's down
   const void* shared_up = nullptr;  // results of its gate, then of its up
   void* y = nullptr;                // [down.rows]

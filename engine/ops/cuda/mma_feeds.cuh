@@ -182,7 +182,7 @@ struct Fp4PlanesFeed {
       unpack_block(word(w[0], b), word(w[1], b), f.a[2 * b], f.a[2 * b + 1]);
     return f;
   }
-  // The sums of a group, short of kBias and of the scales of x.
+  // group += the sums of a group of k, short of kBias and of the scales of x.
   __device__ static void sum_group(const Fragments& f, const uint4 (&x)[kXUnits], uint32_t row0,
                                    uint32_t row1, float (&group)[4]) {
 #pragma unroll
