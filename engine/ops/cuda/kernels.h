@@ -332,21 +332,20 @@ void combine(Launch at, int n, int per_token, int64_t d, const void* routed, con
 /// Experts and slots that a block can route among by itself.
 inline constexpr int kRoutedExperts = 512;
 inline constexpr int kRoutedSlots = 6;
-/// The routed experts of one token from its logits, and the shared one from its gate and up.
+/// The routed experts of one token from its logits, and the shared one.
 struct OneToken {
-  FewRouting routing;  // without lists; its ids are written by one_token_up()
-  Tiles up, down;      // of the routed experts; up: w1 over w3
-  Input x;             // of up: arranged
+  FewRouting routing;            // without lists; its ids are written by one_token_up()
+  Tiles up, down;                // of the routed experts; up: w1 over w3
+  Tiles shared_up, shared_down;  // of the shared one
+  Input x, shared_x;             // of up and of shared_up: arranged, with the same scales
   float limit = 0;
-  void* hidden = nullptr;           // scratch [per_token, down.cols]
-  Tiles shared;                     // the shared expert's down
-  const void* shared_up = nullptr;  // results of its gate, then of its up
-  void* y = nullptr;                // [down.rows]
+  void* hidden = nullptr;  // scratch [per_token + 1, down.cols]: the shared expert's last
+  void* y = nullptr;       // [down.rows]
 };
 /// Whether the shapes are those of these kernels.
 bool can_one_token(const OneToken& work);
-/// The routing and the routed experts' gate and up. Behind the launch that makes the logits and
-/// shared_up; x must have been there before that one.
+/// The routing and all experts' gate and up. Behind the launch that makes the logits; x must have
+/// been there before that one.
 void one_token_up(Launch at, const OneToken& work);
 /// y = bf(sum over experts in ascending id + shared expert). Directly behind one_token_up().
 struct Sides;

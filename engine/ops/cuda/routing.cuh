@@ -137,12 +137,22 @@ struct RoutedHere {
   float weights[kRoutedSlots];    // of a place
 };
 
-// Token 0 by all threads of a block, the same ids and weights as route_token(): a key's rank is how
-// many are before it. `stores`: into ids and weights too. Ends with the block in step.
-__device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stores) {
+// Warps of a block that keep step by a barrier of their own: `own` counts from their first thread.
+struct Team {
+  int barrier, threads, own;
+
+  __device__ __forceinline__ void sync() const {
+    asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+  }
+};
+
+// Token 0 by a team, the same ids and weights as route_token(): a key's rank is how many are before
+// it. `stores`: into ids and weights too. Ends with the team in step.
+__device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stores,
+                                  const Team& team) {
   const Routing& r = f.routing;
-  const auto own = static_cast<int>(threadIdx.x);
-  const auto threads = static_cast<int>(blockDim.x);
+  const int own = team.own;
+  const int threads = team.threads;
   for (int e = own; e < (r.experts + 3) / 4 * 4; e += threads) {
     const float s = e < r.experts ? sqrt_softplus(__ldcg(f.logits + e)) : 0.0f;
     at.scores[e] = s;
@@ -152,7 +162,7 @@ __device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stor
   if (own < r.per_token) {
     at.chosen[own] = r.tid2eid ? r.tid2eid[int64_t{__ldcg(r.tokens)} * r.per_token + own] : own;
   }
-  __syncthreads();
+  team.sync();
   if (!r.tid2eid) {
     constexpr int kParts = 2;  // threads that share the comparing
     const int lane = own % 32;
@@ -175,7 +185,7 @@ __device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stor
       }
       if (key != 0 && rank < r.per_token && begin % kParts == 0) at.chosen[rank] = e;
     }
-    __syncthreads();
+    team.sync();
   }
   if (own < r.per_token) {
     const int expert = at.chosen[own];
@@ -195,7 +205,7 @@ __device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stor
       f.weights[own] = weight;
     }
   }
-  __syncthreads();
+  team.sync();
 }
 
 }  // namespace ds4::ops::cuda
