@@ -64,36 +64,29 @@ __device__ __forceinline__ FragmentPlace place_in_group(int lane) {
   return {lane % 16 / 4, lane / 16 * 16 + lane % 4 * 4};
 }
 
-/// The E4M3 codes of a warp's values 4 * lane .. + 3 of a group of 128, and their scale.
-__device__ __forceinline__ float quantise_four(const float (&v)[4], uint32_t (&code)[4]) {
+/// The E4M3 codes of a warp's values 4 * lane .. + 3 of a group of 128, the first in the low byte,
+/// and their scale.
+__device__ __forceinline__ float quantise_four(const float (&v)[4], uint32_t& codes) {
   const float largest = fmaxf(fmaxf(fabsf(v[0]), fabsf(v[1])), fmaxf(fabsf(v[2]), fabsf(v[3])));
-  const float scale = e8m0_value(q8_scale(warp_max(largest)));
-  const float factor = 1 / scale;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) code[i] = e4m3_code(v[i] * factor);
-  return scale;
+  const uint32_t scale = q8_scale(warp_max(largest));
+  const float factor = e8m0_inverse(scale);
+  codes = e4m3_codes(v[0] * factor, v[1] * factor) | e4m3_codes(v[2] * factor, v[3] * factor) << 16;
+  return e8m0_value(scale);
 }
 
 /// Codes as the elements that belong to the lane's place.
 template <Arrange kind>
-__device__ __forceinline__ uint2 code_elements(int lane, const uint32_t (&code)[4]) {
-  if constexpr (kind == Arrange::kE4m3) {
-    return {code[0] | code[1] << 8 | code[2] << 16 | code[3] << 24, 0};
+__device__ __forceinline__ uint2 code_elements(int lane, uint32_t codes) {
+  if constexpr (kind == Arrange::kE4m3) return {codes, 0};
+  uint32_t order;  // of two pairs, the first in the low half
+  if constexpr (kind == Arrange::kF16) {
+    order = __byte_perm(codes, 0, 0x3120);
+  } else {
+    // Of eight values the even lane stores 0, 4, 1, 5 and the odd one 2, 6, 3, 7.
+    const uint32_t other = __shfl_xor_sync(0xffffffffu, codes, 1);
+    order = __byte_perm(codes, other, lane % 2 ? 0x3726 : 0x5140);
   }
-  const auto halves = [&](float low, float high) {
-    const __half2 h = __floats2half2_rn(low, high);
-    return reinterpret_cast<const uint32_t&>(h);
-  };
-  float f[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) f[i] = e4m3_value(code[i]);
-  if constexpr (kind == Arrange::kF16) return {halves(f[0], f[2]), halves(f[1], f[3])};
-  // Of eight values the even lane stores 0, 4, 1, 5 and the odd one 2, 6, 3, 7.
-  const bool odd = lane % 2;
-  const float other0 = __shfl_xor_sync(0xffffffffu, odd ? f[0] : f[2], 1);
-  const float other1 = __shfl_xor_sync(0xffffffffu, odd ? f[1] : f[3], 1);
-  return odd ? uint2{halves(other0, f[2]), halves(other1, f[3])}
-             : uint2{halves(f[0], other0), halves(f[1], other1)};
+  return {e4m3_halves(order & 0xffffu), e4m3_halves(order >> 16)};
 }
 
 /// A warp has the values 4 * lane .. + 3 of a group of 128; each lane gets the four elements that
@@ -115,9 +108,9 @@ __device__ __forceinline__ float arrange_four(int lane, const float (&v)[4], uin
     elements = {wide(0, 2), wide(1, 3)};
     return 1.0f;
   } else {
-    uint32_t code[4];
-    const float scale = quantise_four(v, code);
-    elements = code_elements<kind>(lane, code);
+    uint32_t codes;
+    const float scale = quantise_four(v, codes);
+    elements = code_elements<kind>(lane, codes);
     return scale;
   }
 }
@@ -139,16 +132,16 @@ __device__ __forceinline__ void store_arranged(int lane, const uint2& elements, 
 /// Group `group` of rows in all orders that are wanted, from a warp's values 4 * lane .. + 3.
 inline __device__ void arrange_inputs(const ArrangedInputs& to, int lane, const float (&v)[4],
                                       int64_t group) {
-  uint32_t code[4];
-  const float scale = quantise_four(v, code);
+  uint32_t codes;
+  const float scale = quantise_four(v, codes);
   if (to.fp8 == Arrange::kE4m3) {
-    const uint2 elements = code_elements<Arrange::kE4m3>(lane, code);
+    const uint2 elements = code_elements<Arrange::kE4m3>(lane, codes);
     store_arranged<Arrange::kE4m3>(lane, elements, group, to.codes);
   } else {
-    const uint2 elements = code_elements<Arrange::kF16>(lane, code);
+    const uint2 elements = code_elements<Arrange::kF16>(lane, codes);
     store_arranged<Arrange::kF16>(lane, elements, group, to.codes);
   }
-  const uint2 words = code_elements<Arrange::kF16Words>(lane, code);
+  const uint2 words = code_elements<Arrange::kF16Words>(lane, codes);
   store_arranged<Arrange::kF16Words>(lane, words, group, to.words);
   if (lane == 0) to.scales[group] = scale;
 }

@@ -50,6 +50,15 @@ __device__ __forceinline__ float e4m3_value(uint32_t code) {
 __device__ __forceinline__ uint32_t e4m3_code(float v) {
   return __nv_cvt_float_to_fp8(v, __NV_SATFINITE, __NV_E4M3);
 }
+/// The codes of two values, the first in the low byte, and the f16 values of two codes.
+__device__ __forceinline__ uint32_t e4m3_codes(float low, float high) {
+  return __nv_cvt_float2_to_fp8x2({low, high}, __NV_SATFINITE, __NV_E4M3);
+}
+__device__ __forceinline__ uint32_t e4m3_halves(uint32_t codes) {
+  const __half2_raw halves =
+      __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(codes), __NV_E4M3);
+  return uint32_t{halves.x} | uint32_t{halves.y} << 16;
+}
 __device__ __forceinline__ float e2m1_value(uint32_t code) {
   return __uint_as_float((code & 8u) << 28 | (code & 7u) << 22) * 0x1p126f;
 }
@@ -61,6 +70,11 @@ __device__ __forceinline__ uint32_t e2m1_code(float v) {
 }
 __device__ __forceinline__ float e8m0_value(uint32_t code) {
   return __uint_as_float(code == 0 ? 0x00400000u : code << 23);
+}
+/// 1 / e8m0_value(code) for the codes that q8_scale() makes: of values 105 to 247, of an infinity
+/// 255.
+__device__ __forceinline__ float e8m0_inverse(uint32_t code) {
+  return code == 255 ? 0.0f : __uint_as_float((254 - code) << 23);
 }
 /// Code of the smallest power of two >= t > 0.
 __device__ __forceinline__ uint32_t e8m0_ceil(float t) {

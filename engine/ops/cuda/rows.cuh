@@ -139,7 +139,7 @@ __device__ __forceinline__ void encode_row(const RowShape& rows, const float* x,
         float largest = 0;
         for (int d = begin + lane; d < end; d += 32) largest = fmaxf(largest, fabsf(x[d]));
         const uint32_t scale = q8_scale(warp_max(largest));
-        const float down = 1 / e8m0_value(scale);
+        const float down = e8m0_inverse(scale);
         for (int d = begin + lane; d < end; d += 32) {
           row[d] = static_cast<uint8_t>(e4m3_code(x[d] * down));
         }
