@@ -7,15 +7,16 @@ namespace {
 
 constexpr int kThreads = 256;
 
+// A thread per value: one row's come from memory one behind the other else.
 template <class V>
 __global__ void embed_kernel(PlainMatrix table, const int32_t* tokens, int streams, V* h) {
   wait_for_inputs();
   const int64_t row = tokens[blockIdx.x];
   V* out = h + int64_t{blockIdx.x} * streams * table.cols;
-  for (int64_t k = threadIdx.x; k < table.cols; k += kThreads) {
-    const V v = put<V>(weight_at(table, row, k));
-    for (int s = 0; s < streams; ++s) out[s * table.cols + k] = v;
-  }
+  const int64_t k = int64_t{blockIdx.y} * kThreads + threadIdx.x;
+  if (k >= table.cols) return;
+  const V v = put<V>(weight_at(table, row, k));
+  for (int s = 0; s < streams; ++s) out[s * table.cols + k] = v;
 }
 
 template <class V>
@@ -62,7 +63,8 @@ void embed(Launch at, const PlainMatrix& table, int n, const int32_t* tokens, in
            void* h) {
   with_values(at, [&](auto v) {
     using V = decltype(v);
-    start(at, embed_kernel<V>, n, kThreads, 0, table, tokens, streams, static_cast<V*>(h));
+    start(at, embed_kernel<V>, dim3(n, blocks_for(table.cols, kThreads)), kThreads, 0, table,
+          tokens, streams, static_cast<V*>(h));
   });
 }
 
