@@ -12,7 +12,7 @@ namespace {
 constexpr int kHeads = 16;  // of a tensor-core tile
 constexpr int kKeys = 16;   // rows of a tile of the first kernel
 constexpr int kScoreThreads = 256;
-constexpr int kScoreBlocks = 2;                       // of a multiprocessor
+constexpr unsigned kScoreBlocks = 2;                  // of a multiprocessor
 constexpr int kRowThreads = kScoreThreads / kKeys;    // of a row
 constexpr int kHeadThreads = kScoreThreads / kHeads;  // of a head
 constexpr int kRowOctets = (kMostHeadDim / 8 + kRowThreads - 1) / kRowThreads;  // of a thread
@@ -349,6 +349,17 @@ __global__ void __launch_bounds__(kWeighThreads)
   }
 }
 
+// Blocks of scores for each 16 heads of a query: as many as there is room for at once, since each
+// of them finishes its heads. But a block of the weighted sum, which fetches its values meanwhile,
+// has a multiprocessor to itself: where two tiles a block are enough for that, there are fewer.
+unsigned score_blocks(const Attention& a, unsigned others, unsigned weighing) {
+  const unsigned tiles = blocks_for(a.stride, kKeys);
+  const auto all = static_cast<unsigned>(multiprocessors());
+  const unsigned beside = weighing < all ? (all - weighing) / others : 0;
+  return 2 * beside >= tiles ? std::min(beside, tiles)
+                             : std::clamp(kScoreBlocks * all / others, 1u, tiles);
+}
+
 }  // namespace
 
 void attend_few(const Launch& at, const Attention& a) {
@@ -356,21 +367,20 @@ void attend_few(const Launch& at, const Attention& a) {
   const int padded = (a.dim + 31) / 32 * 32;
   const size_t shared = (kKeys + kHeads) * static_cast<size_t>(padded + kRowPad) * 2;
   const unsigned head_blocks = blocks_for(a.heads, kHeads);
-  // As many as there is room for at once, since each of them finishes its heads.
-  const unsigned room = static_cast<unsigned>(kScoreBlocks * multiprocessors());
-  const unsigned tiles =
-      std::clamp(room / (queries * head_blocks), 1u, blocks_for(a.stride, kKeys));
-  start(at, few_scores_kernel, dim3(tiles, queries, head_blocks), kScoreThreads, shared, a, padded);
-  const auto weigh = [&](auto kernel, int slice, size_t bytes) {
-    allow_shared(kernel, bytes);
-    start(at, kernel, dim3(blocks_for(a.dim, slice), queries, blocks_for(a.heads, kHeads)),
-          kWeighThreads, bytes, a);
-  };
   constexpr size_t kRowList = kStage * sizeof(void*) + 1024;  // what else a block has
-  if (kWeighShared<64> + kRowList <= block_shared_bytes()) {
-    weigh(few_weigh_kernel<64>, 64, kWeighShared<64>);
+  const bool wide = kWeighShared<64> + kRowList <= block_shared_bytes();
+  const unsigned slices = blocks_for(a.dim, wide ? 64 : 32);
+  const unsigned others = queries * head_blocks;
+  start(at, few_scores_kernel, dim3(score_blocks(a, others, others * slices), queries, head_blocks),
+        kScoreThreads, shared, a, padded);
+  const auto weigh = [&](auto kernel, size_t bytes) {
+    allow_shared(kernel, bytes);
+    start(at, kernel, dim3(slices, queries, head_blocks), kWeighThreads, bytes, a);
+  };
+  if (wide) {
+    weigh(few_weigh_kernel<64>, kWeighShared<64>);
   } else {
-    weigh(few_weigh_kernel<32>, 32, kWeighShared<32>);
+    weigh(few_weigh_kernel<32>, kWeighShared<32>);
   }
 }
 
