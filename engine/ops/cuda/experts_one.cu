@@ -69,9 +69,8 @@ struct RoutedTile {
     row1[slot] = __ldg(scales + ahead * kTeam * kTileRows + 8);
   }
   __device__ __forceinline__ void multiply(const uint4* x, float* sums) {
-    const int lane = threadIdx.x % 32;
-    const uint4* at = x + first * kGroupUnits<Routed> + lane % 4;
-    float* to = sums + first * kTileRows + lane / 4;
+    const uint4* at = x + first * kGroupUnits<Routed> + threadIdx.x % 4;
+    float* to = sums + first * kTileRows;
 #pragma unroll 1
     for (; left > 0; left -= kRing) {
 #pragma unroll
@@ -85,10 +84,7 @@ struct RoutedTile {
         float group_sums[4] = {};
         Routed::sum_group(Routed::unpack(ring[i]), units, row0[i], row1[i], group_sums);
         ask(i, i + kRing);
-        if (lane % 4 == 0) {
-          to[i * kTeam * kTileRows] = group_sums[0];
-          to[i * kTeam * kTileRows + 8] = group_sums[2];
-        }
+        keep_rows(group_sums, to + i * kTeam * kTileRows);
       }
       weights += kStep * (Routed::kUnits * 512);
       scales += kStep * kTileRows;
