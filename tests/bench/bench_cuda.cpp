@@ -1,5 +1,6 @@
 // Times the CUDA back end on a model of the real shapes with random weights: chunks of a prompt,
-// decode steps of 1 to 24 rows, and where each goes, operation by operation.
+// decode steps of 1 to 24 rows of a sequence and of eight sequences, and where each goes, operation
+// by operation.
 //
 //   bench_cuda [experts 32] [prompt tokens 8192] [chunk 2048] [sets of weights per kind 2]
 //              [first position 0: what lies before it is never computed]
@@ -19,7 +20,8 @@
 namespace ds4::bench {
 namespace {
 using Clock = std::chrono::steady_clock;
-constexpr int kLogits = 8;  // at most, of one call
+constexpr int kLogits = 8;     // at most, of one call
+constexpr int kSequences = 8;  // of a step of several
 
 double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -56,10 +58,12 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   std::vector<TokenId> tokens(static_cast<size_t>(prompt + 1024));
   test_support::Random random(3);
   for (TokenId& t : tokens) t = static_cast<TokenId>(random.next() % 129280);
+  const auto rows_of = [&](int64_t first, int n, cache::KvCache& of) {
+    return model::SequenceRows{
+        std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(n)), first, &of};
+  };
   const auto run_rows = [&](int64_t first, int n) {
-    const model::SequenceRows rows{
-        std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(n)), first,
-        &cache};
+    const model::SequenceRows rows = rows_of(first, n, cache);
     forward.run({&rows, 1});
   };
   begin = Clock::now();
@@ -83,24 +87,53 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
   run_rows(at - chunk, chunk);
   print("last chunk again", backend.stop());
   std::printf("%lld launches so far\n", static_cast<long long>(ops::cuda_kernel_launches()));
-  for (const int rows : {1, 2, 3, 4, 8, 12, 24}) {
+  // run(i): the step i tokens further on.
+  const auto time_steps = [&](const char* what, int rows, const auto& run) {
     constexpr int kSteps = 24;
     std::vector<double> times;
+    const auto step = [&](int i) {
+      run(i);
+      forward.logits(0, std::min(rows, kLogits));
+    };
     for (int i = 0; i < kSteps; ++i) {
       begin = Clock::now();
-      run_rows(at + i * rows, rows);
-      forward.logits(0, std::min(rows, kLogits));
+      step(i);
       times.push_back(since(begin));
     }
     std::sort(times.begin(), times.end());
     const int64_t before = ops::cuda_kernel_launches();
-    run_rows(at, rows);
-    forward.logits(0, std::min(rows, kLogits));
+    step(0);
+    const int64_t launches = ops::cuda_kernel_launches() - before;
+    // What it reads of the weights, each expert once that any of its rows chose.
+    backend.start();
+    step(0);
+    double bytes = 0;
+    for (const OperationCost& cost : backend.stop()) bytes += cost.weight_bytes;
+    const double median = times[kSteps / 2];
     std::printf(
-        "decode, %d rows at %lld: %.3f ms a step (median of %d), best %.3f; %lld launches\n", rows,
-        static_cast<long long>(at), times[kSteps / 2] * 1e3, kSteps, times[0] * 1e3,
-        static_cast<long long>(ops::cuda_kernel_launches() - before));
+        "decode, %d %s at %lld: %.3f ms a step (median of %d), best %.3f; %.2f GB of weights, "
+        "%.0f GB/s; %lld launches\n",
+        rows, what, static_cast<long long>(at), median * 1e3, kSteps, times[0] * 1e3, bytes * 1e-9,
+        bytes * 1e-9 / median, static_cast<long long>(launches));
+  };
+  for (const int rows : {1, 2, 3, 4, 8, 12, 24}) {
+    time_steps("rows", rows, [&](int i) { run_rows(at + i * rows, rows); });
   }
+  // Each with a cache of its own and other tokens.
+  std::vector<cache::KvCache> caches;
+  for (int s = 0; s < kSequences; ++s) {
+    cache::KvCache& own = caches.emplace_back(backend, cache.plan());
+    const model::SequenceRows rows = rows_of(at - chunk, chunk, own);
+    forward.run({&rows, 1});
+  }
+  time_steps("sequences", kSequences, [&](int i) {
+    std::vector<model::SequenceRows> rows;
+    for (int s = 0; s < kSequences; ++s) {
+      rows.push_back({std::span(tokens).subspan(static_cast<size_t>(at + 32 * s + i), 1), at + i,
+                      &caches[static_cast<size_t>(s)]});
+    }
+    forward.run(rows);
+  });
   for (const int rows : {1, 8, 24}) {
     backend.start();
     run_rows(at + 640, rows);
