@@ -116,8 +116,7 @@ void EngineAnswer::show(const std::string& text, Pieces pieces) {
 
 void EngineAnswer::hand_on(Pieces pieces) {
   pieces.tokens = response_.completion_tokens;
-  if (pieces.reasoning.empty() && pieces.content.empty() && pieces.logprobs.empty()) return;
-  work_.text(item_.id, pieces);
+  if (!pieces.empty()) work_.text(item_.id, pieces);
 }
 
 bool EngineAnswer::take(TokenId token, Pieces pieces) {

@@ -177,8 +177,8 @@ class HttpTarget final : public Target {
       finished = lane.finished;
     }
     const int64_t pieces = lane.live->arrivals();
-    const Pieces text = lane.live->take();
-    if (!text.reasoning.empty() || !text.content.empty()) work.text(lane.id, text);
+    const Pieces came = lane.live->take();
+    if (!came.empty()) work.text(lane.id, came);
     // Asked once more at the end: a request that was late is to be found so.
     const bool go_on = work.progress(lane.id, pieces > 0 ? lane.prompt.tokens : 0, pieces);
     if (!finished) {

@@ -47,6 +47,9 @@ struct Pieces {
   std::string reasoning, content;
   int64_t tokens = 0;                       // of the answer, these included
   std::vector<TokenLogprob> logprobs = {};  // of the tokens since the last pieces, where wanted
+
+  /// Nothing to tell: tokens without text, whose log-probabilities nobody wanted.
+  bool empty() const { return reasoning.empty() && content.empty() && logprobs.empty(); }
 };
 
 /// Why there is no answer.

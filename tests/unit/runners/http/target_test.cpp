@@ -317,6 +317,22 @@ TEST(HttpTarget, TimesAreOfArrival) {
   EXPECT_GE(response.end_s, response.events[2].time_s);
 }
 
+TEST(HttpTarget, TokensWithoutTextAreToldToo) {
+  ChatPlay play;
+  play.pieces = {"one ", "", "three", ""};
+  play.piece_ms = 80;  // each is looked at by itself
+  ChatServer server(play);
+  Opened opened = open(server);
+  Request request = asking("Hello");
+  request.limits.logprobs = {.answer = true, .top = 1};
+  const Told told = told_of_all(*opened.target, {request}, go_on).at(0);
+  EXPECT_EQ(told.content, "one three");
+  ASSERT_EQ(told.response.logprobs.size(), 4u);
+  ASSERT_EQ(told.logprobs.size(), 4u);
+  EXPECT_EQ(told.logprobs[1].text, "");
+  EXPECT_EQ(told.logprobs[2].text, "three");
+}
+
 TEST(HttpTarget, WholeAnswersWhenTheProfileSaysSo) {
   ChatServer server(ChatPlay{});
   Opened opened = open(server, {.stream = false});
