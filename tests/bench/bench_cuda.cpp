@@ -27,6 +27,10 @@ double since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+double stored(const weights::Expert& e) {
+  return static_cast<double>(e.w1.stored_bytes() + e.w2.stored_bytes() + e.w3.stored_bytes());
+}
+
 void print(const char* title, const std::vector<OperationCost>& costs) {
   double total = 0;
   for (const OperationCost& cost : costs) total += cost.seconds;
@@ -100,21 +104,30 @@ int run(int experts, int prompt, int chunk, int sets, int begin_at) {
       step(i);
       times.push_back(since(begin));
     }
-    std::sort(times.begin(), times.end());
     const int64_t before = ops::cuda_kernel_launches();
     step(0);
     const int64_t launches = ops::cuda_kernel_launches() - before;
-    // What it reads of the weights, each expert once that any of its rows chose.
-    backend.start();
-    step(0);
+    // What these steps read of the weights, each expert once that any of their rows chose.
     double bytes = 0;
-    for (const OperationCost& cost : backend.stop()) bytes += cost.weight_bytes;
+    double of_experts = 0;
+    for (int i = 0; i < kSteps; ++i) {
+      backend.start();
+      step(i);
+      for (const OperationCost& cost : backend.stop()) {
+        bytes += cost.weight_bytes / kSteps;
+        if (cost.name == "experts") of_experts += cost.weight_bytes / kSteps;
+      }
+    }
+    const auto layers = static_cast<double>(w.layers.size());
+    const weights::Moe& moe = w.layers[0].ffn;
+    const double touched = (of_experts / layers - stored(moe.shared)) / stored(moe.experts[0]);
+    std::sort(times.begin(), times.end());
     const double median = times[kSteps / 2];
     std::printf(
-        "decode, %d %s at %lld: %.3f ms a step (median of %d), best %.3f; %.2f GB of weights, "
-        "%.0f GB/s; %lld launches\n",
-        rows, what, static_cast<long long>(at), median * 1e3, kSteps, times[0] * 1e3, bytes * 1e-9,
-        bytes * 1e-9 / median, static_cast<long long>(launches));
+        "decode, %d %s at %lld: %.3f ms a step (median of %d), best %.3f; %.1f experts a layer, "
+        "%.2f GB of weights, %.0f GB/s; %lld launches\n",
+        rows, what, static_cast<long long>(at), median * 1e3, kSteps, times[0] * 1e3, touched,
+        bytes * 1e-9, bytes * 1e-9 / median, static_cast<long long>(launches));
   };
   for (const int rows : {1, 2, 3, 4, 8, 12, 24}) {
     time_steps("rows", rows, [&](int i) { run_rows(at + i * rows, rows); });

@@ -129,20 +129,20 @@ __device__ __forceinline__ void store_arranged(int lane, const uint2& elements, 
   }
 }
 
-/// Group `group` of rows in all orders that are wanted, from a warp's values 4 * lane .. + 3.
+/// Group `group` of rows in the order that is wanted and as plain codes, from a warp's values
+/// 4 * lane .. + 3.
 inline __device__ void arrange_inputs(const ArrangedInputs& to, int lane, const float (&v)[4],
                                       int64_t group) {
   uint32_t codes;
   const float scale = quantise_four(v, codes);
   if (to.fp8 == Arrange::kE4m3) {
     const uint2 elements = code_elements<Arrange::kE4m3>(lane, codes);
-    store_arranged<Arrange::kE4m3>(lane, elements, group, to.codes);
+    store_arranged<Arrange::kE4m3>(lane, elements, group, to.ordered);
   } else {
     const uint2 elements = code_elements<Arrange::kF16>(lane, codes);
-    store_arranged<Arrange::kF16>(lane, elements, group, to.codes);
+    store_arranged<Arrange::kF16>(lane, elements, group, to.ordered);
   }
-  const uint2 words = code_elements<Arrange::kF16Words>(lane, codes);
-  store_arranged<Arrange::kF16Words>(lane, words, group, to.words);
+  to.codes[group * 32 + lane] = codes;
   if (lane == 0) to.scales[group] = scale;
 }
 

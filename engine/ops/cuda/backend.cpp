@@ -384,21 +384,17 @@ ArrangedInputs CudaBackend::arranged_x(int n, Values x) {
   ArrangedInputs arranged;
   if (!hands_over(n, x.cols)) return arranged;
   arranged.fp8 = weights_.fp8_arrange();
-  arranged.codes = finishing_.codes.data();
-  arranged.words = finishing_.words.data();
+  arranged.ordered = finishing_.ordered.data();
+  arranged.codes = reinterpret_cast<uint32_t*>(finishing_.codes.data());
   arranged.scales = reinterpret_cast<float*>(finishing_.mixed_scales.data());
   return arranged;
 }
 
 void CudaBackend::ready_x(const ArrangedInputs& arranged, int n, Values x) {
-  if (!arranged.codes) return;
-  ready_ = {x.data, n, {}};
-  const auto add = [&](Arrange kind, const void* rows) {
-    ready_.inputs[static_cast<size_t>(kind)] = {
-        .values = x.data, .arranged = rows, .scales = arranged.scales};
-  };
-  add(arranged.fp8, arranged.codes);
-  add(Arrange::kF16Words, arranged.words);
+  if (!arranged.ordered) return;
+  ready_ = {x.data, n, {}, {arranged.codes, arranged.scales}};
+  ready_.inputs[static_cast<size_t>(arranged.fp8)] = {
+      .values = x.data, .arranged = arranged.ordered, .scales = arranged.scales};
 }
 
 void CudaBackend::project_all(const char* name, std::span<const Projection> products, int n,

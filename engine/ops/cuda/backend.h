@@ -148,7 +148,12 @@ class CudaBackend final : public Backend {
     const void* values = nullptr;
     int n = 0;
     std::array<Input, kArranges> inputs;
+    Codes all_codes = {};
 
+    /// The rows as codes, where they are.
+    Codes codes(const void* x, int rows) const {
+      return values == x && n == rows ? all_codes : Codes{};
+    }
     /// The rows in that order, or as they are.
     Input input(Arrange arrange, const void* x, int rows) const {
       const Input& input = inputs[static_cast<size_t>(arrange)];
@@ -176,8 +181,9 @@ class CudaBackend final : public Backend {
   void run(const StackRun& routed, const StackRun& shared, const Sides& sides, const Ready& ready);
   /// experts() of one token behind the router that waits, which is then routed there; false where
   /// the shapes are others.
-  bool run_one_token(const weights::Moe& moe, float limit, int per_token, Values x, Values y,
-                     const Sides& sides, const Ready& ready);
+  /// experts() behind their router by the kernels of few tokens, where they can.
+  bool run_few_tokens(const weights::Moe& moe, float limit, int per_token, int n, Values x,
+                      Values y, const Sides& sides, const Ready& ready);
   /// Copies to scratch memory of the operation under way; null for none.
   template <class T>
   const T* upload(const std::vector<T>& values);
@@ -203,16 +209,16 @@ class CudaBackend final : public Backend {
   };
 
   /// Places where blocks arrive that finish results, and room for x that an operation arranges for
-  /// the next: of a hyper-connection in two orders, of attention, of a product. For the dots of a
-  /// hyper-connection.
+  /// the next: of a hyper-connection in an order and as codes, of attention, of a product. For the
+  /// dots of a hyper-connection.
   static constexpr int64_t kHandedValues = int64_t{kFewColumns} * 32768;
   struct Finishing {
     static constexpr int64_t kScaleBytes = kHandedValues / 128 * int64_t{sizeof(float)};
     device::Memory arrived{3 * kMostArrived * int64_t{sizeof(unsigned)}};  // kRoute, kArrange twice
     device::Memory under_way{kHandedValues * 2};
     bool second = false;  // whose turn it is of kArrange's
-    device::Memory codes{kHandedValues * 2};
-    device::Memory words{kHandedValues * 2};
+    device::Memory ordered{kHandedValues * 2};
+    device::Memory codes{kHandedValues};
     device::Memory mixed_scales{kScaleBytes};
     device::Memory attended{kHandedValues * 2};
     device::Memory handed{kHandedValues * 2};

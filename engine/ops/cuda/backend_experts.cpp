@@ -177,31 +177,41 @@ void CudaBackend::run(const StackRun& routed, const StackRun& shared, const Side
   check_launches();
 }
 
-bool CudaBackend::run_one_token(const weights::Moe& moe, float limit, int per_token, Values x,
-                                Values y, const Sides& sides, const Ready& ready) {
+bool CudaBackend::run_few_tokens(const weights::Moe& moe, float limit, int per_token, int n,
+                                 Values x, Values y, const Sides& sides, const Ready& ready) {
   const ExpertStack& routed = weights_.experts(moe.experts);
   const ExpertStack& of_shared = weights_.shared(moe.shared);
   for (const ExpertStack* stack : {&routed, &of_shared}) {
     if (stack->up.size() > 1 || !stack->up[0].tiled || !stack->down.tiled) return false;
   }
-  OneToken work;
+  FewTokens work;
   work.routing = products_.finishes[0].routing;
   work.up = routed.up[0].tiles;
   work.down = routed.down.tiles;
   work.shared_up = of_shared.up[0].tiles;
   work.shared_down = of_shared.down.tiles;
-  work.x = ready.input(arrange_of(work.up.feed), x.data, 1);
-  work.shared_x = ready.input(arrange_of(work.shared_up.feed), x.data, 1);
+  work.x = ready.codes(x.data, n);
   work.limit = limit;
   work.y = y.data;
-  if (!can_one_token(work)) return false;
-  work.hidden = take_values((per_token + 1) * routed.inter);
+  if (!can_few_tokens(work)) return false;
+  const int64_t pairs = int64_t{n} * per_token;
+  work.hidden = take_values((pairs + n) * routed.inter);
+  if (n > 1) {
+    work.routed_y = take_values(pairs * x.cols);
+    work.shared_y = take_values(n * x.cols);
+  }
   products_.finishes[0] = {};
   products_.sides = sides;
   launch_products();
-  one_token_up(at_, work);
-  one_token_down(at_, work, std::exchange(sides_, {}));
+  few_tokens_up(at_, work);
+  few_tokens_down(at_, work, std::exchange(sides_, {}));
   check_launches();
+  if (n > 1) {
+    const int32_t* place = work.routing.lists.place;
+    waiting_.parts = {y.data, nullptr, work.routed_y, place, work.shared_y, per_token};
+    waiting_.n = n;
+    waiting_.d = x.cols;
+  }
   return true;
 }
 
@@ -217,7 +227,7 @@ void CudaBackend::experts(const weights::Moe& moe, float swiglu_limit, int per_t
   Sides sides;
   const Operation at =
       beside_routing ? begin_with_products(sides, "experts") : begin_beside(sides, "experts");
-  if (beside_routing && run_one_token(moe, swiglu_limit, per_token, x, y, sides, ready)) return;
+  if (beside_routing && run_few_tokens(moe, swiglu_limit, per_token, n, x, y, sides, ready)) return;
   const StackRun routed = prepare_routed(moe, swiglu_limit, per_token, n, x.data, ints(ids),
                                          floats(route_weights), lists);
   StackRun shared = prepare(weights_.shared(moe.shared), n, n, x.data);

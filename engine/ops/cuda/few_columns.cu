@@ -11,9 +11,8 @@
 namespace ds4::ops::cuda {
 namespace {
 
-constexpr int kFewWarps = 8;     // of a block, but for experts (warps_of)
-constexpr int kWholeWarps = 12;  // of the only block of a multiprocessor
-constexpr int kStep = 4;         // groups that a warp loads before it arranges them
+constexpr int kFewWarps = 8;  // of a block, but for experts (warps_of)
+constexpr int kStep = 4;      // groups that a warp loads before it arranges them
 constexpr int kStepTiles = kStepRows / kFewColumns;
 
 template <class Feed, bool here>
@@ -119,14 +118,11 @@ __device__ void copy_columns(const Input& in, int groups, int columns, const Row
   }
 }
 
-template <int warps>
-using Partial = float[warps][kTileRows][kFewColumns + 1];
+using Partial = float[kFewWarps][kTileRows][kFewColumns + 1];
 
 // A result from those of its slices of k, which warps `first` and the next ones have. All loads go
 // together.
-template <int warps>
-__device__ float sum_of_slices(const Partial<warps>& partial, int first, int slices, int row,
-                               int column) {
+__device__ float sum_of_slices(const Partial& partial, int first, int slices, int row, int column) {
   float parts[kFewWarps];
 #pragma unroll
   for (int i = 0; i < kFewWarps; ++i) {
@@ -148,9 +144,9 @@ __device__ bool& arranging_block() {
 
 // The work of one block: tiles from `block` on of one matrix or job, by kTiles times kFewColumns
 // columns. `arranges`, `routes`: whether it ends with kArrange, with kRoute.
-template <class Feed, bool here, int kTiles = 1, int kMostWarps = kFewWarps, bool arranges = false>
+template <class Feed, bool here, int kTiles = 1, bool arranges = false>
 __device__ void few_columns(const Task& task, const Finish& finish, bool routes, int block, int job,
-                            Partial<kMostWarps>& partial) {
+                            Partial& partial) {
   extern __shared__ uint4 memory[];  // `here`: columns, then their scales
   const Tiles& m = task.tiles;
   const Columns& c = task.columns;
@@ -246,13 +242,12 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool routes,
     __syncthreads();
 
     // The next kernel waits for this, so without divisions: a block has one, two, four or eight
-    // tiles, but for the only one of a multiprocessor.
+    // tiles.
     const int outputs = results * min(work.columns - begin, kFewColumns);
     const int tile_bits = 31 - __clz(tiles_per_block);
     for (int i = threadIdx.x; i < outputs; i += blockDim.x) {
       const int in_tile = i % kTileRows;
-      const int column =
-          kMostWarps == kFewWarps ? i / kTileRows >> tile_bits : i / kTileRows / tiles_per_block;
+      const int column = i / kTileRows >> tile_bits;
       const int in_block = i / kTileRows - column * tiles_per_block;
       const int64_t row = (int64_t{block} * tiles_per_block + in_block) * kTileRows + in_tile;
       if (row >= m.rows) continue;
@@ -276,7 +271,7 @@ __device__ void few_columns(const Task& task, const Finish& finish, bool routes,
 template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
-  __shared__ Partial<kFewWarps> partial;
+  __shared__ Partial partial;
   few_columns<Feed, here>(task, finish, finish.kind == Finish::kRoute, blockIdx.x, blockIdx.y,
                           partial);
 }
@@ -286,23 +281,15 @@ template <class Feed, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     arranging_columns_kernel(const __grid_constant__ Task task,
                              const __grid_constant__ Finish finish) {
-  __shared__ Partial<kFewWarps> partial;
-  few_columns<Feed, here, 1, kFewWarps, true>(task, finish, false, blockIdx.x, blockIdx.y, partial);
-}
-
-// A block for each multiprocessor, which has room for one.
-template <class Feed>
-__global__ void __launch_bounds__(kWholeWarps * 32, 1)
-    whole_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
-  __shared__ Partial<kWholeWarps> partial;
-  few_columns<Feed, false, 1, kWholeWarps>(task, finish, false, blockIdx.x, blockIdx.y, partial);
+  __shared__ Partial partial;
+  few_columns<Feed, here, 1, true>(task, finish, false, blockIdx.x, blockIdx.y, partial);
 }
 
 // More columns than one tile has, of which weights are read once.
 template <class Feed>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     step_columns_kernel(const __grid_constant__ Task task, const __grid_constant__ Finish finish) {
-  __shared__ Partial<kFewWarps> partial;
+  __shared__ Partial partial;
   few_columns<Feed, false, kStepTiles>(task, finish, false, blockIdx.x, blockIdx.y, partial);
 }
 
@@ -320,7 +307,7 @@ struct TaskSet {
 template <class Quantised, bool here>
 __global__ void __launch_bounds__(kFewWarps * 32, 2)
     few_columns_set_kernel(const __grid_constant__ TaskSet set) {
-  __shared__ Partial<kFewWarps> partial;
+  __shared__ Partial partial;
   auto block = static_cast<int>(blockIdx.x);
   if (block < set.sides.blocks()) return run_side<Bf16>(set.sides, block);
   block -= set.sides.blocks();
@@ -352,15 +339,11 @@ size_t finish_shared(const Finish& finish) {
   return finish.kind == Finish::kRoute ? route_few_shared(finish.routing) : 0;
 }
 
-// The experts of a few tokens are some hundred large blocks, of which multiprocessors get one more
-// or less, by when the kernel in front leaves them. Those of one token are cut so that each gets
-// one; of more tokens, half as large ones come out more even.
+// Experts' blocks are some hundred, of which multiprocessors get one more or less: half as large
+// ones come out more even.
 int warps_of(const Task& task, bool here) {
-  if (!task.columns.jobs || here || task.tiles.slices > kFewWarps / 2) return kFewWarps;
-  const int64_t tiles = task.columns.most_jobs * (task.tiles.rows / kTileRows);
-  const bool whole = task.tiles.slices == 1 && tiles > (kWholeWarps - 4) * multiprocessors() &&
-                     tiles <= kWholeWarps * multiprocessors();
-  return whole ? kWholeWarps : kFewWarps / 2;
+  const bool whole = !task.columns.jobs || here || task.tiles.slices > kFewWarps / 2;
+  return whole ? kFewWarps : kFewWarps / 2;
 }
 
 template <class Feed>
@@ -369,7 +352,6 @@ void launch(const Launch& at, const Task& task, const Finish& finish) {
   const bool here = arranges_here(task);
   const int warps = warps_of(task, here);
   auto kernel = !c.jobs && c.columns > kFewColumns ? step_columns_kernel<Feed>
-                : warps == kWholeWarps             ? whole_columns_kernel<Feed>
                 : here                             ? few_columns_kernel<Feed, true>
                                                    : few_columns_kernel<Feed, false>;
   if constexpr (Feed::kFeed == cuda::Feed::kFp8Wide) {  // as can_finish() says

@@ -54,17 +54,14 @@ struct Activations {
   }
 };
 
-// Puts a group of a column into shared memory in the feed's order; the whole warp.
+// A lane's elements of a group of a column where the feed looks for them in shared memory.
 template <class Feed>
-__device__ void put_group(const float (&v)[4], int groups, int column, int group, uint4* x,
-                          float* scales) {
+__device__ __forceinline__ void put_elements(const uint2& elements, int groups, int column,
+                                             int group, uint4* x) {
   constexpr Arrange kKind = kArrangeOf<Feed::kFeed>;
   constexpr int kBytes = kArrangedBytes<kKind>;
   constexpr int kInUnit = 16 / kBytes;  // elements
-  const int lane = threadIdx.x % 32;
-  const FragmentPlace place = place_in_group<kKind>(lane);
-  uint2 elements;
-  const float scale = arrange_four<kKind>(lane, v, elements);
+  const FragmentPlace place = place_in_group<kKind>(threadIdx.x % 32);
   uint4* to = x + column * column_units<Feed>(groups) + group * kGroupUnits<Feed> +
               place.p / kInUnit * 4 + place.t;
   auto* element = reinterpret_cast<unsigned char*>(to) + place.p % kInUnit * kBytes;
@@ -73,7 +70,44 @@ __device__ void put_group(const float (&v)[4], int groups, int column, int group
   } else {
     *reinterpret_cast<uint2*>(element) = elements;
   }
+}
+// Puts a group of a column into shared memory in the feed's order; the whole warp.
+template <class Feed>
+__device__ void put_group(const float (&v)[4], int groups, int column, int group, uint4* x,
+                          float* scales) {
+  const int lane = threadIdx.x % 32;
+  uint2 elements;
+  const float scale = arrange_four<kArrangeOf<Feed::kFeed>>(lane, v, elements);
+  put_elements<Feed>(elements, groups, column, group, x);
   if (lane == 0) scales[column * groups + group] = scale;
+}
+
+// Columns of codes into shared memory in the orders of two feeds; some warps.
+template <class First, class Second>
+__device__ __forceinline__ void put_codes(const uint32_t* codes, int columns, int groups, int warp,
+                                          int warps, uint4* first, uint4* second) {
+  constexpr int kStep = 4;  // groups whose loads go together
+  const int lane = threadIdx.x % 32;
+  const int all = columns * groups;
+#pragma unroll 1
+  for (int begin = warp; begin < all; begin += kStep * warps) {
+    uint32_t own[kStep];
+#pragma unroll
+    for (int i = 0; i < kStep; ++i) {
+      own[i] = __ldcg(codes + min(begin + i * warps, all - 1) * 32 + lane);
+    }
+#pragma unroll
+    for (int i = 0; i < kStep; ++i) {
+      const int at = begin + i * warps;
+      if (at >= all) break;
+      const int column = at / groups;
+      const int group = at - column * groups;
+      put_elements<First>(code_elements<kArrangeOf<First::kFeed>>(lane, own[i]), groups, column,
+                          group, first);
+      put_elements<Second>(code_elements<kArrangeOf<Second::kFeed>>(lane, own[i]), groups, column,
+                           group, second);
+    }
+  }
 }
 
 }  // namespace ds4::ops::cuda

@@ -165,9 +165,14 @@ constexpr int arranged_bytes(Arrange arrange) {
 /// x of a sublayer in the orders in which its products read it, from those that make it.
 struct ArrangedInputs {
   Arrange fp8 = Arrange::kF16;  // kF16 or kE4m3: what products of FP8 weights take
-  void* codes = nullptr;        // in that order; null: nothing is wanted
-  void* words = nullptr;        // as kF16Words
-  float* scales = nullptr;      // of both
+  void* ordered = nullptr;      // in that order; null: nothing is wanted
+  uint32_t* codes = nullptr;  // Q8 codes, four by four, as they lie: what few tokens' experts take
+  float* scales = nullptr;    // of both
+};
+/// x [rows, cols] as Q8 codes, four by four, with scales [rows, cols / 128].
+struct Codes {
+  const uint32_t* codes = nullptr;
+  const float* scales = nullptr;
 };
 /// x [rows, cols] BF16, cols a multiple of 128. scales [rows, cols / 128]; null for BF16.
 void arrange(Launch at, Arrange kind, Order order, int64_t rows, int64_t cols, const Input& x,
@@ -327,29 +332,30 @@ void pair_norms(Launch at, int pairs, int64_t d, const void* routed, const int32
 void combine(Launch at, int n, int per_token, int64_t d, const void* routed, const int32_t* place,
              const void* shared, void* y);
 
-// --- experts_one.cu: one token's mixture of experts ---------------------------------------------
+// --- experts_few.cu: a few tokens' mixture of experts ------------------------------------------
 
-/// Experts and slots that a block can route among by itself.
-inline constexpr int kRoutedExperts = 512;
+/// Slots of a token that a block can route by itself.
 inline constexpr int kRoutedSlots = 6;
-/// The routed experts of one token from its logits, and the shared one.
-struct OneToken {
-  FewRouting routing;            // without lists; its ids are written by one_token_up()
-  Tiles up, down;                // of the routed experts; up: w1 over w3
+/// The routed experts of at most kFewColumns tokens from their logits, and the shared one.
+struct FewTokens {
+  FewRouting routing;  // of its lists only `place` is written, by few_tokens_up(), with ids
+  Tiles up, down;      // of the routed experts; up: w1 over w3
   Tiles shared_up, shared_down;  // of the shared one
-  Input x, shared_x;             // of up and of shared_up: arranged, with the same scales
+  Codes x;                       // of up and of shared_up
   float limit = 0;
-  void* hidden = nullptr;  // scratch [per_token + 1, down.cols]: the shared expert's last
-  void* y = nullptr;       // [down.rows]
+  void* hidden = nullptr;  // scratch [pairs by place, then tokens of the shared expert; down.cols]
+  void* y = nullptr;       // of one token: bf(sum over experts in ascending id + shared expert)
+  void* routed_y = nullptr;  // of several: [pairs by place, down.rows]
+  void* shared_y = nullptr;  // of several: [n, down.rows]
 };
 /// Whether the shapes are those of these kernels.
-bool can_one_token(const OneToken& work);
+bool can_few_tokens(const FewTokens& work);
 /// The routing and all experts' gate and up. Behind the launch that makes the logits; x must have
 /// been there before that one.
-void one_token_up(Launch at, const OneToken& work);
-/// y = bf(sum over experts in ascending id + shared expert). Directly behind one_token_up().
+void few_tokens_up(Launch at, const FewTokens& work);
+/// All experts' down. Directly behind few_tokens_up().
 struct Sides;
-void one_token_down(Launch at, const OneToken& work, const Sides& sides);
+void few_tokens_down(Launch at, const FewTokens& work, const Sides& sides);
 
 // --- rows.cu: query heads and cache rows --------------------------------------------------------
 

@@ -244,7 +244,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int e = 0; e < 4; ++e) mixed[e] = rounded<Bf16>(gain[e] * (mixed[e] * scale));
   const int64_t to = token * d + block * kDims + 4 * quad;
   store_four(mixed, x + to);
-  if (arranged.codes != nullptr) arrange_inputs(arranged, lane, mixed, to / 128);
+  if (arranged.ordered != nullptr) arrange_inputs(arranged, lane, mixed, to / 128);
 #endif
 }
 

@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kMixThreads, 1)
     for (int e = 0; e < 4; ++e) mixed[i][e] = rounded<V>(gain[e] * (mixed[i][e] * scale));
     store_some(mixed[i], d - k, d % 4 == 0, x + token * d + k);
     if constexpr (kStrict<V>) {
-      if (arranged.codes != nullptr) {
+      if (arranged.ordered != nullptr) {
         arrange_inputs(arranged, threadIdx.x % 32, mixed[i], (token * d + k) / 128);
       }
     }

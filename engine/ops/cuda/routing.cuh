@@ -128,15 +128,6 @@ __device__ inline void route_and_list(const FewRouting& r, float* score) {
            r.lists);
 }
 
-/// A token's routing as each block makes it for itself.
-struct RoutedHere {
-  alignas(16) uint32_t keys[kRoutedExperts];
-  float scores[kRoutedExperts];
-  int32_t chosen[kRoutedSlots];   // of a slot
-  int32_t experts[kRoutedSlots];  // of a place: ascending, ties by slot
-  float weights[kRoutedSlots];    // of a place
-};
-
 // Warps of a block that keep step by a barrier of their own: `own` counts from their first thread.
 struct Team {
   int barrier, threads, own;
@@ -146,33 +137,75 @@ struct Team {
   }
 };
 
-// Token 0 by a team, the same ids and weights as route_token(): a key's rank is how many are before
-// it. `stores`: into ids and weights too. Ends with the team in step.
-__device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stores,
-                                  const Team& team) {
+/// A job of a few tokens: places first .. first + columns - 1 of an expert.
+struct FewJob {
+  int32_t expert, first, columns;
+};
+inline constexpr int kRoutedPairs = kFewColumns * kRoutedSlots;
+/// A few tokens' routing as each block makes it for itself. Places: pairs by ascending expert, ties
+/// by pair.
+struct RoutedFew {
+  alignas(16) int32_t order[kRoutedPairs];  // of a pair: by expert, then by pair
+  int32_t chosen[kRoutedPairs];             // of a pair
+  int32_t experts[kRoutedPairs];            // of a place
+  int32_t tokens[kRoutedPairs];             // of a place
+  float weights[kRoutedPairs];              // of a place
+  FewJob jobs[kRoutedPairs];
+  int32_t n_jobs;
+};
+/// Floats of shared memory that route_tokens() needs besides.
+__host__ __device__ constexpr int route_tokens_floats(int n, int experts) {
+  return 2 * n * ((experts + 3) / 4 * 4);
+}
+
+// Tokens by a team of at least kRoutedPairs threads, the same ids and weights as route_token(): a
+// key's rank is how many are before it. n: that of the routing, perhaps known to the compiler.
+// `stores`: ids, weights and places too. Ends with the team in step.
+__device__ __forceinline__ void route_tokens(const FewRouting& f, int n, RoutedFew& at,
+                                             float* scratch, bool stores, const Team& team) {
   const Routing& r = f.routing;
   const int own = team.own;
-  const int threads = team.threads;
-  for (int e = own; e < (r.experts + 3) / 4 * 4; e += threads) {
-    const float s = e < r.experts ? sqrt_softplus(__ldcg(f.logits + e)) : 0.0f;
-    at.scores[e] = s;
-    at.keys[e] = e < r.experts && r.bias ? key_of(s + __ldg(r.bias + e)) : 0;
+  const int stride = (r.experts + 3) / 4 * 4;
+  const int pairs = n * r.per_token;
+  const auto token_of = [&](int i) {  // i / stride
+    int token = 0;
+#pragma unroll
+    for (int t = 1; t < kFewColumns; ++t) token += t < n && i >= t * stride;
+    return token;
+  };
+  auto* keys = reinterpret_cast<uint32_t*>(scratch);  // [n][stride]
+  float* scores = scratch + n * stride;               // [n][stride]
+#pragma unroll 2
+  for (int i = own; i < n * stride; i += team.threads) {
+    const int token = token_of(i);
+    const int e = i - token * stride;
+    const float s = e < r.experts ? sqrt_softplus(__ldcg(f.logits + token * r.experts + e)) : 0.0f;
+    scores[i] = s;
+    keys[i] = e < r.experts && r.bias ? key_of(s + __ldg(r.bias + e)) : 0;
   }
   // Of score layers: only NaN scores leave nobody; any legal id will do then.
-  if (own < r.per_token) {
-    at.chosen[own] = r.tid2eid ? r.tid2eid[int64_t{__ldcg(r.tokens)} * r.per_token + own] : own;
+  const int own_token = own / r.per_token;
+  const int own_slot = own - own_token * r.per_token;
+  if (own < pairs) {
+    at.chosen[own] = r.tid2eid
+                         ? r.tid2eid[int64_t{__ldcg(r.tokens + own_token)} * r.per_token + own_slot]
+                         : own_slot;
   }
+  if (own < kRoutedPairs) at.order[own] = INT32_MAX;
   team.sync();
   if (!r.tid2eid) {
     constexpr int kParts = 2;  // threads that share the comparing
     const int lane = own % 32;
-    for (int begin = own; begin - lane < r.experts * kParts; begin += threads) {
-      const int e = begin / kParts;
-      const uint32_t key = e < r.experts ? at.keys[e] : 0;
+    for (int begin = own; begin - lane < n * stride * kParts; begin += team.threads) {
+      const int i = min(begin / kParts, n * stride - 1);
+      const int token = token_of(i);
+      const int e = i - token * stride;
+      const uint32_t key = keys[i];
+      const auto* of_token = reinterpret_cast<const uint4*>(keys + token * stride);
       int rank = 0;
 #pragma unroll 8
-      for (int q = begin % kParts; q < (r.experts + 3) / 4; q += kParts) {
-        const uint4 k = reinterpret_cast<const uint4*>(at.keys)[q];
+      for (int q = begin % kParts; q < stride / 4; q += kParts) {
+        const uint4 k = of_token[q];
         // Not smaller in front, larger behind. Keys of 0 are never chosen, so none is 0 here.
         rank += k.x > key - (4 * q < e);
         rank += k.y > key - (4 * q + 1 < e);
@@ -183,27 +216,66 @@ __device__ inline void route_here(const FewRouting& f, RoutedHere& at, bool stor
       for (int step = 1; step < kParts; step *= 2) {
         rank += __shfl_xor_sync(0xffffffffu, rank, step);
       }
-      if (key != 0 && rank < r.per_token && begin % kParts == 0) at.chosen[rank] = e;
+      if (key != 0 && rank < r.per_token && begin % kParts == 0) {
+        at.chosen[token * r.per_token + rank] = e;
+      }
     }
     team.sync();
   }
-  if (own < r.per_token) {
-    const int expert = at.chosen[own];
+  float weight = 0;
+  int expert = 0;
+  if (own < pairs) {
+    expert = at.chosen[own];
+    const float* of_token = scores + own_token * stride;
     float sum = 0;
-    int place = 0;
-    for (int j = 0; j < r.per_token; ++j) {
-      const int other = at.chosen[j];
-      sum += at.scores[other];
-      place += other < expert || (other == expert && j < own);
+#pragma unroll
+    for (int j = 0; j < kRoutedSlots; ++j) {
+      if (j < r.per_token) sum += of_token[at.chosen[own_token * r.per_token + j]];
     }
-    const float s = at.scores[expert];
-    const float weight = r.factor * (r.normalise ? s / sum : s);
+    const float s = of_token[expert];
+    weight = r.factor * (r.normalise ? s / sum : s);
+    at.order[own] = expert * kRoutedPairs + own;
+  }
+  team.sync();
+  if (own < pairs) {
+    const int key = expert * kRoutedPairs + own;
+    int place = 0;
+#pragma unroll
+    for (int q = 0; q < kRoutedPairs / 4; ++q) {
+      if (4 * q >= pairs) break;
+      const int4 other = reinterpret_cast<const int4*>(at.order)[q];
+      place += (other.x < key) + (other.y < key) + (other.z < key) + (other.w < key);
+    }
     at.experts[place] = expert;
+    at.tokens[place] = own_token;
     at.weights[place] = weight;
+    if (n == 1) at.jobs[place] = {expert, place, 1};
+    if (n == 1 && own == 0) at.n_jobs = pairs;
     if (stores) {
       f.ids[own] = expert;
       f.weights[own] = weight;
+      f.lists.place[own] = place;
     }
+  }
+  team.sync();
+  if (n == 1) return;
+  if (own < 32) {
+    // A job's tokens ascend, so that it has n at most even if a table names an expert twice.
+    const auto begins = [&](int p) {
+      return p < pairs &&
+             (p == 0 || at.experts[p] != at.experts[p - 1] || at.tokens[p] == at.tokens[p - 1]);
+    };
+    const uint64_t all = __ballot_sync(0xffffffffu, begins(own)) |
+                         uint64_t{__ballot_sync(0xffffffffu, begins(own + 32))} << 32;
+#pragma unroll
+    for (int p = own; p < own + 64; p += 32) {
+      if (p < pairs && all >> p & 1) {
+        const uint64_t behind = all >> p >> 1;
+        const int columns = behind ? __ffsll(static_cast<long long>(behind)) : pairs - p;
+        at.jobs[__popcll(all & ((uint64_t{1} << p) - 1))] = {at.experts[p], p, columns};
+      }
+    }
+    if (own == 0) at.n_jobs = __popcll(all);
   }
   team.sync();
 }

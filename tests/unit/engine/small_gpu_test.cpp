@@ -7,6 +7,7 @@
 #include <cmath>
 #include <variant>
 
+#include "engine/ops/cuda/estimate.h"
 #include "tests/unit/engine/parity_check.h"
 
 namespace ds4::golden {
@@ -172,13 +173,14 @@ TEST_F(SmallShapes, Experts) {
   }
 }
 
-// One token's experts have kernels of their own where nothing parts them from their router: equal
-// scores, hash layers, hidden values that are no whole number of blocks.
+// A few tokens' experts have kernels of their own where nothing parts them from their router: equal
+// scores, hash layers, an expert twice. Smaller matrices are cut along k, which these kernels leave
+// to others, with more launches.
 TEST_F(SmallShapes, ExpertsBehindTheirRouter) {
   constexpr int kExperts = 16;
   constexpr int kStreams = 4;
   constexpr int kTokens = 40;
-  constexpr int64_t kDim = 512;
+  constexpr int64_t kDim = 3072;
   constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
   std::vector<RandomMatrix> keep;
   const auto make = [&](Format format, int64_t rows, int64_t cols) {
@@ -198,9 +200,11 @@ TEST_F(SmallShapes, ExpertsBehindTheirRouter) {
     int top;
     bool hashed, alike;
   };
-  for (const Case& c : {Case{"6 of 16 by score", 128, 6, false, false},
-                        {"3 of 16, whose scores are all alike", 128, 3, false, true},
-                        {"5 of 16 by token, one of them twice", 384, 5, true, false}}) {
+  int64_t by_others = 0;
+  for (const Case& c : {Case{"2 of 16, of few hidden values", 128, 2, false, false},
+                        {"6 of 16 by score", 1536, 6, false, false},
+                        {"3 of 16, whose scores are all alike", 1536, 3, false, true},
+                        {"5 of 16 by token, one of them twice", 1536, 5, true, false}}) {
     weights::Moe moe;
     for (int e = 0; e < kExperts; ++e) {
       moe.experts.push_back({make(Format::kFp4, c.inter, kDim), make(Format::kFp4, kDim, c.inter),
@@ -218,37 +222,45 @@ TEST_F(SmallShapes, ExpertsBehindTheirRouter) {
     } else {
       moe.bias = c.alike ? std::vector<float>(kExperts, 0.5f) : random_.numbers(kExperts, 1);
     }
-    check(c.name,
-          [&](OpBench& bench, int first, int n) {
-            const ops::Values streams =
-                bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
-            const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
-            const ops::Values x = bench.poisoned_values(n, kDim);
-            const ops::Values y = bench.poisoned_values(n, kDim);
-            const ops::Floats scores = bench.poisoned_floats(n, kExperts);
-            const ops::Ids ids = bench.poisoned_ids(n, c.top);
-            const ops::Floats route_weights = bench.poisoned_floats(n, c.top);
-            const ops::Ids of_rows = bench.ids(
-                std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(n)), 1);
-            bench->mix_in(hc, settings, gain, n, streams, mix, x);
-            bench->project_wide(moe.gate, n, x, scores);
-            bench->route(moe, {c.top, true, 1.5f}, n, of_rows, scores, ids, route_weights);
-            bench->experts(moe, 10, c.top, n, x, ids, route_weights, y);
-            const std::vector<float> sums = bench.read(y, n * kDim);
-            const std::vector<int64_t> chosen = bench.read_ids(ids, n * c.top);
-            const std::vector<float> weight = bench.read(route_weights, n * c.top);
-            std::vector<float> out;
-            for (int i = 0; i < n; ++i) {
-              out.insert(out.end(), sums.begin() + i * kDim, sums.begin() + (i + 1) * kDim);
-              for (int j = i * c.top; j < (i + 1) * c.top; ++j) {
-                const auto at = static_cast<size_t>(j);
-                out.push_back(static_cast<float>(chosen[at]));
-                out.push_back(weight[at]);
-              }
-            }
-            return out;
-          },
-          {1e-2, 0.2});
+    const auto mixture = [&](OpBench& bench, int first, int n) {
+      const ops::Values streams = bench.values(part(h, first, n, kStreams * kDim), kStreams * kDim);
+      const ops::Floats mix = bench.poisoned_floats(n, kCoefficients);
+      const ops::Values x = bench.poisoned_values(n, kDim);
+      const ops::Values y = bench.poisoned_values(n, kDim);
+      const ops::Floats scores = bench.poisoned_floats(n, kExperts);
+      const ops::Ids ids = bench.poisoned_ids(n, c.top);
+      const ops::Floats route_weights = bench.poisoned_floats(n, c.top);
+      const ops::Ids of_rows = bench.ids(
+          std::span(tokens).subspan(static_cast<size_t>(first), static_cast<size_t>(n)), 1);
+      bench->mix_in(hc, settings, gain, n, streams, mix, x);
+      bench->project_wide(moe.gate, n, x, scores);
+      bench->route(moe, {c.top, true, 1.5f}, n, of_rows, scores, ids, route_weights);
+      bench->experts(moe, 10, c.top, n, x, ids, route_weights, y);
+      const std::vector<float> sums = bench.read(y, n * kDim);
+      const std::vector<int64_t> chosen = bench.read_ids(ids, n * c.top);
+      const std::vector<float> weight = bench.read(route_weights, n * c.top);
+      std::vector<float> out;
+      for (int i = 0; i < n; ++i) {
+        out.insert(out.end(), sums.begin() + i * kDim, sums.begin() + (i + 1) * kDim);
+        for (int j = i * c.top; j < (i + 1) * c.top; ++j) {
+          const auto at = static_cast<size_t>(j);
+          out.push_back(static_cast<float>(chosen[at]));
+          out.push_back(weight[at]);
+        }
+      }
+      return out;
+    };
+    check(c.name, mixture, {1e-2, 0.2});
+    OpBench gpu(ops::make_cuda_backend(Precision::kReference));
+    mixture(gpu, 0, 1);  // weights that are loaded on the way part the experts from their router
+    const int64_t before = ops::cuda_kernel_launches();
+    mixture(gpu, 0, 1);
+    const int64_t launches = ops::cuda_kernel_launches() - before;
+    if (c.inter < 1536) {
+      by_others = launches;
+    } else {
+      EXPECT_LT(launches, by_others) << "the kernels of few tokens were not reached";
+    }
   }
 }
 
@@ -303,7 +315,7 @@ TEST_F(SmallShapes, ExpertsInF32AndEmbedding) {
 
 TEST_F(SmallShapes, HyperConnections) {
   constexpr int kStreams = 4;
-  constexpr int64_t kDim = 512;
+  constexpr int64_t kDim = 1024;
   constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
   const RandomMatrix fn = random_matrix(random_, Format::kF32, kCoefficients, kStreams * kDim);
   const weights::HyperConnection hc{fn.matrix, random_.numbers(kCoefficients, 1),
