@@ -313,7 +313,7 @@ template <class Fp8, bool one>
 __global__ void __launch_bounds__(kRoutedThreads, 1)
     few_tokens_up_kernel(const __grid_constant__ FewTokens p) {
   __shared__ RoutedFew routed;
-  __shared__ Place places[kTeams<kUpParts>];
+  __shared__ Place places[32];  // of the teams, again and again: a lane each
   extern __shared__ uint4 x[];
   const auto own = static_cast<int>(threadIdx.x);
   const int n = one ? 1 : p.routing.routing.n;
@@ -332,9 +332,9 @@ __global__ void __launch_bounds__(kRoutedThreads, 1)
     route_tokens(p.routing, n, routed,
                  memory + n * column_units<Fp8>(groups) * 4 + 2 * SliceSums::floats(n),
                  blockIdx.x == 0, team);
-    if (team.own < kTeams<kParts>) {
+    if (team.own < 32) {
       const Share share(units, static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x));
-      places[team.own] = share.place(units, team.own, kTeams<kParts>);
+      places[team.own] = share.place(units, team.own % kTeams<kParts>, kTeams<kParts>);
     }
   }
   __syncthreads();
