@@ -137,19 +137,28 @@ bool Watch::target_ended() {
   record_event("ended", "");
   if (fired_) {
     fired_->reaction_s = now_s() - fired_->sample.time_s;
-    // What a leader leaves behind holds memory too.
-    for (int i = 0; i < 100 && !group_->members().empty(); ++i) {
-      group_->signal(SIGKILL);
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    end_marked(mark_of(group_->id(), group_->start_ticks()));
-    fired_->leftovers = slow_->clean_up();
+    fired_->leftovers = end_what_is_left();
   }
   return true;
 }
 
+// What a leader leaves behind holds memory too.
+Leftovers Watch::end_what_is_left() {
+  for (int i = 0; i < 100 && !group_->members().empty(); ++i) {
+    group_->signal(SIGKILL);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  end_marked(mark_of(group_->id(), group_->start_ticks()));
+  return slow_->clean_up();
+}
+
 void Watch::end_target(Rule rule) {
-  if (!group_ || target_ended()) return;
+  if (!group_) return;
+  if (target_ended()) {
+    // By itself, or with whoever is gone now and would have looked after what it left.
+    if (!fired_) end_what_is_left();
+    return;
+  }
   Sample sample = newest();
   read(sample);
   group_->signal(SIGKILL);

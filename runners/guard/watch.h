@@ -54,7 +54,8 @@ class Watch {
   /// Notices that the target has ended; true from then on. When this guard ended it, whatever is
   /// left of its group is killed, and what that leaves in shared memory removed.
   bool target_ended();
-  /// Kills the group for a reason that is no reading, and waits until it is gone (5 s at most).
+  /// Kills the group for a reason that is no reading, and waits until it is gone (5 s at most). Of
+  /// a target that has ended, what it left.
   void end_target(Rule rule);
   /// The most memory of the machine in use at a reading while the target was guarded: MemTotal less
   /// MemAvailable; -1 without a reading.
@@ -74,6 +75,7 @@ class Watch {
   };
 
   double now_s() const;
+  Leftovers end_what_is_left();
   void read(Sample& sample);
   void note_use(const Sample& sample);
   void act(const Decision& decision, const Sample& sample);

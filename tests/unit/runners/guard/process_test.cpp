@@ -13,6 +13,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/files.h"
 #include "runners/guard/group.h"
+#include "runners/guard/strays.h"
 #include "runners/guard/watch.h"
 #include "tests/support/command.h"
 
@@ -250,6 +251,31 @@ TEST_F(GuardProcessTest, WithoutItsSupervisorItEndsTheTarget) {
   close_input();
   EXPECT_EQ(target_signal(), SIGKILL);
   EXPECT_EQ(guard_exit(), kKilledAlone);
+}
+
+// A killed supervisor's worker may be seen to end before the supervisor's end is.
+TEST_F(GuardProcessTest, WithoutItsSupervisorItEndsWhatAnEndedTargetLeft) {
+  start();
+  hear();
+  start_target(false);
+  const std::string mark = mark_of(target_);
+  const pid_t left = ::fork();
+  if (left == 0) {
+    ::setsid();
+    std::string entry = std::string(kMarkVariable) + "=" + mark;
+    char* const env[] = {entry.data(), nullptr};
+    ::execle("/bin/sleep", "sleep", "60", nullptr, env);
+    ::_exit(127);
+  }
+  while (marked_processes(mark).empty()) std::this_thread::yield();
+  ::kill(target_, SIGKILL);
+  EXPECT_EQ(hear()["type"], "ended");
+  EXPECT_EQ(::waitpid(left, nullptr, WNOHANG), 0) << "the supervisor may still look after it";
+  close_input();
+  int status = 0;
+  EXPECT_EQ(::waitpid(left, &status, 0), left);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_EQ(guard_exit(), kNothingFired);
 }
 
 TEST_F(GuardProcessTest, WithoutReadingsItEndsTheTarget) {
