@@ -179,9 +179,8 @@ class CudaBackend final : public Backend {
   Task up_task(const StackRun& run, const Ready& ready);
   /// Both at once where they are few columns of tiles; else one after the other.
   void run(const StackRun& routed, const StackRun& shared, const Sides& sides, const Ready& ready);
-  /// experts() of one token behind the router that waits, which is then routed there; false where
+  /// experts() of few tokens behind the router that waits, which are then routed there; false where
   /// the shapes are others.
-  /// experts() behind their router by the kernels of few tokens, where they can.
   bool run_few_tokens(const weights::Moe& moe, float limit, int per_token, int n, Values x,
                       Values y, const Sides& sides, const Ready& ready);
   /// Copies to scratch memory of the operation under way; null for none.

@@ -315,7 +315,7 @@ TEST_F(SmallShapes, ExpertsInF32AndEmbedding) {
 
 TEST_F(SmallShapes, HyperConnections) {
   constexpr int kStreams = 4;
-  constexpr int64_t kDim = 1024;
+  constexpr int64_t kDim = 512;
   constexpr int64_t kCoefficients = kStreams * (kStreams + 2);
   const RandomMatrix fn = random_matrix(random_, Format::kF32, kCoefficients, kStreams * kDim);
   const weights::HyperConnection hc{fn.matrix, random_.numbers(kCoefficients, 1),
